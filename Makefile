@@ -1,0 +1,46 @@
+# Everything a user or a developer does here; `make` alone lists it.
+PYTHON ?= python3
+VENV ?= .venv
+# --system-site-packages for machines that bring their own torch
+VENV_FLAGS ?=
+ARGS ?= task_set=six_bert xsched.level=block -m xsched.threshold=4,8,16
+PORT ?= 5000
+
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup run test lint bench ui docs clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
+
+setup: $(READY) ## create the environment in .venv (the others do it by themselves)
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
+	$(BIN)/pip install --quiet -e '.[dev]'
+	@touch $@
+
+run: $(READY) ## run a sweep; the headline one, or ARGS='task_set=smoke -m arm=native,xsched'
+	$(BIN)/python -m runner $(ARGS)
+
+test: $(READY) ## run the tests (real trials, under ten minutes on two cores)
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY) ## measure the figures of docs/performance.md
+	$(BIN)/python -m benchmarks $(ARGS_BENCH)
+
+ui: $(READY) ## open the MLflow UI over outputs/mlflow.db, PORT=5000
+	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui \
+		--backend-store-uri sqlite:///$(CURDIR)/outputs/mlflow.db --workers 1 --port $(PORT)
+
+docs: $(READY) ## write docs/reference.md anew from the schema
+	$(BIN)/python -m runner.reference > docs/reference.md
+
+clean: ## remove the environment and caches; outputs/ stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info

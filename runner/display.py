@@ -1,0 +1,154 @@
+"""What a person sees: progress while a trial runs, a table when it has ended, one for a sweep."""
+
+import sys
+import time
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from runner.config import TrialSpec
+from runner.recording import COMPLETED, SCHEDULED, Recording
+from runner.statistics import percentile
+
+PLAIN_EVERY_S = 10.0
+PLAIN_WIDTH = 110
+
+console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False)
+
+
+def _ms(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
+
+
+def table(*columns: str) -> Table:
+    """A plain table: first column left, the others right."""
+    result = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for at, column in enumerate(columns):
+        result.add_column(column, justify="left" if at == 0 else "right", no_wrap=True)
+    return result
+
+
+class TrialDisplay:
+    """Progress of one trial: a live table in a terminal, a line now and then elsewhere."""
+
+    def __init__(self, trial: TrialSpec, title: str) -> None:
+        self._trial = trial
+        self._title = title
+        self._phase = "starting"
+        self._last_line = time.monotonic()
+        self._live: Live | None = None
+
+    def __enter__(self) -> "TrialDisplay":
+        if console.is_terminal:
+            self._live = Live(console=console, auto_refresh=False, transient=True)
+            self._live.start()
+            self._update(None)
+        else:
+            console.print(self._title)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def say(self, text: str) -> None:
+        self._phase = text
+        if self._live is not None:
+            self._update(None)
+
+    def show(self, recording: Recording) -> None:
+        """Called about once a second."""
+        if self._live is not None:
+            self._update(recording)
+        elif time.monotonic() - self._last_line > PLAIN_EVERY_S:
+            self._last_line = time.monotonic()
+            done = [recording.progress(index)[0] for index in range(len(self._trial.tasks))]
+            counts = ", ".join(
+                f"{task.name} {count}/{task.requests}"
+                for task, count in zip(self._trial.tasks, done, strict=True)
+            )
+            console.print(f"  {self._phase}: {counts}")
+
+    def _update(self, recording: Recording | None) -> None:
+        assert self._live is not None
+        rows = table("task", "done", "p50 ms", "p99 ms")
+        for index, task in enumerate(self._trial.tasks if recording else ()):
+            assert recording is not None
+            done, warmups = recording.progress(index)
+            times = recording.rows(index)[warmups:]
+            latency = (times[:, COMPLETED] - times[:, SCHEDULED]) / 1e6
+            known = len(latency) > 0
+            rows.add_row(
+                task.name,
+                f"{done}/{task.requests}",
+                _ms(float(np.median(latency)) if known else None),
+                _ms(percentile(latency, 99) if known else None),
+            )
+        header = Text.assemble((self._title, "bold"), f"  {self._phase}")
+        self._live.update(Group(header, rows) if recording else header, refresh=True)
+
+
+def show_run(summary: dict[str, Any]) -> None:
+    """The result of one run; of a failed one, why and what to do."""
+    if summary["status"] == "FAILED":
+        console.print(Text.assemble(("FAILED ", "bold red"), summary["name"]))
+        console.print(Text(f"  {summary['reason']}"))
+        console.print(Text(f"  {summary['folder']}", style="dim"))
+        return
+    rows = table("task", "priority", "requests", "p50 ms", "p99 ms", "max ms", "req/s", "proof")
+    for name, task in summary["tasks"].items():
+        latency = task["latency_ms"]
+        rows.add_row(
+            name,
+            str(task["priority"]),
+            f"{task['requests']}/{task['wanted']}",
+            *(_ms(latency.get(figure)) for figure in ("p50", "p99", "max")),
+            f"{task['throughput_rps']:.2f}",
+            summary["proof"],
+        )
+    if summary["status"] == "KILLED":
+        console.print(Text.assemble(("KILLED ", "bold yellow"), summary["name"]))
+    console.print(rows)
+    console.print(
+        f"  saturation {summary['saturation']:.2f} · {summary['preemptions']} preemptions · "
+        f"window {summary['window_s']:.1f} s"
+    )
+    for note in summary["notes"]:
+        console.print(Text(f"  {note}", style="yellow"))
+    console.print(Text(f"  {summary['folder']}", style="dim"))
+
+
+def show_sweep(swept: list[str], points: list[dict[str, Any]]) -> None:
+    """One row a run: the swept values, then p50 and p99 of the two most urgent priorities."""
+    summaries = [point["summary"] for point in points]
+    priorities = sorted({int(p) for s in summaries for p in s["priorities"]}, reverse=True)[:2]
+    heads = [f"priority {p}\n{figure} ms" for p in priorities for figure in ("p50", "p99")]
+    rows = table(
+        "run",
+        *(key.rpartition(".")[2] for key in swept),
+        *heads,
+        "pre-\nemptions",
+        "satu-\nration",
+        "proof",
+    )
+    for point, summary in zip(points, summaries, strict=True):
+        figures = [
+            summary["priorities"].get(str(p), {}).get("latency_ms", {}).get(figure)
+            for p in priorities
+            for figure in ("p50", "p99")
+        ]
+        failed = summary["status"] == "FAILED"
+        rows.add_row(
+            summary["name"],
+            *(str(point["values"][key]) for key in swept),
+            *(_ms(figure) for figure in figures),
+            "–" if failed else str(summary["preemptions"]),
+            "–" if failed else f"{summary['saturation']:.2f}",
+            summary["proof"] if summary["status"] == "FINISHED" else summary["status"],
+        )
+    console.print(rows)

@@ -1,0 +1,40 @@
+"""What a trial's process tells its parent."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from models import ModelSpec
+from runner.proof import Proof
+
+
+@dataclass(frozen=True)
+class Saying:
+    """What the trial is doing, for the display."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Solo:
+    """Solo time of a request of each model that the parent did not know, in seconds."""
+
+    seconds: dict[ModelSpec, float]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Set up and proven so far; the parent answers with anything to let the window begin."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end. error: why there is no result, "" if there is one. cut: the window hit its limit.
+    busy_s: time that the device worked in the window. preemptions: of queues with work pending. events: the scheduler's log by column."""
+
+    proof: Proof
+    error: str = ""
+    cut: bool = False
+    busy_s: float = math.nan
+    preemptions: int = 0
+    events: dict[str, list[Any]] | None = None

@@ -1,0 +1,226 @@
+"""One point of a sweep: run the trial, write its folder, log it, show it. Called by the launcher,
+possibly in a process of its own."""
+
+import atexit
+import fcntl
+import tempfile
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hydra.conf import HydraConf
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from runner import outputs, provenance, solo, statistics
+from runner.config import Config, TrialSpec, resolve
+from runner.display import TrialDisplay, console, show_run
+from runner.platforms import Platform
+from runner.platforms import get as get_platform
+from runner.proof import INCOMPLETE, NOT_CLAIMED
+from runner.tracking import Tracking
+from runner.tracking import uri as tracking_uri
+from runner.trial import FAILED, KILLED, TrialResult, run_trial
+
+#: Below this a set with closed loops was not limited by the device.
+SATURATED = 0.8
+
+
+def as_config(composed: DictConfig) -> Config:
+    """A composed configuration as typed objects. Merging the plain values into the schema anew is
+    what finds a key that was added with ``+``."""
+    ours = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+    plain = OmegaConf.to_container(ours, resolve=True)
+    assert isinstance(plain, dict)
+    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), plain))
+    assert isinstance(config, Config)
+    return config
+
+
+def run(composed: DictConfig) -> None:
+    """Run the composed point. Raises KeyboardInterrupt, once everything is kept, if that ended it;
+    anything else that goes wrong is a failed run, and the sweep goes on."""
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    try:
+        _run(composed, hydra, folder)
+    except Exception as error:
+        with (folder / "stderr.log").open("a") as log:
+            traceback.print_exc(file=log)
+        summary = {
+            "schema": 1,
+            "status": FAILED,
+            "reason": f"{type(error).__name__}: {error} (see stderr.log)",
+            "name": hydra.job.name,
+            "folder": str(folder),
+            "priorities": {},
+        }
+        outputs.write_json(folder / outputs.SUMMARY, summary)
+        show_run(summary)
+
+
+def _run(composed: DictConfig, hydra: HydraConf, folder: Path) -> None:
+    config = as_config(composed)
+    trial = resolve(config)
+    output_root = Path(config.output_root)
+    platform = open_platform(trial.platform, trial.device_cores)
+    store = tracking(config)
+    models = {task.model for task in trial.tasks}
+    known = solo.known(output_root, platform.fingerprint(), models)
+    name = hydra.job.name
+    load_before = provenance.load()
+    outputs.write_config(folder, config, trial)
+    with TrialDisplay(trial, name) as progress, device_lock(trial.platform, progress.say):
+        result = run_trial(trial, platform, known, folder, progress, store.prepare)
+    solo.keep(output_root, platform.fingerprint(), result.solo)
+    summary = summarise(trial, result) | {
+        "name": name,
+        "sweep": Path(hydra.sweep.dir).name,
+        "folder": str(folder),
+    }
+    write_folder(folder, summary, result)
+    overrides = list(hydra.overrides.task)
+    outputs.write_json(folder / "provenance.json", provenance.collect(overrides, load_before))
+    summary["mlflow_run_id"] = log(store, folder, summary, config, trial, result)
+    outputs.write_json(folder / outputs.SUMMARY, summary)
+    show_run(summary)
+    if result.status == KILLED:
+        raise KeyboardInterrupt
+
+
+@cache
+def open_platform(name: str, device_cores: int) -> Platform:
+    """The platform, shared by all points that this process runs."""
+    platform = get_platform(name, device_cores)
+    atexit.register(platform.close)
+    return platform
+
+
+class NoTracking:
+    """tracking=none: folders alone."""
+
+    def prepare(self) -> None: ...
+
+    def log(self, *_: Any) -> None: ...
+
+    def compare_link(self, run_ids: list[str]) -> str:
+        return ""
+
+
+def tracking(config: Config) -> Tracking | NoTracking:
+    """Where this configuration logs to; one connection a store and experiment."""
+    if config.tracking.backend == "none":
+        return NoTracking()
+    return _tracking(
+        tracking_uri(config.tracking.uri, Path(config.output_root)),
+        config.tracking.experiment or config.task_set.name,
+    )
+
+
+_tracking = cache(Tracking)
+
+
+@contextmanager
+def device_lock(platform: str, say: Any) -> Iterator[None]:
+    """One device, one experiment: a second trial on this machine waits for its turn."""
+    path = Path(tempfile.gettempdir()) / f"xsched-runner-{platform}.lock"
+    with path.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another trial on this device")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def summarise(trial: TrialSpec, result: TrialResult) -> dict[str, Any]:
+    """summary.json but for names and places. A failed trial has no figures to show."""
+    measured = statistics.summarise(trial, result.requests, result.solo, result.busy_s)
+    if result.status == FAILED:
+        measured |= {"tasks": {}, "priorities": {}}
+    levels = {task.level.name for task in trial.tasks} if trial.uses_xsched else {"none"}
+    return {
+        "schema": 1,
+        "status": result.status,
+        "reason": result.reason,
+        "arm": trial.arm,
+        "platform": trial.platform,
+        "placement": trial.placement,
+        "policy": trial.policy if trial.uses_xsched else "none",
+        "level": "+".join(sorted(levels)),
+        "config_hash": trial.config_hash,
+        "proof": INCOMPLETE if result.status == KILLED else result.proof.verdict,
+        "preemptions": result.preemptions,
+        "cut": result.cut,
+        "notes": notes(trial, result, measured) if result.status != FAILED else [],
+    } | measured
+
+
+def notes(trial: TrialSpec, result: TrialResult, measured: dict[str, Any]) -> list[str]:
+    """What a reader must know to read the figures right."""
+    found = []
+    if trial.arm == "xsched" and result.status != KILLED:
+        nothing_about = "this trial says {} about levels or thresholds"
+        if result.preemptions == 0:
+            found.append(f"nothing was preempted: {nothing_about.format('nothing')}")
+        elif result.preemptions <= len(trial.tasks):
+            found.append(
+                f"lower queues were suspended once and hardly ever again: "
+                f"{nothing_about.format('next to nothing')} (closed loops at the top priority?)"
+            )
+    closed = any(task.load is None for task in trial.tasks)
+    if closed and trial.arm not in ("solo", "urgent_only") and measured["saturation"] < SATURATED:
+        found.append(
+            f"the device was not saturated ({measured['saturation']:.2f}): a trial that the host "
+            "limits cannot show priority"
+        )
+    if result.cut:
+        short = [
+            f"{name} {task['requests']}/{task['wanted']}"
+            for name, task in measured["tasks"].items()
+            if task["requests"] < task["wanted"]
+        ]
+        found.append(f"the window was cut at limit_s={trial.limit_s:g} ({', '.join(short)})")
+    late = sum(task["late_starts"] for task in measured["tasks"].values())
+    count = sum(len(task.completed) for task in result.requests)
+    if late > 0.01 * count:
+        found.append(f"{late} of {count} requests started over 1 ms late by the runner's own fault")
+    return found
+
+
+def write_folder(folder: Path, summary: dict[str, Any], result: TrialResult) -> None:
+    """Raw data, proof and figure."""
+    outputs.write_json(folder / outputs.SUMMARY, summary)
+    outputs.write_json(folder / "proof.json", result.proof.as_dict())
+    outputs.write_requests(folder / "requests.parquet", result.requests)
+    outputs.write_events(folder / "events.parquet", result.events)
+    if summary["status"] != FAILED:
+        from runner.figures import latency_cdf
+
+        claim = "" if summary["proof"] == NOT_CLAIMED else f", {summary['proof']}"
+        title = f"{summary['sweep']}: {summary['name']} ({summary['arm']}{claim})"
+        latency_cdf(folder / "latency_cdf.png", title, result.requests)
+
+
+def log(
+    store: Tracking | NoTracking,
+    folder: Path,
+    summary: dict[str, Any],
+    config: Config,
+    trial: TrialSpec,
+    result: TrialResult,
+) -> str | None:
+    """Log the finished folder; a store that is away costs the link, not the run."""
+    params = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)
+    assert isinstance(params, dict)
+    plain = {str(key): value for key, value in params.items()}
+    plain["platform"] |= {"name": trial.platform, "placement": trial.placement}
+    try:
+        commit = provenance.code()["commit"]
+        return store.log(folder, summary, plain, result.requests, commit)
+    except Exception as error:  # any of MLflow's, its database's and its HTTP client's
+        console.print(f"  not logged to MLflow: {error}\n  the folder is complete: {folder}")
+        return None

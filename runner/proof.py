@@ -1,0 +1,214 @@
+"""What counts as proof that a trial's scheduling took effect: pure judgement of evidence.
+
+Return codes, log lines and submission counts can all lie. So each check rests on completions
+counted by an independent witness, and a trial that fails one is refused, never a result.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from xsched_bindings.types import PreemptLevel
+
+#: Share of a request's commands that the queue must have seen (the rest may be uninterceptable).
+INTERCEPTED_SHARE = 0.95
+
+PROVEN, FAILED, NOT_CLAIMED = "proven", "failed", "not claimed"
+#: Of a trial that was interrupted: nothing is known of its window.
+INCOMPLETE = "incomplete"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was to be shown. remedy: what to do if it was not."""
+
+    name: str
+    passed: bool
+    finding: str
+    remedy: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The checks of a trial; an arm that claims no scheduling has none and claims nothing."""
+
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        if not self.checks:
+            return NOT_CLAIMED
+        return PROVEN if all(check.passed for check in self.checks) else FAILED
+
+    @property
+    def failure(self) -> str:
+        """Why the proof failed and what to do about it, "" if it did not."""
+        return "; ".join(
+            f"{check.name}: {check.finding}. {check.remedy}".strip()
+            for check in self.checks
+            if not check.passed
+        )
+
+    def __add__(self, checks: Iterable[Check]) -> "Proof":
+        return Proof((*self.checks, *checks))
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"verdict": self.verdict, "checks": [asdict(check) for check in self.checks]}
+
+
+def bound(level: PreemptLevel, threshold: int) -> int:
+    """Most commands that a suspended queue may still complete."""
+    return {
+        PreemptLevel.block: threshold,
+        PreemptLevel.deactivate: 1,
+        PreemptLevel.interrupt: 0,
+    }[level]
+
+
+# --- intercepted -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Interception:
+    """One calibration request. executed: commands by an independent witness (the executor's own
+    count on host, a profiler on GPUs). counted: growth of the queue's command count."""
+
+    task: str
+    executed: int
+    counted: int
+
+
+def check_interception(evidence: Sequence[Interception]) -> Check:
+    missed = [e for e in evidence if e.counted < INTERCEPTED_SHARE * e.executed]
+    finding = ", ".join(f"{e.task}: {e.counted} of {e.executed} commands" for e in missed)
+    return Check(
+        "intercepted",
+        not missed,
+        f"the queue did not see what was executed ({finding})"
+        if missed
+        else f"the queues saw {sum(e.counted for e in evidence)} of "
+        f"{sum(e.executed for e in evidence)} commands",
+        "Nothing that bypasses the queue can be scheduled: check that commands go through it "
+        "(on GPUs: XSched's shim in place, a stream of the task's own)",
+        {"requests": [asdict(e) for e in evidence]},
+    )
+
+
+# --- level -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Suspension:
+    """One suspension under the app-managed scheduler, with commands of fixed work pending.
+
+    passed: commands completed after it. pending: commands left when the queue had gone quiet.
+    quiet: whether nothing completed any more by then. resumed: whether all completed in the end.
+    """
+
+    task: str
+    level: PreemptLevel
+    threshold: int
+    passed: int
+    pending: int
+    quiet: bool
+    resumed: bool
+
+    @property
+    def fault(self) -> str:
+        limit = bound(self.level, self.threshold)
+        if self.passed > limit:
+            return f"{self.passed} commands completed after a suspension, at most {limit} may"
+        if not self.quiet or not self.pending:
+            return "the queue never went quiet after a suspension"
+        if not self.resumed:
+            return "work did not resume after the suspension"
+        return ""
+
+
+def check_level(evidence: Sequence[Suspension]) -> Check:
+    faults = [f"{s.task}: {s.fault}" for s in evidence if s.fault]
+    worst = max((s.passed for s in evidence), default=0)
+    return Check(
+        "level",
+        not faults,
+        "; ".join(faults[:3])
+        if faults
+        else f"at most {worst} commands completed after {len(evidence)} suspensions",
+        "The preemption level is not in effect: choose one that the device has",
+        {"suspensions": [asdict(s) | {"level": s.level.name} for s in evidence]},
+    )
+
+
+# --- policy and window -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A queue from a suspension by the live policy to its resumption (or the end of the log).
+
+    completed: commands that completed in between. preempted: whether it had work pending.
+    """
+
+    task: str
+    at_ns: int
+    completed: int
+    limit: int
+    preempted: bool
+
+
+def check_policy(policy: str, expected: Iterable[str], intervals: Sequence[Interval]) -> Check:
+    """Under the live policy, with every queue given work: queues that the policy must suspend
+    (`expected`) were suspended, the others were not, and suspensions held."""
+    must = set(expected)
+    suspended = {interval.task for interval in intervals if interval.preempted}
+    faults = [f"{task} was never suspended" for task in sorted(must - suspended)]
+    faults += [f"{i.task}: {_leak(i)}" for i in intervals if i.completed > i.limit]
+    if policy == "hpf" or not must:
+        faults += [f"{task} was suspended without need" for task in sorted(suspended - must)]
+    held = (
+        f"{', '.join(sorted(must))} suspended within bounds and resumed"
+        if must
+        else ("all hints are equal and nothing was suspended")
+    )
+    return Check(
+        "policy",
+        not faults,
+        "; ".join(faults[:3]) if faults else held,
+        "The policy does not act on these queues: set the scheduler before the queues and the "
+        "hints after them",
+        {"must_be_suspended": sorted(must), "intervals": [asdict(i) for i in intervals]},
+    )
+
+
+def check_window(intervals: Sequence[Interval], none_expected: bool) -> Check:
+    """In the measured window, exactly: no suspended queue completed more than its level lets."""
+    leaks = [interval for interval in intervals if interval.completed > interval.limit]
+    unneeded = none_expected and any(interval.preempted for interval in intervals)
+    worst = max((interval.completed for interval in intervals), default=0)
+    if leaks:
+        finding = f"{leaks[0].task}: {_leak(leaks[0])} ({len(leaks)} such suspensions)"
+    elif unneeded:
+        finding = "queues were suspended although all hints are equal"
+    else:
+        finding = f"{len(intervals)} suspensions, at most {worst} commands completed in one"
+    return Check(
+        "window",
+        not leaks and not unneeded,
+        finding,
+        "Suspended queues went on executing, so priorities were not kept",
+        {
+            "suspensions": len(intervals),
+            "preemptions": preemptions(intervals),
+            "most_completed": worst,
+        },
+    )
+
+
+def _leak(interval: Interval) -> str:
+    return f"completed {interval.completed} commands while suspended, at most {interval.limit} may"
+
+
+def preemptions(intervals: Sequence[Interval]) -> int:
+    """Suspensions of queues that had work pending."""
+    return sum(interval.preempted for interval in intervals)

@@ -1,0 +1,163 @@
+"""MLflow: one run a trial, logged after its folder is complete. Needs no more than mlflow-skinny,
+sqlalchemy and alembic; imported late, because importing it takes a second."""
+
+import json
+import logging
+import os
+import time
+import urllib.parse
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from runner.statistics import TaskRequests, percentile
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+CDF_PERCENTILES = range(1, 101)
+PARAMS_PER_CALL = 100
+METRICS_PER_CALL = 1000
+#: Parts of the resolved configuration that are no parameters of the measurement.
+NO_PARAMS = ("output_root", "tracking")
+UI = "http://127.0.0.1:5000"
+
+
+@dataclass
+class Tracking:
+    """A tracking store and an experiment in it; made without importing MLflow."""
+
+    uri: str
+    experiment: str
+    _client: "MlflowClient | None" = None
+    _experiment_id: str = ""
+
+    def prepare(self) -> None:
+        """Import MLflow and create database and experiment, once, before the first window."""
+        if self._client is not None:
+            return
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+        warnings.filterwarnings("ignore", module="mlflow")
+        from mlflow import MlflowClient
+
+        logging.getLogger("mlflow").setLevel(logging.ERROR)
+        logging.getLogger("alembic").setLevel(logging.ERROR)
+
+        client = MlflowClient(tracking_uri=self.uri)
+        experiment = client.get_experiment_by_name(self.experiment)
+        if experiment is None:
+            self._experiment_id = client.create_experiment(
+                self.experiment, artifact_location=self._artifacts()
+            )
+        else:
+            self._experiment_id = experiment.experiment_id
+        self._client = client
+
+    def _artifacts(self) -> str | None:
+        """Beside the database for SQLite; a server keeps them where it likes."""
+        if not self.uri.startswith("sqlite:///"):
+            return None
+        return (Path(self.uri.removeprefix("sqlite:///")).parent / "artifacts").absolute().as_uri()
+
+    def log(
+        self,
+        folder: Path,
+        summary: dict[str, Any],
+        params: dict[str, Any],
+        requests: list[TaskRequests],
+        commit: str,
+    ) -> str:
+        """Log a finished folder; returns the MLflow run's id."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        self.prepare()
+        assert self._client is not None
+        now = int(time.time() * 1000)
+        run = self._client.create_run(
+            self._experiment_id,
+            run_name=summary["name"],
+            start_time=now - int(summary["window_s"] * 1000),
+        )
+        run_id: str = run.info.run_id
+        flat = [Param(k, str(v)[:6000]) for k, v in flatten(params).items()]
+        tags = [RunTag(k, str(v)[:5000]) for k, v in _tags(summary, commit).items()]
+        shown = summary["status"] != "FAILED"
+        figures = [Metric(k, v, now, 0) for k, v in _metrics(summary).items()] if shown else []
+        cdf = [
+            Metric(f"cdf/{task.name}", percentile(task.response_ms, percent), now, percent)
+            for task in requests
+            if shown and len(task.response_ms)
+            for percent in CDF_PERCENTILES
+        ]
+        # The compare page preselects the metric that was logged first.
+        for at in range(0, len(figures), METRICS_PER_CALL):
+            self._client.log_batch(run_id, metrics=figures[at : at + METRICS_PER_CALL])
+        for at in range(0, max(len(flat), 1), PARAMS_PER_CALL):
+            self._client.log_batch(run_id, params=flat[at : at + PARAMS_PER_CALL], tags=tags)
+        for at in range(0, len(cdf), METRICS_PER_CALL):
+            self._client.log_batch(run_id, metrics=cdf[at : at + METRICS_PER_CALL])
+        self._client.log_artifacts(run_id, str(folder))
+        self._client.set_terminated(run_id, status=summary["status"])
+        return run_id
+
+    def compare_link(self, run_ids: list[str]) -> str:
+        """A link that opens the comparison of these runs, in the server's UI or in `make ui`'s."""
+        self.prepare()
+        base = self.uri.rstrip("/") if self.uri.startswith("http") else UI
+        runs = urllib.parse.quote(json.dumps(run_ids, separators=(",", ":")))
+        experiments = urllib.parse.quote(json.dumps([self._experiment_id], separators=(",", ":")))
+        return f"{base}/#/compare-runs?runs={runs}&experiments={experiments}"
+
+
+def uri(configured: str | None, output_root: Path) -> str:
+    """The store: as configured, else MLFLOW_TRACKING_URI, else SQLite below the output folder."""
+    if chosen := configured or os.environ.get("MLFLOW_TRACKING_URI"):
+        return chosen
+    return f"sqlite:///{(output_root / 'mlflow.db').absolute()}"
+
+
+def flatten(params: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested parameters with dotted names; those that are null say nothing and are left out."""
+    flat: dict[str, Any] = {}
+    for name, value in params.items():
+        if not prefix and name in NO_PARAMS:
+            continue
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{name}.")
+        elif value is not None:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def _metrics(summary: dict[str, Any]) -> dict[str, float]:
+    """The urgent priority's p99 first, then the others, then tasks; sections by the slash."""
+    metrics: dict[str, float] = {}
+    for group, entries in (("priority", summary["priorities"]), ("task", summary["tasks"])):
+        for name, figures in entries.items():
+            label = f"priority_{name}" if group == "priority" else name
+            for figure in ("p99", "p50", "max"):
+                if figure in figures["latency_ms"]:
+                    metrics[f"{figure}_ms/{label}"] = figures["latency_ms"][figure]
+            metrics[f"throughput_rps/{label}"] = figures["throughput_rps"]
+    for name in ("window_s", "saturation", "preemptions"):
+        metrics[name] = summary[name]
+    return {name: value for name, value in metrics.items() if np.isfinite(value)}
+
+
+def _tags(summary: dict[str, Any], commit: str) -> dict[str, Any]:
+    tags = {
+        name: summary[name]
+        for name in ("arm", "platform", "placement", "proof", "preemptions", "config_hash", "sweep")
+    }
+    return tags | {
+        "effective_level": summary["level"],
+        "saturation": f"{summary['saturation']:.2f}",
+        "reason": summary["reason"],
+        "notes": " ".join(summary["notes"]),
+        "mlflow.source.git.commit": commit,
+        "mlflow.note.content": " ".join(filter(None, [summary["reason"], *summary["notes"]])),
+    }

@@ -1,0 +1,241 @@
+"""The host platform's scheduler: events in, policy decisions out, everything in a log.
+
+Source: ``sched/src/scheduler/local.cpp``, ``preempt/src/sched/agent.cpp``, ``executor.cpp``: a
+thread of its own takes queue events, asks the policy, and executes the changes, resumptions first.
+"""
+
+import itertools
+import threading
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from time import monotonic_ns
+from typing import NamedTuple
+
+from xsched_bindings.errors import DeviceLost, XSchedError
+from xsched_bindings.host.policies import Policy, create_policy
+from xsched_bindings.host.queue import HostQueue
+from xsched_bindings.host.stream import HostStream
+from xsched_bindings.types import (
+    TIMESLICE_MAX_US,
+    TIMESLICE_MIN_US,
+    UTILIZATION_MAX,
+    UTILIZATION_MIN,
+    PolicyType,
+    PreemptLevel,
+    QueueState,
+    Result,
+    SchedulerType,
+)
+
+
+class Event(NamedTuple):
+    """One line of the scheduler's log.
+
+    at_ns: monotonic nanoseconds. name: create, destroy, ready, idle, suspend, resume. completed:
+    commands that the queue's stream had completed at that moment; for "suspend", once the level's
+    mechanism had taken effect, so the difference to the next "resume" is what the level let pass.
+    was_ready: whether the queue had work pending, so that a suspension of it is a preemption.
+    """
+
+    at_ns: int
+    name: str
+    queue: int
+    completed: int
+    was_ready: bool
+
+
+class HostScheduler:
+    """The control plane of the host platform (`xsched_bindings.interface.ControlPlane`).
+
+    One instance stands for what the C library keeps per process. `log` grows until it is read.
+    """
+
+    def __init__(self) -> None:
+        self.log: list[Event] = []
+        self.type = SchedulerType.app_managed
+        self._handles = itertools.count(1)
+        self._live: _PolicyThread | None = None
+
+    def set_scheduler(self, scheduler: SchedulerType, policy: PolicyType) -> None:
+        if scheduler is SchedulerType.unknown:
+            raise XSchedError(
+                "XHintSetScheduler", {"scheduler": scheduler.name}, Result.invalid_value
+            )
+        if scheduler is SchedulerType.global_:
+            raise XSchedError(
+                "XHintSetScheduler",
+                {"scheduler": "global"},
+                Result.not_supported,
+                "the host platform has no server; its scheduler is local",
+            )
+        chosen = create_policy(policy) if scheduler is SchedulerType.local else None
+        self.close()
+        self.type = scheduler
+        if chosen is not None:
+            self._live = _PolicyThread(chosen, self.log)
+            self._live.start()
+
+    def set_timeslice(self, microseconds: int) -> None:
+        if not TIMESLICE_MIN_US <= microseconds <= TIMESLICE_MAX_US:
+            raise XSchedError("XHintTimeslice", {"ts_us": microseconds}, Result.invalid_value)
+        if self._live is not None:
+            self._live.tell(lambda policy: policy.set_timeslice(microseconds))
+
+    def create_queue(self, stream: HostStream, level: PreemptLevel) -> HostQueue:
+        """``XQueueCreate``. `stream` must have no queue yet; from now on it submits through it."""
+        if stream.interceptor is not None:
+            raise XSchedError(
+                "XQueueCreate", {"stream": stream.pid}, Result.not_allowed, "it has a queue"
+            )
+        owner = _Membership(self.log, self._live)
+        queue = HostQueue(next(self._handles), stream, PreemptLevel(level), owner)
+        owner.announce(queue)
+        return queue
+
+    @property
+    def error(self) -> BaseException | None:
+        """What ended the scheduler's thread, if anything did."""
+        return self._live.error if self._live is not None else None
+
+    def close(self) -> None:
+        """End the scheduler. Queues that it knew go on unscheduled, resumed."""
+        if self._live is not None:
+            self._live.stop()
+        self._live = None
+
+
+class _Membership:
+    """Ties a queue to the scheduler that was there when the queue was created, and to no other:
+    queues from before a scheduler change are unknown to the new one, as in XSched."""
+
+    def __init__(self, log: list[Event], live: "_PolicyThread | None") -> None:
+        self._log = log
+        self._live = live
+
+    def announce(self, queue: HostQueue) -> None:
+        self._record(queue, "create")
+        if self._live is not None:
+            self._live.add(queue)
+
+    def queue_changed(self, queue: HostQueue, state: QueueState) -> None:
+        self._record(queue, state.name)
+        if self._live is not None:
+            self._live.changed(queue, state)
+
+    def queue_closed(self, queue: HostQueue) -> None:
+        if self._live is not None:
+            self._live.remove(queue)
+        self._record(queue, "destroy")
+
+    def hint_priority(self, queue: HostQueue, priority: int) -> None:
+        if self._live is not None:
+            self._live.tell(lambda policy: policy.hint_priority(queue.handle, priority))
+
+    def hint_utilization(self, queue: HostQueue, percent: int) -> None:
+        if not UTILIZATION_MIN <= percent <= UTILIZATION_MAX:
+            raise XSchedError(
+                "XHintUtilization", {"xq": queue.handle, "util": percent}, Result.invalid_value
+            )
+        if self._live is not None:
+            self._live.tell(lambda policy: policy.hint_utilization(queue.handle, percent))
+
+    def _record(self, queue: HostQueue, name: str) -> None:
+        self._log.append(
+            Event(monotonic_ns(), name, queue.handle, queue.stream.completed, name == "ready")
+        )
+
+
+class _PolicyThread(threading.Thread):
+    """The local scheduler's worker. Other threads only post to its inbox."""
+
+    def __init__(self, policy: Policy, log: list[Event]) -> None:
+        super().__init__(name="scheduler", daemon=True)
+        self.error: BaseException | None = None
+        self._policy = policy
+        self._log = log
+        self._queues: dict[int, HostQueue] = {}
+        self._ready: dict[int, bool] = {}
+        self._suspended: set[int] = set()
+        self._inbox: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+
+    def tell(self, message: Callable[[Policy], None]) -> None:
+        self._inbox.put(lambda: message(self._policy))
+
+    def changed(self, queue: HostQueue, state: QueueState) -> None:
+        self._inbox.put(lambda: self._set_ready(queue.handle, state is QueueState.ready))
+
+    def add(self, queue: HostQueue) -> None:
+        self._and_wait(lambda: self._add(queue))
+
+    def remove(self, queue: HostQueue) -> None:
+        self._and_wait(lambda: self._remove(queue))
+
+    def stop(self) -> None:
+        self._inbox.put(None)
+        self.join()
+
+    def _and_wait(self, change: Callable[[], None]) -> None:
+        """Post a change and wait until a decision has been made on it."""
+        done = threading.Event()
+        self._inbox.put(change)
+        self._inbox.put(done.set)
+        while not done.wait(0.1):
+            if not self.is_alive():
+                return
+
+    def _add(self, queue: HostQueue) -> None:
+        self._queues[queue.handle] = queue
+        self._ready[queue.handle] = False
+
+    def _remove(self, queue: HostQueue) -> None:
+        self._queues.pop(queue.handle, None)
+        self._ready.pop(queue.handle, None)
+        self._suspended.discard(queue.handle)
+
+    def _set_ready(self, handle: int, ready: bool) -> None:
+        if handle in self._ready:
+            self._ready[handle] = ready
+
+    def run(self) -> None:
+        wake_at_ns: int | None = None
+        try:
+            while self._receive(wake_at_ns):
+                decision = self._policy.decide(self._ready, monotonic_ns())
+                wake_at_ns = decision.wake_at_ns
+                suspend = set(self._queues) - decision.run
+                self._resume(self._suspended - suspend)
+                self._suspend(suspend - self._suspended)
+                self._suspended = suspend
+            self._resume(self._suspended)
+        except (DeviceLost, OSError, XSchedError) as error:
+            self.error = error  # a queue's executor has gone; the trial sees it and fails
+
+    def _receive(self, wake_at_ns: int | None) -> bool:
+        """Take all messages that are there, waiting for the first or the timer; False: stop."""
+        try:
+            wait_s = None if wake_at_ns is None else max(0, wake_at_ns - monotonic_ns()) / 1e9
+            message = self._inbox.get(timeout=wait_s)
+            while message is not None:
+                message()
+                message = self._inbox.get_nowait()
+        except Empty:
+            return True
+        return False
+
+    def _resume(self, handles: set[int]) -> None:
+        for handle in sorted(handles):
+            queue = self._queues[handle]
+            self._record(queue, "resume", queue.stream.completed)
+            queue.resume()
+
+    def _suspend(self, handles: set[int]) -> None:
+        queues = [self._queues[handle] for handle in sorted(handles)]
+        for queue in queues:
+            queue.suspend()
+        for queue in queues:
+            self._record(queue, "suspend", queue.settled())
+
+    def _record(self, queue: HostQueue, name: str, completed: int) -> None:
+        self._log.append(
+            Event(monotonic_ns(), name, queue.handle, completed, self._ready[queue.handle])
+        )
