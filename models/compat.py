@@ -3,9 +3,6 @@ and ``import torchvision`` fails ("operator torchvision::nms does not exist"), a
 import of transformers' models. Declaring the two operators' schemas is enough for classifiers;
 detection operators stay unusable."""
 
-import importlib
-from types import ModuleType
-
 import torch
 
 _library: torch.library.Library | None = None
@@ -21,8 +18,3 @@ def declare_torchvision_operators() -> None:
         schema = f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
         library.define(schema)  # type: ignore[no-untyped-call]
     _library = library  # the schemas live as long as this reference
-
-
-def import_torchvision_models() -> ModuleType:
-    declare_torchvision_operators()
-    return importlib.import_module("torchvision.models")

@@ -40,7 +40,8 @@ class ExportedProgram:
                     operand
                     for operand in node.all_input_nodes
                     if operand.op == "call_function" and last_user[operand] is node
-                ],
+                ]
+                + ([] if node.users else [node]),
             )
             for node in nodes
             if node.op == "call_function"

@@ -1,9 +1,10 @@
 """Image classifiers of torchvision: input images (batch_size, 3, size, size), output logits."""
 
+import importlib
+
 import torch
 
 from models.catalog import ModelSpec
-from models.compat import import_torchvision_models
 from models.workload import Workload, random_weights
 
 CONSTRUCTORS = {
@@ -16,7 +17,7 @@ CONSTRUCTORS = {
 
 
 def build(spec: ModelSpec) -> Workload:
-    constructor = getattr(import_torchvision_models(), CONSTRUCTORS[spec.name])
+    constructor = getattr(importlib.import_module("torchvision.models"), CONSTRUCTORS[spec.name])
     module = random_weights(lambda: constructor(weights=None), spec)
     generator = torch.Generator().manual_seed(spec.seed)
     images = torch.rand(spec.batch_size, 3, spec.size, spec.size, generator=generator)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.catalog import CATALOG, ModelSpec
+from models.compat import declare_torchvision_operators
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ def build(spec: ModelSpec) -> Workload:
     Raises KeyError for a name that is not in the catalogue, ValueError for "synthetic", which has
     no module.
     """
+    declare_torchvision_operators()  # before the families import torchvision and transformers
     from models import bert, gpt2, vision
 
     builders: dict[str, Callable[[ModelSpec], Workload]] = {

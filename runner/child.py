@@ -12,6 +12,8 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -48,25 +50,40 @@ class Trial:
         self.writers = [recording.writer(index) for index in range(len(spec.tasks))]
         self.proof = Proof()
         self.cut = False
+        self.timing_s: dict[str, float] = {}
 
     def run(self, solo: dict[ModelSpec, float]) -> Outcome:
-        self.session.open()
-        self._warm_up()
-        unknown = {task.model for task in self.spec.tasks} - set(solo)
-        solo = solo | self.session.calibrate(sorted(unknown, key=repr))
-        self.parent.send(Solo({model: solo[model] for model in unknown}))
-        self.proof = self.session.open_queues()
+        with self._timed("load"):
+            self.session.open()
+        with self._timed("warm_up"):
+            self._warm_up()
+        with self._timed("calibrate"):
+            unknown = {task.model for task in self.spec.tasks} - set(solo)
+            solo = solo | self.session.calibrate(sorted(unknown, key=repr))
+            self.parent.send(Solo({model: solo[model] for model in unknown}))
+        with self._timed("prove"):
+            self.proof = self.session.open_queues()
         if self.proof.verdict == FAILED:
-            return Outcome(self.proof, error=self.proof.failure)
+            return self._outcome()
         self.parent.send(Ready())
         self.parent.recv()
-        self.session.begin_window()
-        for group in self.spec.groups:
-            self._run_group(group, solo)
-        checks, summary = self.session.end_window()
+        with self._timed("window"):
+            self.session.begin_window()
+            for group in self.spec.groups:
+                self._run_group(group, solo)
+            checks, summary = self.session.end_window()
         self.proof = self.proof + checks.checks
+        return self._outcome(**summary)
+
+    def _outcome(self, **summary: Any) -> Outcome:
         failure = self.proof.failure if self.proof.verdict == FAILED else ""
-        return Outcome(self.proof, error=failure, cut=self.cut, **summary)
+        return Outcome(self.proof, failure, self.cut, timing_s=self.timing_s, **summary)
+
+    @contextmanager
+    def _timed(self, step: str) -> Iterator[None]:
+        start = time.monotonic()
+        yield
+        self.timing_s[step] = time.monotonic() - start
 
     def _warm_up(self) -> None:
         for index in sorted({index for group in self.spec.groups for index in group}):

@@ -6,6 +6,7 @@ trusted, as code is.
 """
 
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def check(conf: Path, arguments: list[str]) -> None:
 
 
 def _folders(arguments: list[str]) -> Iterator[Path]:
-    for flag, value in zip(arguments, [*arguments[1:], ""], strict=True):
+    for flag, value in zip_longest(arguments, arguments[1:], fillvalue=""):
         if flag in FOLDER_FLAGS:
             yield Path(value)
         elif flag.startswith("--config-") and "=" in flag:

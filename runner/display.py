@@ -1,5 +1,6 @@
 """What a person sees: progress while a trial runs, a table when it has ended, one for a sweep."""
 
+import math
 import sys
 import time
 from typing import Any
@@ -23,6 +24,14 @@ console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=
 
 def _ms(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}"
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None or math.isnan(value) else f"{value:.2f}"
+
+
+def _count(value: int | None) -> str:
+    return "–" if value is None else str(value)
 
 
 def table(*columns: str) -> Table:
@@ -115,8 +124,8 @@ def show_run(summary: dict[str, Any]) -> None:
         console.print(Text.assemble(("KILLED ", "bold yellow"), summary["name"]))
     console.print(rows)
     console.print(
-        f"  saturation {summary['saturation']:.2f} · {summary['preemptions']} preemptions · "
-        f"window {summary['window_s']:.1f} s"
+        f"  saturation {_share(summary['saturation'])} · "
+        f"{_count(summary['preemptions'])} preemptions · window {summary['window_s']:.1f} s"
     )
     for note in summary["notes"]:
         console.print(Text(f"  {note}", style="yellow"))
@@ -147,8 +156,9 @@ def show_sweep(swept: list[str], points: list[dict[str, Any]]) -> None:
             summary["name"],
             *(str(point["values"][key]) for key in swept),
             *(_ms(figure) for figure in figures),
-            "–" if failed else str(summary["preemptions"]),
-            "–" if failed else f"{summary['saturation']:.2f}",
+            *("–", "–")
+            if failed
+            else (_count(summary["preemptions"]), _share(summary["saturation"])),
             summary["proof"] if summary["status"] == "FINISHED" else summary["status"],
         )
     console.print(rows)

@@ -57,7 +57,7 @@ def from_hydra(error: BaseException) -> UserError | None:
     if not any(isinstance(link, known) for link in chain):
         return None
     text = "\n".join(str(link) for link in chain)
-    for explain in (_option, _unknown_key, _bad_value, _yaml):
+    for explain in (_grammar, _option, _unknown_key, _bad_value, _yaml):
         if (explained := explain(chain, text)) is not None:
             return explained
     return UserError("", "", str(error).strip())
@@ -67,6 +67,20 @@ def _causes(error: BaseException | None) -> Iterable[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
+
+
+def _grammar(chain: list[BaseException], text: str) -> UserError | None:
+    """``xsched.threshold=[4``: not in Hydra's grammar of overrides."""
+    from hydra.errors import OverrideParseException
+
+    for link in chain:
+        if isinstance(link, OverrideParseException):
+            key, _, value = link.override.partition("=")
+            problem = f"cannot be read: {str(link.message).splitlines()[0]}"
+            return UserError(
+                key, value, problem, remedy="write key=value; quote what the shell eats"
+            )
+    return None
 
 
 def _option(chain: list[BaseException], text: str) -> UserError | None:

@@ -1,7 +1,7 @@
 """What a trial's process tells its parent."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from models import ModelSpec
@@ -30,7 +30,9 @@ class Ready:
 @dataclass(frozen=True)
 class Outcome:
     """The end. error: why there is no result, "" if there is one. cut: the window hit its limit.
-    busy_s: time that the device worked in the window. preemptions: of queues with work pending. events: the scheduler's log by column."""
+    busy_s: time that the device worked in the window. preemptions: of queues with work pending.
+    events: the scheduler's log by column. timing_s: how long each step of the trial took.
+    """
 
     proof: Proof
     error: str = ""
@@ -38,3 +40,4 @@ class Outcome:
     busy_s: float = math.nan
     preemptions: int = 0
     events: dict[str, list[Any]] | None = None
+    timing_s: dict[str, float] = field(default_factory=dict)

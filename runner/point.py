@@ -6,7 +6,7 @@ import fcntl
 import tempfile
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ def _run(composed: DictConfig, hydra: HydraConf, folder: Path) -> None:
     load_before = provenance.load()
     outputs.write_config(folder, config, trial)
     with TrialDisplay(trial, name) as progress, device_lock(trial.platform, progress.say):
-        result = run_trial(trial, platform, known, folder, progress, store.prepare)
+        result = run_trial(trial, platform, known, folder, progress, lambda: _prepare(store))
     solo.keep(output_root, platform.fingerprint(), result.solo)
     summary = summarise(trial, result) | {
         "name": name,
@@ -89,6 +89,13 @@ def _run(composed: DictConfig, hydra: HydraConf, folder: Path) -> None:
     show_run(summary)
     if result.status == KILLED:
         raise KeyboardInterrupt
+
+
+def _prepare(store: Tracking | NoTracking) -> None:
+    """Do now what would fall into the window later. A store that is away is told when the run is
+    to be logged; it is no reason to lose the trial."""
+    with suppress(Exception):
+        store.prepare()
 
 
 @cache
@@ -155,6 +162,7 @@ def summarise(trial: TrialSpec, result: TrialResult) -> dict[str, Any]:
         "proof": INCOMPLETE if result.status == KILLED else result.proof.verdict,
         "preemptions": result.preemptions,
         "cut": result.cut,
+        "timing_s": result.timing_s,
         "notes": notes(trial, result, measured) if result.status != FAILED else [],
     } | measured
 
@@ -166,7 +174,7 @@ def notes(trial: TrialSpec, result: TrialResult, measured: dict[str, Any]) -> li
         nothing_about = "this trial says {} about levels or thresholds"
         if result.preemptions == 0:
             found.append(f"nothing was preempted: {nothing_about.format('nothing')}")
-        elif result.preemptions <= len(trial.tasks):
+        elif result.preemptions is not None and result.preemptions <= len(trial.tasks):
             found.append(
                 f"lower queues were suspended once and hardly ever again: "
                 f"{nothing_about.format('next to nothing')} (closed loops at the top priority?)"

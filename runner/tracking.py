@@ -3,6 +3,7 @@ sqlalchemy and alembic; imported late, because importing it takes a second."""
 
 import json
 import logging
+import math
 import os
 import time
 import urllib.parse
@@ -10,8 +11,6 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from runner.statistics import TaskRequests, percentile
 
@@ -41,6 +40,9 @@ class Tracking:
             return
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+        # A server that is away: say so within seconds, not after minutes of retries.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
         warnings.filterwarnings("ignore", module="mlflow")
         from mlflow import MlflowClient
 
@@ -144,8 +146,8 @@ def _metrics(summary: dict[str, Any]) -> dict[str, float]:
                     metrics[f"{figure}_ms/{label}"] = figures["latency_ms"][figure]
             metrics[f"throughput_rps/{label}"] = figures["throughput_rps"]
     for name in ("window_s", "saturation", "preemptions"):
-        metrics[name] = summary[name]
-    return {name: value for name, value in metrics.items() if np.isfinite(value)}
+        metrics[name] = math.nan if summary[name] is None else summary[name]
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
 def _tags(summary: dict[str, Any], commit: str) -> dict[str, Any]:

@@ -41,7 +41,8 @@ class Progress(Protocol):
 @dataclass
 class TrialResult:
     """What a trial left. status: FINISHED, FAILED or KILLED, with the reason for the latter two.
-    solo: solo seconds of a request, newly measured ones included."""
+    solo: solo seconds of a request, newly measured ones included. preemptions: None if the trial
+    did not come to count them."""
 
     status: str
     reason: str
@@ -50,7 +51,8 @@ class TrialResult:
     proof: Proof = field(default_factory=Proof)
     cut: bool = False
     busy_s: float = math.nan
-    preemptions: int = 0
+    preemptions: int | None = None
+    timing_s: dict[str, float] = field(default_factory=dict)
     events: dict[str, list[Any]] = field(
         default_factory=lambda: {"at_ns": [], "event": [], "task": [], "completed": []}
     )
@@ -97,6 +99,7 @@ def run_trial(
     if outcome is not None:
         result.proof, result.cut = outcome.proof, outcome.cut
         result.busy_s, result.preemptions = outcome.busy_s, outcome.preemptions
+        result.timing_s = outcome.timing_s
         result.events = outcome.events or result.events
     return result
 

@@ -17,9 +17,6 @@ def load(spec: Mapping[str, Any]) -> Program:
     import torch
 
     torch.set_num_threads(1)  # before torch starts a thread: executors are forked from here
-    from models.compat import declare_torchvision_operators
-
-    declare_torchvision_operators()
     from models.export import ExportedProgram
     from models.workload import build
 

@@ -239,7 +239,7 @@ class HostSession:
         return sum(stream.busy_ns for stream in {lane.stream for lane in self.lanes})
 
     def end_window(self) -> tuple[proof.Proof, dict[str, Any]]:
-        """What the scheduler's log proves of the window, and fields of `runner.messages.Outcome`."""
+        """What the scheduler's log proves of the window, and fields of the trial's `Outcome`."""
         busy_s = (self._busy_ns() - self._busy_from_ns) / 1e9
         if not self.trial.uses_xsched:
             return proof.Proof(), {"busy_s": busy_s}

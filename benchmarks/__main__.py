@@ -1,0 +1,32 @@
+"""``python -m benchmarks [name …]``: measure, print, and write docs/performance.md."""
+
+import importlib
+import sys
+
+from benchmarks import report
+
+ORDER = [
+    "latency",
+    "preemption_latency",
+    "throughput",
+    "worker",
+    "sweep_point",
+    "startup",
+    "million",
+]
+
+
+def main(names: list[str]) -> None:
+    for name in names or ORDER:
+        module = importlib.import_module(f"benchmarks.{name}")
+        print(f"{name}: {module.TITLE}", flush=True)
+        figures = module.run()
+        report.save(name, module.TITLE, figures)
+        report.write_page(ORDER)
+        for figure in figures:
+            mark = {True: "met", False: "NOT MET", None: ""}[figure.met]
+            print(f"  {figure.what}: {figure.measured} ({figure.target}) {mark}", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,69 @@
+"""Every checked-in configuration composes and is valid; it is found by itself."""
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+
+from runner import platforms
+from runner.config import Config, Level, resolve
+from runner.point import as_config
+from tests.conftest import ROOT
+
+CONF = ROOT / "conf"
+FILES = sorted(path.relative_to(CONF) for path in CONF.rglob("*.yaml") if path.parent != CONF)
+GPU = {"cuda", "hip"}
+
+
+def composed(*overrides: str) -> Config:
+    ConfigStore.instance().store(name="schema", node=Config)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return as_config(compose("config", list(overrides)))
+
+
+def extra(path: Path) -> list[str]:
+    """up needs a task set that has utilizations."""
+    return ["task_set=two_bert"] if path == Path("xsched/up.yaml") else []
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_it_composes_and_is_valid(path: Path) -> None:
+    config = composed(f"{path.parent}={path.stem}", *extra(path))
+    trial = resolve(config)
+    assert trial.tasks
+    name, _ = platforms.resolve_auto([trial])
+    if name not in GPU:
+        assert name == "host"
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_it_opens_with_the_command_that_runs_it(path: Path) -> None:
+    first = (CONF / path).read_text().splitlines()[0]
+    assert first.startswith("# python -m runner ")
+    assert f"{path.parent}={path.stem}" in first
+
+
+def test_six_bert_is_what_the_documents_say() -> None:
+    trial = resolve(composed())
+    tasks = {task.name: task for task in trial.tasks}
+    assert [task.priority for task in trial.tasks] == [3, 3, 2, 2, 1, 1]
+    assert [task.load for task in trial.tasks] == [0.15, 0.15, 0.15, 0.15, None, None]
+    assert {task.requests for task in trial.tasks} == {30}
+    model = tasks["low-1"].model
+    assert (model.name, model.batch_size, model.size) == ("bert_base", 1, 128)
+    assert (tasks["low-1"].threshold, tasks["low-1"].batch_size) == (8, 4)
+
+
+def test_any_key_of_a_task_can_be_overridden_in_place() -> None:
+    config = composed(
+        "task_set.tasks.high-1.model.batch_size=4",
+        "task_set.tasks.high-1.xsched.level=interrupt",
+        "task_set.tasks.low-2.arrival.process=jitter",
+        "task_set.tasks.low-2.arrival.load=0.5",
+    )
+    trial = resolve(config)
+    assert trial.tasks[0].model.batch_size == 4
+    assert trial.tasks[0].level.name == Level.interrupt.name
+    assert trial.tasks[1].model.batch_size == 1
+    assert trial.tasks[5].load == 0.5

@@ -1,0 +1,53 @@
+"""Fixtures shared by all tests: a device, and the command run as a user runs it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from runner.platforms.host import LOADER, HostPlatform
+from xsched_bindings.host import Device, DeviceSession
+
+ROOT = Path(__file__).parents[1]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def device() -> Iterator[Device]:
+    with Device(LOADER, HostPlatform(device_cores=1).device_cores) as started:
+        yield started
+
+
+@pytest.fixture
+def session(device: Device) -> Iterator[DeviceSession]:
+    with device.connect() as connected:
+        yield connected
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "runner", *arguments]
+
+
+def environment() -> dict[str, str]:
+    clean = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
+    return clean | {"PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """``python -m runner`` with these arguments, everything below `tmp_path`/out."""
+
+    def run_command(*arguments: str, timeout: float = 120, **variables: str) -> object:
+        return subprocess.run(
+            command(*arguments, f"output_root={tmp_path / 'out'}"),
+            cwd=tmp_path,
+            env=environment() | variables,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    return run_command  # type: ignore[return-value]  # text=True makes it one of str

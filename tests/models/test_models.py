@@ -1,0 +1,91 @@
+import pytest
+import torch
+
+from models import CATALOG, ModelSpec, synthetic
+from models.export import ExportedProgram
+from models.workload import build
+
+SMALL = [
+    ModelSpec("bert_mini", size=16),
+    ModelSpec("bert_mini", batch_size=2, size=8, dtype="bfloat16"),
+    ModelSpec("resnet18", size=64),
+    ModelSpec("mobilenet", size=64),
+    ModelSpec("vit_b_16", size=224),
+    ModelSpec("gpt2", size=8),
+]
+
+
+@pytest.mark.parametrize("spec", SMALL, ids=lambda spec: f"{spec.name}-{spec.dtype}")
+def test_commands_compute_exactly_what_the_eager_model_does(spec: ModelSpec) -> None:
+    workload = build(spec)
+    program = ExportedProgram(workload)
+    # Eager attention may take a fused path that rounds otherwise and that no export takes.
+    torch.backends.mha.set_fastpath_enabled(False)
+    with torch.inference_mode():
+        expected = workload.module(*workload.inputs)
+        for _ in range(2):  # a second request must not see the first one's values
+            for command in program.commands:
+                command()
+            assert torch.equal(program.output, expected)
+    assert torch.isfinite(expected).all()
+    assert len(program.commands) > 50
+    assert expected.std() > 0
+
+
+@pytest.mark.parametrize("name", ["bert_base", "bert_large", "resnet50", "resnet152"])
+def test_the_larger_models_build(name: str) -> None:
+    info = CATALOG[name]
+    workload = build(ModelSpec(name, size=info.smallest))
+    parameters = sum(parameter.numel() for parameter in workload.module.parameters())
+    millions = {"bert_base": 109, "bert_large": 335, "resnet50": 26, "resnet152": 60}
+    assert parameters == pytest.approx(millions[name] * 1e6, rel=0.05)
+    build.cache_clear()
+
+
+def test_identical_specifications_share_one_instance() -> None:
+    assert build(ModelSpec("bert_mini", size=8)) is build(ModelSpec("bert_mini", size=8))
+    assert build(ModelSpec("bert_mini", size=8)) is not build(ModelSpec("bert_mini", size=9))
+
+
+def test_weights_come_from_the_seed() -> None:
+    def first(seed: int) -> torch.Tensor:
+        return next(build(ModelSpec("bert_mini", size=4, seed=seed)).module.parameters())
+
+    build.cache_clear()
+    once = first(1).clone()
+    build.cache_clear()
+    assert torch.equal(first(1), once)
+    assert not torch.equal(first(2), once)
+
+
+def test_a_program_keeps_no_value_that_nobody_needs() -> None:
+    program = ExportedProgram(build(ModelSpec("bert_mini", size=16)))
+    with torch.inference_mode():
+        for command in program.commands:
+            command()
+    held = [
+        value
+        for node, slot in program._slots.items()
+        if node.op == "call_function" and (value := program._values[slot]) is not None
+    ]
+    assert len(held) == 1  # the output
+
+
+def test_synthetic_has_no_module() -> None:
+    with pytest.raises(ValueError, match="synthetic"):
+        build(ModelSpec("synthetic", size=1))
+
+
+def test_synthetic_commands_are_of_fixed_work() -> None:
+    assert synthetic.commands(0, 100) == []
+    assert len(synthetic.commands(7, 0)) == 7
+    (one,), (ten,) = synthetic.commands(1, 100), synthetic.commands(1, 1000)
+    assert ten.args[0] == pytest.approx(10 * one.args[0], rel=0.01)  # type: ignore[attr-defined]
+
+
+def test_the_catalogue_needs_no_torch() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, models, runner.config; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,0 +1,102 @@
+"""Bad input: exit code 2, one message with key, value and remedy, no traceback, nothing written,
+and no model loaded."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Run
+
+CASES = {
+    "an unknown task set": (["task_set=six_brt"], "task_set=six_brt", "did you mean: six_bert"),
+    "an unknown key": (["xsched.treshold=4"], "xsched.treshold=4", "xsched.threshold"),
+    "an unknown key with +": (["+xsched.treshold=4"], "xsched.treshold=4", "xsched.threshold"),
+    "a misspelt level": (["xsched.level=blok"], "xsched.level=blok", "did you mean: block"),
+    "threshold 0": (["xsched.threshold=0"], "xsched.threshold=0", "allowed: 1 to 4096"),
+    "threshold -1": (["xsched.threshold=-1"], "xsched.threshold=-1", "allowed: 1 to 4096"),
+    "threshold eight": (["xsched.threshold=eight"], "xsched.threshold=eight", "a whole number"),
+    "batch over threshold": (["xsched.batch_size=9"], "xsched.batch_size=9", "1 to 8"),
+    "priority 256": (["task_set.tasks.low-1.priority=256"], "low-1.priority=256", "-255 to 255"),
+    "an unknown model": (["model=bert_bas"], "model=bert_bas", "did you mean: bert_base"),
+    "an unknown model's name": (["model.name=brt"], "model.name=brt", "allowed: bert_base"),
+    "zero tasks": (["~task_set"], "task_set.tasks", "at least one task"),
+    "negative requests": (["task_set.requests=-1"], "task_set.requests=-1", "allowed: 1 to"),
+    "a level the platform lacks": (
+        ["platform=hip", "xsched.level=interrupt"],
+        "xsched.level=interrupt",
+        "allowed: block",
+    ),
+    "a scheduler the platform lacks": (["xsched.scheduler=global"], "=global", "allowed: local"),
+    "a policy the platform lacks": (["xsched.policy=kedf"], "xsched.policy=kedf", "hpf, up"),
+    "a placement the platform lacks": (["platform.placement=processes"], "processes", "threads"),
+    "more device cores than there are": (["platform.device_cores=999"], "=999", "allowed: 1 to"),
+    "a wrong second point": (["-m", "xsched.threshold=8,2"], "xsched.batch_size=4", "point 2 of 2"),
+    "an interval": (["-m", "seed=interval(0,1)"], "seed=", "a list (4,8,16)"),
+    "no grammar at all": (["xsched.threshold=[4"], "xsched.threshold=[4", "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_wrong_argument_is_refused(case: str, run: Run, tmp_path: Path) -> None:
+    arguments, what, remedy = CASES[case]
+    done = run(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("error: ")
+    assert what in done.stderr
+    assert remedy in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_cuda_without_a_gpu_is_refused(run: Run) -> None:
+    if Path("/dev/nvidiactl").exists():
+        expected = "schedules on platform host only"
+    else:
+        expected = "no NVIDIA GPU here"
+    done = run("platform=cuda")
+    assert done.returncode == 2
+    assert expected in done.stderr
+    assert "use platform=host" in done.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file, not a folder")
+    done = run("task_set=smoke")
+    assert done.returncode == 2
+    assert "output_root" in done.stderr
+    assert "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+FILES = {
+    "a duplicate key": (
+        "name: x\ntasks:\n  a: {priority: 1}\n  a: {priority: 2}\n",
+        "duplicate key",
+    ),
+    "no YAML": ("name: [x\n", "line"),
+    "a hydra node": ("hydra:\n  callbacks:\n    x: {_target_: os.system}\n", "hydra.callbacks"),
+    "a package": ("# @package hydra.callbacks\nx: {_target_: os.system}\n", "@package"),
+    "a default": ("defaults:\n  - override /hydra/help: default\n", "hydra/help"),
+    "a target": ("name: x\ntasks: {a: {_target_: os.system}}\n", "_target_"),
+}
+
+
+@pytest.mark.parametrize("case", FILES, ids=str)
+def test_a_wrong_file_is_refused(case: str, run: Run, tmp_path: Path) -> None:
+    content, says = FILES[case]
+    (tmp_path / "mine" / "task_set").mkdir(parents=True)
+    (tmp_path / "mine" / "task_set" / "x.yaml").write_text(content)
+    done = run("--config-dir", str(tmp_path / "mine"), "task_set=x")
+    assert done.returncode == 2, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_is_not_utf_8_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine" / "task_set").mkdir(parents=True)
+    (tmp_path / "mine" / "task_set" / "x.yaml").write_bytes("name: Prioritäten\n".encode("latin-1"))
+    done = run("--config-dir", str(tmp_path / "mine"), "task_set=x")
+    assert done.returncode == 2
+    assert "UTF-8" in done.stderr
+    assert "Traceback" not in done.stderr
