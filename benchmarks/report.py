@@ -62,7 +62,7 @@ def write_page(order: list[str]) -> None:
             continue
         content = json.loads(path.read_text())
         lines = ["| figure | measured | target | |", "|---|---|---|---|"]
-        for figure in map(lambda f: Figure(**f), content["figures"]):
+        for figure in (Figure(**fields) for fields in content["figures"]):
             mark = {True: "met", False: "**not met**", None: ""}[figure.met]
             lines.append(f"| {figure.what} | {figure.measured} | {figure.target} | {mark} |")
         parts.append(

@@ -6,7 +6,7 @@ import fcntl
 import tempfile
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,15 @@ from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from runner import outputs, provenance, solo, statistics
+from runner import outputs, provenance, solo, tracking
 from runner.config import Config, TrialSpec, resolve
 from runner.display import TrialDisplay, console, show_run
 from runner.platforms import Platform
 from runner.platforms import get as get_platform
-from runner.proof import INCOMPLETE, NOT_CLAIMED
-from runner.tracking import Tracking
-from runner.tracking import uri as tracking_uri
+from runner.proof import NOT_CLAIMED
+from runner.summary import summarise
+from runner.tracking import Store
 from runner.trial import FAILED, KILLED, TrialResult, run_trial
-
-#: Below this a set with closed loops was not limited by the device.
-SATURATED = 0.8
 
 
 def as_config(composed: DictConfig) -> Config:
@@ -67,14 +64,14 @@ def _run(composed: DictConfig, hydra: HydraConf, folder: Path) -> None:
     trial = resolve(config)
     output_root = Path(config.output_root)
     platform = open_platform(trial.platform, trial.device_cores)
-    store = tracking(config)
+    store = tracking.open_store(config)
     models = {task.model for task in trial.tasks}
     known = solo.known(output_root, platform.fingerprint(), models)
     name = hydra.job.name
     load_before = provenance.load()
     outputs.write_config(folder, config, trial)
     with TrialDisplay(trial, name) as progress, device_lock(trial.platform, progress.say):
-        result = run_trial(trial, platform, known, folder, progress, lambda: _prepare(store))
+        result = run_trial(trial, platform, known, folder, progress, store.prepare_if_there)
     solo.keep(output_root, platform.fingerprint(), result.solo)
     summary = summarise(trial, result) | {
         "name": name,
@@ -91,43 +88,12 @@ def _run(composed: DictConfig, hydra: HydraConf, folder: Path) -> None:
         raise KeyboardInterrupt
 
 
-def _prepare(store: Tracking | NoTracking) -> None:
-    """Do now what would fall into the window later. A store that is away is told when the run is
-    to be logged; it is no reason to lose the trial."""
-    with suppress(Exception):
-        store.prepare()
-
-
 @cache
 def open_platform(name: str, device_cores: int) -> Platform:
     """The platform, shared by all points that this process runs."""
     platform = get_platform(name, device_cores)
     atexit.register(platform.close)
     return platform
-
-
-class NoTracking:
-    """tracking=none: folders alone."""
-
-    def prepare(self) -> None: ...
-
-    def log(self, *_: Any) -> None: ...
-
-    def compare_link(self, run_ids: list[str]) -> str:
-        return ""
-
-
-def tracking(config: Config) -> Tracking | NoTracking:
-    """Where this configuration logs to; one connection a store and experiment."""
-    if config.tracking.backend == "none":
-        return NoTracking()
-    return _tracking(
-        tracking_uri(config.tracking.uri, Path(config.output_root)),
-        config.tracking.experiment or config.task_set.name,
-    )
-
-
-_tracking = cache(Tracking)
 
 
 @contextmanager
@@ -141,62 +107,6 @@ def device_lock(platform: str, say: Any) -> Iterator[None]:
             say("waiting for another trial on this device")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def summarise(trial: TrialSpec, result: TrialResult) -> dict[str, Any]:
-    """summary.json but for names and places. A failed trial has no figures to show."""
-    measured = statistics.summarise(trial, result.requests, result.solo, result.busy_s)
-    if result.status == FAILED:
-        measured |= {"tasks": {}, "priorities": {}}
-    levels = {task.level.name for task in trial.tasks} if trial.uses_xsched else {"none"}
-    return {
-        "schema": 1,
-        "status": result.status,
-        "reason": result.reason,
-        "arm": trial.arm,
-        "platform": trial.platform,
-        "placement": trial.placement,
-        "policy": trial.policy if trial.uses_xsched else "none",
-        "level": "+".join(sorted(levels)),
-        "config_hash": trial.config_hash,
-        "proof": INCOMPLETE if result.status == KILLED else result.proof.verdict,
-        "preemptions": result.preemptions,
-        "cut": result.cut,
-        "timing_s": result.timing_s,
-        "notes": notes(trial, result, measured) if result.status != FAILED else [],
-    } | measured
-
-
-def notes(trial: TrialSpec, result: TrialResult, measured: dict[str, Any]) -> list[str]:
-    """What a reader must know to read the figures right."""
-    found = []
-    if trial.arm == "xsched" and result.status != KILLED:
-        nothing_about = "this trial says {} about levels or thresholds"
-        if result.preemptions == 0:
-            found.append(f"nothing was preempted: {nothing_about.format('nothing')}")
-        elif result.preemptions is not None and result.preemptions <= len(trial.tasks):
-            found.append(
-                f"lower queues were suspended once and hardly ever again: "
-                f"{nothing_about.format('next to nothing')} (closed loops at the top priority?)"
-            )
-    closed = any(task.load is None for task in trial.tasks)
-    if closed and trial.arm not in ("solo", "urgent_only") and measured["saturation"] < SATURATED:
-        found.append(
-            f"the device was not saturated ({measured['saturation']:.2f}): a trial that the host "
-            "limits cannot show priority"
-        )
-    if result.cut:
-        short = [
-            f"{name} {task['requests']}/{task['wanted']}"
-            for name, task in measured["tasks"].items()
-            if task["requests"] < task["wanted"]
-        ]
-        found.append(f"the window was cut at limit_s={trial.limit_s:g} ({', '.join(short)})")
-    late = sum(task["late_starts"] for task in measured["tasks"].values())
-    count = sum(len(task.completed) for task in result.requests)
-    if late > 0.01 * count:
-        found.append(f"{late} of {count} requests started over 1 ms late by the runner's own fault")
-    return found
 
 
 def write_folder(folder: Path, summary: dict[str, Any], result: TrialResult) -> None:
@@ -214,7 +124,7 @@ def write_folder(folder: Path, summary: dict[str, Any], result: TrialResult) -> 
 
 
 def log(
-    store: Tracking | NoTracking,
+    store: Store,
     folder: Path,
     summary: dict[str, Any],
     config: Config,

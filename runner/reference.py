@@ -46,7 +46,7 @@ def _allowed(spec: Field[Any]) -> str:
         return ", ".join(f"`{choice}`" for choice in spec.metadata["choices"])
     if spec.default is Level.block or "Level" in str(spec.type):
         return ", ".join(f"`{level.name}`" for level in Level)
-    return allowed_range(spec) or {bool: "`true`, `false`"}.get(type(spec.default), "text")
+    return allowed_range(spec) or ("`true`, `false`" if spec.default is True else "text")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, open_dict
 
-from runner import outputs, platforms, point
+from runner import outputs, platforms, point, tracking
 from runner.config import Config, TrialSpec, resolve
 from runner.display import console, show_sweep
 from runner.errors import UserError
@@ -235,12 +235,11 @@ def _report(points: list[Point], finished: list[dict[str, Any]], folder: Path) -
             console.print(f"FAILED {run['summary']['name']}: {run['summary']['reason']}")
     console.print(f"results: {folder}", soft_wrap=True)
     ids = [id for run in finished if (id := run["summary"].get("mlflow_run_id"))]
-    store = point.tracking(points[0].config)
+    store = tracking.open_store(points[0].config)
     if len(ids) > 1 and (link := store.compare_link(ids)):
         console.print(f"compare: {link}", soft_wrap=True)
-        if not link.startswith(points[0].config.tracking.uri or "http://127"):
-            return
-        console.print("         (served by: make ui)")
+        if link.startswith(tracking.UI):
+            console.print("         (served by: make ui)")
 
 
 def _compare(swept: list[str], finished: list[dict[str, Any]], folder: Path) -> None:

@@ -8,10 +8,13 @@ import os
 import time
 import urllib.parse
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runner.config import Config
 from runner.statistics import TaskRequests, percentile
 
 if TYPE_CHECKING:
@@ -58,6 +61,12 @@ class Tracking:
         else:
             self._experiment_id = experiment.experiment_id
         self._client = client
+
+    def prepare_if_there(self) -> None:
+        """`prepare`, but a store that is away is told only when the run is to be logged: it is no
+        reason to lose the trial."""
+        with suppress(Exception):
+            self.prepare()
 
     def _artifacts(self) -> str | None:
         """Beside the database for SQLite; a server keeps them where it likes."""
@@ -113,6 +122,33 @@ class Tracking:
         runs = urllib.parse.quote(json.dumps(run_ids, separators=(",", ":")))
         experiments = urllib.parse.quote(json.dumps([self._experiment_id], separators=(",", ":")))
         return f"{base}/#/compare-runs?runs={runs}&experiments={experiments}"
+
+
+class NoTracking:
+    """tracking=none: folders alone."""
+
+    def prepare_if_there(self) -> None: ...
+
+    def log(self, *_: Any) -> None: ...
+
+    def compare_link(self, run_ids: list[str]) -> str:
+        return ""
+
+
+Store = Tracking | NoTracking
+
+
+def open_store(config: Config) -> Store:
+    """Where this configuration logs to; one connection a store and experiment."""
+    if config.tracking.backend == "none":
+        return NoTracking()
+    return _tracking(
+        uri(config.tracking.uri, Path(config.output_root)),
+        config.tracking.experiment or config.task_set.name,
+    )
+
+
+_tracking = cache(Tracking)
 
 
 def uri(configured: str | None, output_root: Path) -> str:

@@ -117,7 +117,7 @@ def test_the_verdict() -> None:
     good, bad = Check("level", True, "fine"), Check("policy", False, "not so", "Do this.")
     assert Proof().verdict == NOT_CLAIMED
     assert Proof((good,)).verdict == PROVEN
-    failed = Proof((good,)) + [bad]
+    failed = Proof((good, bad))
     assert failed.verdict == FAILED
     assert failed.failure == "policy: not so. Do this."
     assert failed.as_dict()["checks"][1]["passed"] is False

@@ -274,7 +274,7 @@ def test_a_killed_executor_is_one_failed_run(tmp_path: Path) -> None:
     with started(tmp_path, *LONG) as process:
         _, executors = measuring(process)
         executors[0].kill()
-        out, _ = process.communicate(timeout=60)
+        process.communicate(timeout=60)
     assert process.returncode == 1
     summary = the_run(tmp_path / "out")
     assert summary["status"] == "FAILED"
@@ -337,7 +337,7 @@ def test_a_killed_runner_leaves_no_process_behind(tmp_path: Path) -> None:
         device = descendants(process, "device_main")[0]
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        gone, alive = psutil.wait_procs([trial, device, *executors], timeout=3)
+        _, alive = psutil.wait_procs([trial, device, *executors], timeout=3)
         assert not alive
 
 
