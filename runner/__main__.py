@@ -12,23 +12,35 @@ CONF = Path(__file__).parents[1] / "conf"
 
 #: Every invocation is a sweep through our own sweeper, and the terminal is ours.
 HYDRA = (
+    "hydra.mode=MULTIRUN",
     "hydra/sweeper=trials",
     "hydra/job_logging=disabled",
     "hydra/hydra_logging=disabled",
-    "hydra.mode=MULTIRUN",
     "hydra.output_subdir=null",
     "hydra.job.chdir=false",
 )
 MULTIRUN_FLAGS = ("-m", "--multirun")
-#: With these Hydra prints something and stops, and takes its arguments as they are.
-PRINTING_FLAGS = ("--cfg", "-c", "--help", "-h", "--hydra-help", "--info", "-i", "--version")
+#: With these Hydra prints something and stops; nothing is run, so nothing is added.
+PRINTING_FLAGS = ("--cfg", "-c", "--hydra-help", "--info", "-i", "--version")
+HELP_FLAGS = ("--help", "-h")
+#: Options of Hydra whose value is the next argument.
+VALUE_FLAGS = ("--cfg", "-c", "--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn")
 
 
 def arguments(given: list[str]) -> list[str]:
-    """What Hydra gets to see: -m may stand anywhere and is always meant."""
-    if any(argument.split("=")[0] in PRINTING_FLAGS for argument in given):
-        return given
-    return [*(argument for argument in given if argument not in MULTIRUN_FLAGS), *HYDRA]
+    """What Hydra gets to see: options may stand anywhere, and -m is always meant."""
+    printing = any(argument.split("=")[0] in PRINTING_FLAGS for argument in given)
+    options: list[str] = []
+    overrides: list[str] = []
+    rest = iter(given)
+    for argument in rest:
+        if argument in VALUE_FLAGS:
+            options += [argument, next(rest, "")]
+        elif argument.startswith("-"):
+            options += [] if argument in MULTIRUN_FLAGS else [argument]
+        else:
+            overrides.append(argument)
+    return [*options, *overrides, *(() if printing else HYDRA)]
 
 
 def _interrupt(*_: object) -> None:
@@ -37,6 +49,11 @@ def _interrupt(*_: object) -> None:
 
 def main() -> None:
     """The command."""
+    if set(sys.argv[1:]) & set(HELP_FLAGS):
+        from runner.help import text
+
+        print(text(CONF))
+        return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us whole; we say them in one message
     signal.signal(signal.SIGTERM, _interrupt)
     from runner.errors import UserError

@@ -4,8 +4,6 @@
 `TrialSpec`, the plain description that everything behind it works from, or raises `UserError`.
 """
 
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, is_dataclass
 from enum import Enum
@@ -306,6 +304,9 @@ class TrialSpec:
     def config_hash(self) -> str:
         """Twelve hexadecimal digits; the order of keys and spelled-out defaults do not change it,
         nor do places (output, tracking) that cannot change a measurement."""
+        import hashlib  # here, for an error message can do without them
+        import json
+
         canonical = json.dumps(self.as_dict(), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 

@@ -63,8 +63,7 @@ class Recording:
         return flat.reshape(count, COLUMNS).copy()
 
     def close(self) -> None:
-        self._words.release()
-        self._memory.close()
+        """Close the descriptor; the memory goes with the last writer or array that uses it."""
         os.close(self.fd)
 
 
