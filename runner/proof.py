@@ -95,6 +95,25 @@ def check_interception(evidence: Sequence[Interception]) -> Check:
     )
 
 
+# --- the hardware's own hint -------------------------------------------------------------------
+
+
+def check_hardware_hint(asked: Mapping[str, int], found: Mapping[str, int]) -> Check:
+    """Arm stream_priority: every task's hardware queue has the hint that it was given."""
+    wrong = [
+        f"{task}: {found.get(task)} for {hint}"
+        for task, hint in asked.items()
+        if found.get(task) != hint
+    ]
+    return Check(
+        "hardware hint",
+        not wrong,
+        ", ".join(wrong) or f"in place: {', '.join(f'{t} {h}' for t, h in asked.items())}",
+        "The device ignores the hint, so this arm is the native one: leave it out",
+        {"asked": dict(asked), "found": dict(found)},
+    )
+
+
 # --- level -----------------------------------------------------------------------------------
 
 

@@ -19,7 +19,9 @@ from xsched_bindings.types import (
 class Queue(Protocol):
     """A preemptible command queue (``XQueueHandle``). A context manager that closes itself.
 
-    Every method raises `XSchedError` with the library's own result code.
+    Every method raises `XSchedError` with the library's own result code. Hints are messages to the
+    policy: like the library, a queue takes them without looking at their value; a policy clamps or
+    ignores what is out of range, and ignores hints that it has no use for.
     """
 
     @property
@@ -43,6 +45,16 @@ class Queue(Protocol):
 
     def hint_utilization(self, percent: int) -> None:
         """``XHintUtilization``: share of the device in percent, 0 to 100."""
+
+    def hint_deadline(self, microseconds: int) -> None:
+        """``XHintDeadline``: from ready to deadline, 1 µs or more; `NO_DEADLINE` for none."""
+
+    def hint_laxity(self, microseconds: int, lax_priority: int, critical_priority: int) -> None:
+        """``XHintLaxity``: the queue has the lax priority until it has been ready for that long
+        (0 µs or more, `NO_LAXITY` for no laxity), then the critical one."""
+
+    def set_preempt_level(self, level: PreemptLevel) -> None:
+        """``XQueueSetPreemptLevel``. Waits for the queue, so it blocks on a suspended one."""
 
     def suspend(self, flags: SuspendFlag = SuspendFlag.none) -> None:
         """``XQueueSuspend``: stop executing, as deeply as the level allows. Re-entrant."""
@@ -79,3 +91,6 @@ class ControlPlane(Protocol):
 
     def set_timeslice(self, microseconds: int) -> None:
         """``XHintTimeslice``: 100 µs to 10 s, for the policies that share by time."""
+
+    def set_k_deadline(self, k: int) -> None:
+        """``XHintKDeadline``: how many queues KEDF runs at once, 1 or more."""

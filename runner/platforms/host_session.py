@@ -20,7 +20,7 @@ from xsched_bindings.host import DeviceSession, HostQueue, HostScheduler, HostSt
 from xsched_bindings.host.policies import create_policy
 from xsched_bindings.host.scheduler import Event
 from xsched_bindings.host.stream import LoadedProgram
-from xsched_bindings.types import PolicyType, SchedulerType
+from xsched_bindings.types import PRIORITY_DEFAULT, PolicyType, SchedulerType
 
 #: Work of one probe command: long against the 0.1 ms that stopping an executor takes.
 PROBE_WORK_US = 500
@@ -113,7 +113,11 @@ class HostSession:
 
     def open_queues(self) -> proof.Proof:
         """Put XSched between the streams and the device, and prove that it works. Arms without
-        XSched claim nothing, but that the niceness was set."""
+        XSched claim nothing, but stream_priority that the executors have the niceness."""
+        if self.trial.arm == "stream_priority":
+            niceness = {lane.task.name: self._niceness(lane.task) for lane in self.lanes}
+            found = {lane.task.name: lane.stream.niceness for lane in self.lanes}
+            return proof.Proof((proof.check_hardware_hint(niceness, found),))
         if not self.trial.uses_xsched:
             return proof.Proof()
         self._say("proving the preemption level")
@@ -143,6 +147,11 @@ class HostSession:
             if lane.task.utilization is not None:
                 equal = 100 // len(self.lanes)
                 lane.queue.hint_utilization(equal if null else lane.task.utilization)
+            if lane.task.deadline_us is not None and not null:
+                lane.queue.hint_deadline(lane.task.deadline_us)
+            if lane.task.laxity_us is not None and not null:
+                laxity, critical = lane.task.laxity_us, lane.task.priority
+                lane.queue.hint_laxity(laxity, PRIORITY_DEFAULT, critical)
 
     def _suspensions(self) -> list[proof.Suspension]:
         self._scheduler.set_scheduler(SchedulerType.app_managed, PolicyType.unknown)

@@ -15,6 +15,7 @@ from runner.proof import (
     Proof,
     Suspension,
     bound,
+    check_hardware_hint,
     check_interception,
     check_level,
     check_policy,
@@ -44,6 +45,13 @@ def test_a_queue_must_have_seen_what_was_executed(counted: int, passes: bool) ->
     if not passes:
         assert f"t: {counted} of 320" in check.finding
         assert "shim" in check.remedy
+
+
+def test_a_hardware_hint_must_be_the_one_that_was_given() -> None:
+    assert check_hardware_hint({"a": 0, "b": 5}, {"a": 0, "b": 5}).passed
+    check = check_hardware_hint({"a": 0, "b": 5}, {"a": 0, "b": 0})
+    assert not check.passed
+    assert "b: 0 for 5" in check.finding
 
 
 def test_one_task_that_is_not_intercepted_fails_all() -> None:

@@ -137,6 +137,26 @@ class ControlPlaneContract:
 
         time.sleep(0.05)
 
+    def test_hints_are_taken_without_looking_at_their_value(
+        self, plane: ControlPlane, busy: Busy
+    ) -> None:
+        busy.queue.hint_priority(-256)
+        busy.queue.hint_utilization(101)
+        busy.queue.hint_deadline(-1)
+        busy.queue.hint_laxity(-1, 0, 1)
+        plane.set_timeslice(1)
+        plane.set_k_deadline(1)
+        submitted = busy.submit()
+        busy.synchronize()
+        assert busy.completed() == submitted
+
+    def test_a_hint_for_a_closed_queue_is_not_found(self, busy: Busy) -> None:
+        busy.queue.close()
+        with pytest.raises(XSchedError) as error:
+            busy.queue.hint_priority(1)
+        assert error.value.function == "XHintPriority"
+        assert error.value.result is Result.not_found
+
     def test_an_unknown_policy_is_an_invalid_value(self, plane: ControlPlane) -> None:
         with pytest.raises(XSchedError) as error:
             plane.set_scheduler(SchedulerType.local, PolicyType.unknown)
@@ -145,11 +165,6 @@ class ControlPlaneContract:
     def test_a_declared_policy_without_implementation_raises(self, plane: ControlPlane) -> None:
         with pytest.raises(XSchedError):
             plane.set_scheduler(SchedulerType.local, PolicyType.spup)
-
-    @pytest.mark.parametrize("microseconds", [99, 10_000_001])
-    def test_a_timeslice_out_of_range_raises(self, plane: ControlPlane, microseconds: int) -> None:
-        with pytest.raises(XSchedError):
-            plane.set_timeslice(microseconds)
 
     def test_under_hpf_the_lower_queue_stands_still_while_the_higher_works(
         self, plane: ControlPlane, make: MakeBusy

@@ -84,6 +84,19 @@ def test_a_suspended_queue_completes_no_more_than_its_level_lets(
     assert stream.completed == 200
 
 
+def test_a_level_can_be_changed(session: DeviceSession) -> None:
+    stream = session.open_stream([synthetic(100, 500)])
+    with HostScheduler().create_queue(stream, PreemptLevel.block) as queue:
+        queue.set_preempt_level(PreemptLevel.interrupt)
+        stream.submit(stream.programs[0])
+        time.sleep(0.005)
+        queue.suspend()
+        at_suspension = queue.settled()
+        time.sleep(0.02)
+        assert stream.stopped
+        assert stream.completed == at_suspension < 100
+
+
 def test_level_1_lets_what_is_in_flight_complete(session: DeviceSession) -> None:
     stream = session.open_stream([synthetic(100, 1000)])
     with HostScheduler().create_queue(stream, PreemptLevel.block) as queue:

@@ -60,6 +60,16 @@ def test_up_runs_everything_until_a_queue_has_a_utilization_then_starves_the_oth
     assert policy.decide({1: True, 2: True}, 0).run == {2}
 
 
+def test_up_ignores_hints_out_of_range() -> None:
+    policy = UtilizationPartition()
+    policy.hint_utilization(1, 101)
+    policy.hint_utilization(1, -1)
+    assert policy.decide({1: True, 2: True}, 0).run == {1, 2}
+    policy.hint_utilization(1, 100)
+    policy.set_timeslice(99)
+    assert policy.decide({1: True}, 0).wake_at_ns == 5_000_000
+
+
 def test_up_gives_each_queue_its_part_of_the_timeslice_in_turn() -> None:
     policy = UtilizationPartition()
     policy.set_timeslice(1000)

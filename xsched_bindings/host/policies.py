@@ -14,6 +14,10 @@ from xsched_bindings.types import (
     PRIORITY_MAX,
     PRIORITY_MIN,
     TIMESLICE_DEFAULT_US,
+    TIMESLICE_MAX_US,
+    TIMESLICE_MIN_US,
+    UTILIZATION_MAX,
+    UTILIZATION_MIN,
     PolicyType,
     Result,
 )
@@ -36,7 +40,15 @@ class Policy(Protocol):
 
     def hint_utilization(self, handle: int, percent: int) -> None: ...
 
+    def hint_deadline(self, handle: int, microseconds: int) -> None: ...
+
+    def hint_laxity(
+        self, handle: int, microseconds: int, lax_priority: int, critical_priority: int
+    ) -> None: ...
+
     def set_timeslice(self, microseconds: int) -> None: ...
+
+    def set_k_deadline(self, k: int) -> None: ...
 
 
 class _Hints:
@@ -46,7 +58,15 @@ class _Hints:
 
     def hint_utilization(self, handle: int, percent: int) -> None: ...
 
+    def hint_deadline(self, handle: int, microseconds: int) -> None: ...
+
+    def hint_laxity(
+        self, handle: int, microseconds: int, lax_priority: int, critical_priority: int
+    ) -> None: ...
+
     def set_timeslice(self, microseconds: int) -> None: ...
+
+    def set_k_deadline(self, k: int) -> None: ...
 
 
 class HighestPriorityFirst(_Hints):
@@ -77,10 +97,12 @@ class UtilizationPartition(_Hints):
         self._slice_end_ns = 0
 
     def hint_utilization(self, handle: int, percent: int) -> None:
-        self._utilization[handle] = percent
+        if UTILIZATION_MIN <= percent <= UTILIZATION_MAX:
+            self._utilization[handle] = percent
 
     def set_timeslice(self, microseconds: int) -> None:
-        self._timeslice_ns = microseconds * 1_000
+        if TIMESLICE_MIN_US <= microseconds <= TIMESLICE_MAX_US:
+            self._timeslice_ns = microseconds * 1_000
 
     def decide(self, ready: Mapping[int, bool], now_ns: int) -> Decision:
         self._utilization = {q: u for q, u in self._utilization.items() if q in ready}

@@ -12,6 +12,7 @@ from typing import Protocol, Self
 
 from xsched_bindings.errors import DeviceLost, XSchedError
 from xsched_bindings.host.launch import LaunchLog
+from xsched_bindings.host.policies import Policy
 from xsched_bindings.host.stream import CODE_BYTES, HostStream, marker
 from xsched_bindings.types import (
     DEFAULT_BATCH_SIZE,
@@ -199,9 +200,8 @@ class QueueOwner(Protocol):
 
     def queue_closed(self, queue: "HostQueue") -> None: ...
 
-    def hint_priority(self, queue: "HostQueue", priority: int) -> None: ...
-
-    def hint_utilization(self, queue: "HostQueue", percent: int) -> None: ...
+    def hint(self, hint: Callable[[Policy], None]) -> None:
+        """Hand a hint to the live policy; without one it is lost, as in XSched."""
 
 
 class HostQueue:
@@ -257,11 +257,28 @@ class HostQueue:
 
     def hint_priority(self, priority: int) -> None:
         self._check_open("XHintPriority")
-        self._owner.hint_priority(self, priority)
+        self._owner.hint(lambda policy: policy.hint_priority(self.handle, priority))
 
     def hint_utilization(self, percent: int) -> None:
         self._check_open("XHintUtilization")
-        self._owner.hint_utilization(self, percent)
+        self._owner.hint(lambda policy: policy.hint_utilization(self.handle, percent))
+
+    def hint_deadline(self, microseconds: int) -> None:
+        self._check_open("XHintDeadline")
+        self._owner.hint(lambda policy: policy.hint_deadline(self.handle, microseconds))
+
+    def hint_laxity(self, microseconds: int, lax_priority: int, critical_priority: int) -> None:
+        self._check_open("XHintLaxity")
+        self._owner.hint(
+            lambda policy: policy.hint_laxity(
+                self.handle, microseconds, lax_priority, critical_priority
+            )
+        )
+
+    def set_preempt_level(self, level: PreemptLevel) -> None:
+        self._check_open("XQueueSetPreemptLevel")
+        self._worker.wait_all()
+        self.level = PreemptLevel(level)
 
     def suspend(self, flags: SuspendFlag = SuspendFlag.none) -> None:
         self._check_open("XQueueSuspend")

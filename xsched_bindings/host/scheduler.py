@@ -16,10 +16,6 @@ from xsched_bindings.host.policies import Policy, create_policy
 from xsched_bindings.host.queue import HostQueue
 from xsched_bindings.host.stream import HostStream
 from xsched_bindings.types import (
-    TIMESLICE_MAX_US,
-    TIMESLICE_MIN_US,
-    UTILIZATION_MAX,
-    UTILIZATION_MIN,
     PolicyType,
     PreemptLevel,
     QueueState,
@@ -76,10 +72,12 @@ class HostScheduler:
             self._live.start()
 
     def set_timeslice(self, microseconds: int) -> None:
-        if not TIMESLICE_MIN_US <= microseconds <= TIMESLICE_MAX_US:
-            raise XSchedError("XHintTimeslice", {"ts_us": microseconds}, Result.invalid_value)
         if self._live is not None:
             self._live.tell(lambda policy: policy.set_timeslice(microseconds))
+
+    def set_k_deadline(self, k: int) -> None:
+        if self._live is not None:
+            self._live.tell(lambda policy: policy.set_k_deadline(k))
 
     def create_queue(self, stream: HostStream, level: PreemptLevel) -> HostQueue:
         """``XQueueCreate``. `stream` must have no queue yet; from now on it submits through it."""
@@ -127,17 +125,9 @@ class _Membership:
             self._live.remove(queue)
         self._record(queue, "destroy")
 
-    def hint_priority(self, queue: HostQueue, priority: int) -> None:
+    def hint(self, hint: Callable[[Policy], None]) -> None:
         if self._live is not None:
-            self._live.tell(lambda policy: policy.hint_priority(queue.handle, priority))
-
-    def hint_utilization(self, queue: HostQueue, percent: int) -> None:
-        if not UTILIZATION_MIN <= percent <= UTILIZATION_MAX:
-            raise XSchedError(
-                "XHintUtilization", {"xq": queue.handle, "util": percent}, Result.invalid_value
-            )
-        if self._live is not None:
-            self._live.tell(lambda policy: policy.hint_utilization(queue.handle, percent))
+            self._live.tell(hint)
 
     def _record(self, queue: HostQueue, name: str) -> None:
         self._log.append(

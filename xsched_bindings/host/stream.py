@@ -134,6 +134,11 @@ class HostStream:
         # The kernel's clock id of a process's CPU time: include/linux/posix-timers_types.h.
         return time.clock_gettime_ns((~self.pid << 3) | 2)
 
+    @property
+    def niceness(self) -> int:
+        """The operating system's priority hint for the executor, 0 to 19."""
+        return os.getpriority(os.PRIO_PROCESS, self.pid)
+
     # --- the preemption levels' hardware ------------------------------------------------------
 
     def hold(self) -> None:
