@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from models import ModelSpec
-from xsched_bindings.errors import DeviceLost, XSchedError
+from xsched_bindings.errors import DeviceLost
 from xsched_bindings.host import Device, DeviceSession, HostScheduler, HostStream
 from xsched_bindings.types import PolicyType, PreemptLevel, SchedulerType, SuspendFlag
 
@@ -122,8 +122,9 @@ def test_suspending_with_wait_all_suspends_an_empty_queue(session: DeviceSession
 def test_a_stream_takes_one_queue(session: DeviceSession) -> None:
     stream = session.open_stream([synthetic(1, 0)])
     scheduler = HostScheduler()
-    with scheduler.create_queue(stream, PreemptLevel.block), pytest.raises(XSchedError):
-        scheduler.create_queue(stream, PreemptLevel.block)
+    with scheduler.create_queue(stream, PreemptLevel.block) as queue:
+        assert scheduler.create_queue(stream, PreemptLevel.interrupt) is queue
+    assert queue.level is PreemptLevel.block
 
 
 def test_queues_from_before_a_scheduler_are_unknown_to_it(session: DeviceSession) -> None:

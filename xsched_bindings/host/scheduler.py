@@ -80,11 +80,10 @@ class HostScheduler:
             self._live.tell(lambda policy: policy.set_k_deadline(k))
 
     def create_queue(self, stream: HostStream, level: PreemptLevel) -> HostQueue:
-        """``XQueueCreate``. `stream` must have no queue yet; from now on it submits through it."""
-        if stream.interceptor is not None:
-            raise XSchedError(
-                "XQueueCreate", {"stream": stream.pid}, Result.not_allowed, "it has a queue"
-            )
+        """``XQueueCreate``. From now on `stream` submits through the queue. For a stream that has one
+        already this returns that one, as the library does."""
+        if isinstance(stream.interceptor, HostQueue):
+            return stream.interceptor
         owner = _Membership(self.log, self._live)
         queue = HostQueue(next(self._handles), stream, PreemptLevel(level), owner)
         owner.announce(queue)
@@ -165,7 +164,7 @@ class _PolicyThread(threading.Thread):
         self.join()
 
     def _and_wait(self, change: Callable[[], None]) -> None:
-        """Post a change and wait until a decision has been made on it."""
+        """Post a change and wait until it has been made."""
         done = threading.Event()
         self._inbox.put(change)
         self._inbox.put(done.set)
