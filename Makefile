@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 # --system-site-packages for machines that bring their own torch
 VENV_FLAGS ?=
+# which benchmarks; all if empty
+BENCH ?=
 ARGS ?= task_set=six_bert xsched.level=block -m xsched.threshold=4,8,16
 PORT ?= 5000
 
@@ -33,7 +35,7 @@ lint: $(READY) ## check style and types
 	$(BIN)/mypy
 
 bench: $(READY) ## measure the figures of docs/performance.md
-	$(BIN)/python -m benchmarks $(ARGS_BENCH)
+	$(BIN)/python -m benchmarks $(BENCH)
 
 ui: $(READY) ## open the MLflow UI over outputs/mlflow.db, PORT=5000
 	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui \

@@ -11,7 +11,7 @@ PAGE = Path("docs") / "performance.md"
 HEADER = """\
 # Performance
 
-Measured by `make bench` (single parts: `make bench ARGS_BENCH="preemption_latency"`). Ratios are of
+Measured by `make bench` (single parts: `make bench BENCH=preemption_latency`). Ratios are of
 two things measured in one run. The machine: {cpu}, {cores} cores, {memory_gib} GiB, Python
 {python}, torch {torch}; it is shared and noisy, and its speed drifts by tens of percent within
 minutes, so absolute times say little.

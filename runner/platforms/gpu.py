@@ -12,8 +12,8 @@ from xsched_bindings.types import PolicyType, PreemptLevel
 
 @dataclass(frozen=True)
 class GpuPlatform:
-    """device_node: what the kernel driver puts there. highest_level: what XSched can do on any
-    device of the kind (``docs``: level 2 and 3 of NVIDIA GPUs depend on the architecture)."""
+    """device_node: what the kernel driver puts there. highest_level: the most that XSched can do on
+    any device of the vendor; most NVIDIA GPUs can do less."""
 
     name: str
     vendor: str

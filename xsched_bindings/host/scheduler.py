@@ -80,8 +80,8 @@ class HostScheduler:
             self._live.tell(lambda policy: policy.set_k_deadline(k))
 
     def create_queue(self, stream: HostStream, level: PreemptLevel) -> HostQueue:
-        """``XQueueCreate``. From now on `stream` submits through the queue. For a stream that has one
-        already this returns that one, as the library does."""
+        """``XQueueCreate``. From now on `stream` submits through the queue. If it has one already,
+        this returns that one, as the library does."""
         if isinstance(stream.interceptor, HostQueue):
             return stream.interceptor
         owner = _Membership(self.log, self._live)
