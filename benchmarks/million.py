@@ -6,8 +6,9 @@ from pathlib import Path
 from benchmarks.command import folder
 from benchmarks.report import Figure, at_most
 from runner import outputs, statistics
-from runner.config import Config, TaskConfig, resolve
+from runner.config import Config, TaskConfig
 from runner.recording import Recording
+from runner.resolve import resolve
 from runner.tracking import Tracking
 
 TITLE = "One million latencies to Parquet and MLflow"

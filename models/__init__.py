@@ -1,6 +1,6 @@
 """Workloads by name: what a request of a task computes. No knowledge of queues or schedulers.
 
-`catalog` says what exists and is free of torch; `workload.build` makes a module for a GPU or for
+`catalog` says what exists and is free of torch; `build` makes a module for a GPU or for
 eager execution; `export` turns one into commands for the host platform.
 """
 

@@ -69,7 +69,7 @@ def main() -> None:
     except UserError as error:
         _exit(error)
     except Exception as error:
-        from runner.errors import from_hydra
+        from runner.hydra_errors import from_hydra
 
         explained = from_hydra(error)
         if explained is None:

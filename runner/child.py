@@ -4,7 +4,6 @@ Run as ``python -m runner.child``; its one argument is JSON with inherited descr
 sends back, in order: `Saying`s, `Solo` once, `Ready`, and after the parent's go `Outcome`.
 """
 
-import ctypes
 import json
 import os
 import signal
@@ -19,19 +18,19 @@ from typing import Any
 
 from models import ModelSpec
 from runner import arrivals
-from runner.config import TrialSpec
 from runner.messages import Outcome, Ready, Saying, Solo
 from runner.platforms.host_session import HostSession
 from runner.proof import FAILED, Proof
 from runner.recording import Recording
+from runner.spec import TrialSpec
 from runner.worker import StopSignal, run_task
 from xsched_bindings.errors import DeviceLost, XSchedError
-from xsched_bindings.host.device import DeviceSession, die_with_parent
+from xsched_bindings.host.device import DeviceSession
+from xsched_bindings.host.processes import die_with_parent, exact_timers
 
 #: From the go to the common start: time for every worker to be asleep.
 LEAD_NS = 50_000_000
 WATCH_S = 0.5
-PR_SET_TIMERSLACK = 29
 #: After the stop, how long requests in flight may take to end.
 WIND_DOWN_S = 60.0
 
@@ -150,11 +149,6 @@ class Trial:
     def _look_after(self, stop_fd: int | None, timeout_s: float) -> None:
         if trouble := self.session.watch(stop_fd, timeout_s):
             raise Lost(trouble)
-
-
-def exact_timers() -> None:
-    """Let timers of this process's threads expire when they are due, not up to 50 µs later."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_TIMERSLACK, 1)
 
 
 def main(argument: str) -> None:

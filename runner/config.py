@@ -1,16 +1,15 @@
 """The schema of conf/: the one place that knows the keys, their ranges and what they mean.
 
-`docs/reference.md` is generated from here. `resolve` turns a composed configuration into a
-`TrialSpec`, the plain description that everything behind it works from, or raises `UserError`.
+`docs/reference.md` is generated from here. `runner.resolve` checks a composed configuration against
+it and turns it into a `runner.spec.TrialSpec`.
 """
 
 from collections.abc import Iterator
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from enum import Enum
 from typing import Any
 
-from models import CATALOG, DTYPES, ModelSpec
-from runner.errors import UserError
+from models import CATALOG, DTYPES
 from xsched_bindings.types import (
     PRIORITY_MAX,
     PRIORITY_MIN,
@@ -18,7 +17,6 @@ from xsched_bindings.types import (
     TIMESLICE_MAX_US,
     TIMESLICE_MIN_US,
     PolicyType,
-    PreemptLevel,
 )
 
 ARMS = {
@@ -224,222 +222,6 @@ class Config:
         900.0, "Longest window; then the run is cut and says so.", "s", 0.1, 86_400
     )
     output_root: str = key("outputs", "Folder that everything is written below.")
-
-
-# --- the plain description of a trial --------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class TaskSpec:
-    """One task with everything inherited filled in. load: None for a closed loop."""
-
-    name: str
-    model: ModelSpec
-    requests: int
-    priority: int
-    utilization: int | None
-    deadline_us: int | None
-    laxity_us: int | None
-    level: PreemptLevel
-    threshold: int
-    batch_size: int
-    load: float | None
-
-
-@dataclass(frozen=True)
-class TrialSpec:
-    """One arm over one task set, once. Two equal specifications ask for the same measurement."""
-
-    task_set: str
-    arm: str
-    scheduler: str
-    policy: str
-    timeslice_us: int
-    platform: str
-    placement: str
-    device_cores: int
-    keep_load: bool
-    warmup: int
-    limit_s: float
-    seed: int
-    tasks: tuple[TaskSpec, ...]
-
-    @property
-    def uses_xsched(self) -> bool:
-        return self.arm in ("xsched", "xsched_null")
-
-    @property
-    def urgent_priority(self) -> int:
-        return max(task.priority for task in self.tasks)
-
-    @property
-    def priorities(self) -> list[int]:
-        """The priorities that occur, most urgent first."""
-        return sorted({task.priority for task in self.tasks}, reverse=True)
-
-    @property
-    def groups(self) -> list[list[int]]:
-        """Indices of the tasks that run side by side, one list after another."""
-        everyone = range(len(self.tasks))
-        if self.arm == "solo":
-            return [[index] for index in everyone]
-        if self.arm == "urgent_only":
-            return [[i for i in everyone if self.tasks[i].priority == self.urgent_priority]]
-        return [list(everyone)]
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> "TrialSpec":
-        tasks = tuple(
-            TaskSpec(
-                **task | {"model": ModelSpec(**task["model"]), "level": PreemptLevel(task["level"])}
-            )
-            for task in plain["tasks"]
-        )
-        return cls(**plain | {"tasks": tasks})
-
-    @property
-    def config_hash(self) -> str:
-        """Twelve hexadecimal digits; the order of keys and spelled-out defaults do not change it,
-        nor do places (output, tracking) that cannot change a measurement."""
-        import hashlib  # here, for an error message can do without them
-        import json
-
-        canonical = json.dumps(self.as_dict(), sort_keys=True)
-        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
-
-
-# --- from a composed configuration to a trial -------------------------------------------------
-
-
-def resolve(config: Config) -> TrialSpec:
-    """Check every value and fill in what tasks inherit. Platform and placement stay as asked."""
-    check_ranges(config)
-    task_set = config.task_set
-    if not task_set.tasks:
-        raise UserError("task_set.tasks", "{}", "a task set needs at least one task")
-    tasks = tuple(_task(config, name, task) for name, task in task_set.tasks.items())
-    if config.xsched.policy == "up":
-        _check_utilization(tasks)
-    return TrialSpec(
-        task_set=task_set.name,
-        arm=config.arm.name,
-        scheduler=config.xsched.scheduler,
-        policy=config.xsched.policy,
-        timeslice_us=config.xsched.timeslice_us,
-        platform=config.platform.name,
-        placement=config.platform.placement,
-        device_cores=config.platform.device_cores,
-        keep_load=task_set.keep_load,
-        warmup=config.warmup,
-        limit_s=config.limit_s,
-        seed=config.seed,
-        tasks=tasks,
-    )
-
-
-def _task(config: Config, name: str, task: TaskConfig) -> TaskSpec:
-    path = f"task_set.tasks.{name}"
-    launch = _inherit(config.xsched, task.xsched)
-    if launch["batch_size"] > launch["threshold"]:
-        where = "xsched" if task.xsched == LaunchOverride() else f"{path}.xsched"
-        raise UserError(
-            f"{where}.batch_size",
-            launch["batch_size"],
-            f"must not exceed the threshold ({launch['threshold']}): the queue would wait for a "
-            "synchronisation point that it never launches",
-            allowed=f"1 to {launch['threshold']}",
-            remedy=f"lower {where}.batch_size or raise {where}.threshold",
-        )
-    arrival = _inherit(config.arrival, task.arrival)
-    return TaskSpec(
-        name=name,
-        model=_model(config.model, task.model, f"{path}.model"),
-        requests=task.requests or config.task_set.requests,
-        priority=task.priority,
-        utilization=task.utilization,
-        deadline_us=task.deadline_us,
-        laxity_us=task.laxity_us,
-        level=PreemptLevel[launch["level"].name],
-        threshold=launch["threshold"],
-        batch_size=launch["batch_size"],
-        load=None if arrival["process"] == "closed" else arrival["load"],
-    )
-
-
-def _model(inherited: ModelConfig, override: ModelOverride, path: str) -> ModelSpec:
-    model = _inherit(inherited, override)
-    if override.name not in (None, inherited.name):
-        model["size"] = override.size
-    info = CATALOG[model["name"]]
-    if model["size"] is None:
-        model["size"] = info.default_size
-    where = path if override.name or override.size else "model"
-    if not info.smallest <= model["size"] <= info.largest:
-        raise UserError(
-            f"{where}.size",
-            model["size"],
-            f"{model['name']} does not take that many {info.size_unit}",
-            allowed=f"{info.smallest} to {info.largest}",
-        )
-    if model["work_us"] and info.family != "synthetic":
-        raise UserError(
-            f"{where}.work_us",
-            model["work_us"],
-            f"{model['name']}'s commands have work of their own",
-            allowed="0, or model.name=synthetic",
-        )
-    return ModelSpec(**model)
-
-
-def _inherit(inherited: Any, override: Any) -> dict[str, Any]:
-    """The inherited values with those of the override that are set."""
-    own = {f.name: getattr(override, f.name) for f in fields(override)}
-    return {
-        f.name: getattr(inherited, f.name) if own.get(f.name) is None else own[f.name]
-        for f in fields(inherited)
-    }
-
-
-def _check_utilization(tasks: tuple[TaskSpec, ...]) -> None:
-    for task in tasks:
-        if task.utilization is None:
-            raise UserError(
-                f"task_set.tasks.{task.name}.utilization",
-                "null",
-                "policy up starves a task without a utilization",
-                allowed="0 to 100",
-                remedy="give every task one",
-            )
-    total = sum(task.utilization or 0 for task in tasks)
-    if total > 100:
-        raise UserError(
-            "task_set.tasks.*.utilization", total, "the shares exceed the device", "a sum up to 100"
-        )
-
-
-def check_ranges(node: Any, path: str = "") -> None:
-    """Every key's value against its range and choices, depth first."""
-    for spec in fields(node):
-        value, here = getattr(node, spec.name), f"{path}.{spec.name}".lstrip(".")
-        if is_dataclass(value):
-            check_ranges(value, here)
-        elif isinstance(value, dict):
-            for name, child in value.items():
-                check_ranges(child, f"{here}.{name}")
-        elif value is not None:
-            _check_value(spec, here, value)
-
-
-def _check_value(spec: Field[Any], path: str, value: Any) -> None:
-    choices, low, high = (spec.metadata[name] for name in ("choices", "low", "high"))
-    if choices and value not in choices:
-        raise UserError(path, value, "there is no such choice", choices)
-    below, above = low is not None and value < low, high is not None and value > high
-    if below or above or value != value:
-        raise UserError(path, value, "out of range", allowed_range(spec))
 
 
 def allowed_range(spec: Field[Any]) -> str:

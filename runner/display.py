@@ -12,8 +12,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from runner.config import TrialSpec
 from runner.recording import COMPLETED, SCHEDULED, Recording
+from runner.spec import TrialSpec
 from runner.statistics import percentile
 
 PLAIN_EVERY_S = 10.0

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from omegaconf import OmegaConf
 
-from runner.config import Config, TrialSpec
+from runner.config import Config
 from runner.recording import COMPLETED, SCHEDULED, STARTED
+from runner.spec import TrialSpec
 from runner.statistics import TaskRequests
 
 SUMMARY = "summary.json"

@@ -16,11 +16,13 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from runner import outputs, provenance, solo, tracking
-from runner.config import Config, TrialSpec, resolve
+from runner.config import Config
 from runner.display import TrialDisplay, console, show_run
 from runner.platforms import Platform
 from runner.platforms import get as get_platform
 from runner.proof import NOT_CLAIMED
+from runner.resolve import resolve
+from runner.spec import TrialSpec
 from runner.summary import summarise
 from runner.tracking import Store
 from runner.trial import FAILED, KILLED, TrialResult, run_trial

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import ModelSpec
-from runner.config import TrialSpec
 from runner.recording import COMPLETED, SCHEDULED, STARTED, Recording
+from runner.spec import TrialSpec
 
 Times = NDArray[np.int64]
 PERCENTILES = (50, 90, 99)

@@ -3,8 +3,8 @@
 from typing import Any
 
 from runner import statistics
-from runner.config import TrialSpec
 from runner.proof import INCOMPLETE
+from runner.spec import TrialSpec
 from runner.trial import FAILED, KILLED, TrialResult
 
 #: Below this a set with closed loops was not limited by the device.

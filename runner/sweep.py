@@ -13,9 +13,11 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, open_dict
 
 from runner import outputs, platforms, point, tracking
-from runner.config import Config, TrialSpec, resolve
+from runner.config import Config
 from runner.display import console, show_sweep
 from runner.errors import UserError
+from runner.resolve import resolve
+from runner.spec import TrialSpec
 from runner.trial import FAILED, FINISHED
 
 SHORT = {"xsched.threshold": "t", "xsched.batch_size": "b", "xsched.timeslice_us": "slice"}

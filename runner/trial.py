@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from models import ModelSpec
-from runner.config import TrialSpec
 from runner.messages import Outcome, Ready, Saying, Solo
 from runner.platforms import Platform
 from runner.proof import Proof
 from runner.recording import Recording
+from runner.spec import TrialSpec
 from runner.statistics import TaskRequests, read
 
 FINISHED, FAILED, KILLED = "FINISHED", "FAILED", "KILLED"

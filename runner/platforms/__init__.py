@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from models import ModelSpec
-from runner.config import TrialSpec
 from runner.errors import UserError
 from runner.proof import Proof
+from runner.spec import TrialSpec
 from xsched_bindings.types import PreemptLevel
 
 

@@ -17,7 +17,7 @@ def load(spec: Mapping[str, Any]) -> Program:
     import torch
 
     torch.set_num_threads(1)  # before torch starts a thread: executors are forked from here
+    from models.build import build
     from models.export import ExportedProgram
-    from models.workload import build
 
     return Program(ExportedProgram(build(model)).commands, scope=torch.inference_mode)

@@ -14,7 +14,7 @@ from typing import Any
 
 from models import ModelSpec
 from runner import proof
-from runner.config import TaskSpec, TrialSpec
+from runner.spec import TaskSpec, TrialSpec
 from xsched_bindings.errors import DeviceLost
 from xsched_bindings.host import DeviceSession, HostQueue, HostScheduler, HostStream
 from xsched_bindings.host.policies import create_policy

@@ -7,8 +7,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 
 from runner import platforms
-from runner.config import Config, Level, resolve
+from runner.config import Config, Level
 from runner.point import as_config
+from runner.resolve import resolve
 from tests.conftest import ROOT
 
 CONF = ROOT / "conf"

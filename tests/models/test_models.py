@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from models import CATALOG, ModelSpec, synthetic
+from models.build import build
 from models.export import ExportedProgram
-from models.workload import build
 
 SMALL = [
     ModelSpec("bert_mini", size=16),

@@ -5,8 +5,9 @@ import pytest
 from rich.console import Console
 
 from runner import display
-from runner.config import Config, TaskConfig, resolve
+from runner.config import Config, TaskConfig
 from runner.recording import Recording
+from runner.resolve import resolve
 
 SUMMARY: dict[str, Any] = {
     "name": "block-t4",

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import yaml
 
-from runner.config import Config, TaskConfig, resolve
+from runner.config import Config, TaskConfig
 from runner.outputs import (
     read_summary,
     write_config,
@@ -14,6 +14,7 @@ from runner.outputs import (
     write_json,
     write_requests,
 )
+from runner.resolve import resolve
 from runner.statistics import TaskRequests
 
 

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from models import ModelSpec
-from runner.config import Config, TaskConfig, TrialSpec, resolve
+from runner.config import Config, TaskConfig
 from runner.recording import Recording
+from runner.resolve import resolve
+from runner.spec import TrialSpec
 from runner.statistics import TaskRequests, percentile, read, summarise
 
 MS = 1_000_000

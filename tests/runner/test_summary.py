@@ -3,8 +3,10 @@ import math
 import numpy as np
 import pytest
 
-from runner.config import ArrivalOverride, Config, TaskConfig, TrialSpec, resolve
+from runner.config import ArrivalOverride, Config, TaskConfig
 from runner.proof import Check, Proof
+from runner.resolve import resolve
+from runner.spec import TrialSpec
 from runner.statistics import TaskRequests
 from runner.summary import summarise
 from runner.trial import FAILED, FINISHED, KILLED, TrialResult
@@ -21,11 +23,13 @@ def trial(arm: str = "xsched", requests: int = 3) -> TrialSpec:
     return resolve(config)
 
 
-def result(status: str = FINISHED, late_ms: int = 0, **changes: object) -> TrialResult:
+def result(
+    status: str = FINISHED, late_ms: int = 0, wanted: int = 3, **changes: object
+) -> TrialResult:
     ends = np.arange(1, 4, dtype=np.int64) * 10_000_000
     starts = ends - 10_000_000 + late_ms * 1_000_000
     requests = [
-        TaskRequests(name, p, 3, ends - 10_000_000, starts, ends, np.zeros((0, 3), np.int64))
+        TaskRequests(name, p, wanted, ends - 10_000_000, starts, ends, np.zeros((0, 3), np.int64))
         for name, p in (("urgent", 2), ("low", 1))
     ]
     checks = Proof((Check("level", True, "fine"),))
@@ -63,7 +67,7 @@ def test_late_starts_are_the_runners_fault() -> None:
 
 
 def test_a_cut_window_names_who_came_short() -> None:
-    assert "cut at limit_s=900 (urgent 3/5, low 3/5)" in notes("xsched", 5, cut=True)
+    assert "cut at limit_s=900 (urgent 3/5, low 3/5)" in notes("xsched", 5, cut=True, wanted=5)
 
 
 def test_a_failed_run_shows_no_figures() -> None:

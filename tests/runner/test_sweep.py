@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.config import Config, TaskConfig, resolve
+from runner.config import Config, TaskConfig
 from runner.errors import UserError
+from runner.resolve import resolve
 from runner.sweep import Point, create_folder, expand, run_name
 from xsched_bindings.types import PreemptLevel
 

@@ -165,8 +165,9 @@ def test_a_window_that_hits_its_limit_says_so(run: Run, tmp_path: Path) -> None:
 def test_an_uninterceptable_trial_is_refused(tmp_path: Path) -> None:
     """The original report's set-up: every call succeeds, no command goes through the queue."""
     from models import ModelSpec
-    from runner.config import Config, ModelOverride, TaskConfig, resolve
+    from runner.config import Config, ModelOverride, TaskConfig
     from runner.platforms.host_session import HostSession
+    from runner.resolve import resolve
     from xsched_bindings.host import Device
 
     class Bypassed(HostSession):
@@ -237,7 +238,7 @@ def measuring(process: "subprocess.Popen[str]") -> tuple[psutil.Process, list[ps
         trials = descendants(process, "runner.child")
         executors = [
             child
-            for device in descendants(process, "device_main")[:1]
+            for device in descendants(process, "device_server")[:1]
             for child in device.children()
         ]
         try:
@@ -285,7 +286,7 @@ def test_a_killed_executor_is_one_failed_run(tmp_path: Path) -> None:
 def test_a_killed_device_is_replaced_for_the_next_point(tmp_path: Path) -> None:
     with started(tmp_path, *LONG, "-m", "task_set.requests=200,5") as process:
         measuring(process)
-        descendants(process, "device_main")[0].kill()
+        descendants(process, "device_server")[0].kill()
         process.communicate(timeout=60)
     assert process.returncode == 1
     first, second = runs(tmp_path / "out").values()
@@ -334,7 +335,7 @@ def test_an_interrupt_stops_at_once_and_keeps_what_was_measured(
 def test_a_killed_runner_leaves_no_process_behind(tmp_path: Path) -> None:
     with started(tmp_path, *LONG, "xsched.level=interrupt") as process:
         trial, executors = measuring(process)
-        device = descendants(process, "device_main")[0]
+        device = descendants(process, "device_server")[0]
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         _, alive = psutil.wait_procs([trial, device, *executors], timeout=3)

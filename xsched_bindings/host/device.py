@@ -1,45 +1,26 @@
-"""The device: a process that loads programs once and forks an executor for every stream.
+"""The device, seen from outside: start it, connect to it, load programs, open streams.
 
-It outlives the trials that use it, so a sweep imports torch and builds its models once. Each user
-talks to it through a session of its own, a socket that can be handed to a child process; when the
-session's last holder is gone, the device kills the session's executors, stopped ones included.
-
-It is single-threaded, as are its children until they fork no more: forking a process whose torch
-has started threads is what makes torch unreliable after fork.
+A device outlives the trials that use it, so a sweep imports torch and builds its models once. Each
+user talks to it through a session of its own, a socket that can be handed to a child process.
 """
 
-import ctypes
-import importlib
 import json
 import mmap
 import os
-import select
-import signal
 import socket
 import subprocess
 import sys
-import time
-import traceback
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Self
 
 from xsched_bindings.errors import DeviceLost
-from xsched_bindings.host.executor import WORDS, Program, execute
 from xsched_bindings.host.stream import HostStream, LoadedProgram
 
 Spec = Mapping[str, Any]
-Loader = Callable[[Spec], Program]
 
 MESSAGE_BYTES = 1 << 18
 FDS_PER_MESSAGE = 253  # SCM_MAX_FD of Linux
-PR_SET_PDEATHSIG = 1
-
-
-def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent's thread ends, stopped or not."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Device:
@@ -64,7 +45,7 @@ class Device:
         }
         arguments = {"loader": loader, "cores": list(cores or []), "control": theirs.fileno()}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "xsched_bindings.host.device_main", json.dumps(arguments)],
+            [sys.executable, "-m", "xsched_bindings.host.device_server", json.dumps(arguments)],
             pass_fds=[theirs.fileno()],
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -183,130 +164,3 @@ class DeviceSession:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-# --- inside the device process --------------------------------------------------------------
-
-
-@dataclass
-class _Server:
-    """The device process's state: loaded programs, and each session's executors."""
-
-    load: Loader
-    control: socket.socket
-    loaded: dict[str, tuple[Program, float]] = field(default_factory=dict)
-    executors: dict[socket.socket, list[int]] = field(default_factory=dict)
-    fates: dict[int, int] = field(default_factory=dict)
-
-    def run(self) -> None:
-        while True:
-            readable, _, _ = select.select([self.control, *self.executors], [], [])
-            for connection in readable:
-                if connection is self.control:
-                    message, fds, _, _ = socket.recv_fds(self.control, MESSAGE_BYTES, 1)
-                    if not message:
-                        return  # the parent has closed us
-                    self.executors[socket.socket(fileno=fds[0])] = []
-                else:
-                    self._serve(connection)
-
-    def _serve(self, session: socket.socket) -> None:
-        message, fds, _, _ = socket.recv_fds(session, MESSAGE_BYTES, FDS_PER_MESSAGE)
-        if not message:
-            self._end(session)
-            return
-        question = json.loads(message)
-        try:
-            reply = self._answer(session, question, fds)
-        except Exception:
-            reply = {"error": traceback.format_exc()}
-        finally:
-            for fd in fds:
-                os.close(fd)
-        try:
-            session.send(json.dumps(reply).encode())
-        except OSError:
-            self._end(session)
-
-    def _answer(
-        self, session: socket.socket, question: dict[str, Any], fds: list[int]
-    ) -> dict[str, Any]:
-        match question["do"]:
-            case "load":
-                program, seconds = self._load(question["spec"])
-                return {"commands": len(program.commands), "seconds": seconds}
-            case "open":
-                programs = [self._load(spec)[0] for spec in question["specs"]]
-                pid = os.fork()
-                if pid == 0:
-                    _become_executor(programs, fds, question["niceness"])
-                self.executors[session].append(pid)
-                return {"pid": pid, "programs": [len(p.commands) for p in programs]}
-            case "fate":
-                return {"fate": self._fate(question["pid"])}
-            case unknown:
-                raise ValueError(f"unknown request {unknown!r}")
-
-    def _load(self, spec: dict[str, Any]) -> tuple[Program, float]:
-        key = json.dumps(spec, sort_keys=True)
-        if key not in self.loaded:
-            start = time.monotonic()
-            program = self.load(spec)
-            self.loaded[key] = program, time.monotonic() - start
-        return self.loaded[key]
-
-    def _fate(self, pid: int) -> str:
-        if pid not in self.fates:
-            ended, status = os.waitpid(pid, os.WNOHANG)
-            if ended == 0:
-                return "running"
-            self.fates[pid] = os.waitstatus_to_exitcode(status)
-        code = self.fates[pid]
-        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-
-    def _end(self, session: socket.socket) -> None:
-        for pid in self.executors.pop(session):
-            if pid not in self.fates:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
-        session.close()
-
-
-def _become_executor(programs: list[Program], fds: list[int], niceness: int) -> None:
-    """In the forked child: keep only the stream's descriptors, run, and never return."""
-    code = 1
-    try:
-        die_with_parent()
-        os.setpriority(os.PRIO_PROCESS, 0, niceness)
-        close_all_but({0, 1, 2, *fds})
-        command_fd, gate_fd, page_fd, *reply_fds = fds
-        words = memoryview(mmap.mmap(page_fd, mmap.PAGESIZE)).cast("q")[:WORDS]
-        execute(programs, command_fd, reply_fds, gate_fd, words)
-        code = 0
-    except BrokenPipeError:
-        code = 0  # the stream was closed while a marker was on its way
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
-
-
-def close_all_but(keep: set[int]) -> None:
-    """Close every descriptor that is not in `keep`: a copy of a sibling's pipe would keep that
-    pipe open, and its reader waiting, after its writer has gone."""
-    for fd in {int(entry.name) for entry in Path("/proc/self/fd").iterdir()} - keep:
-        try:
-            os.close(fd)
-        except OSError:
-            pass  # the listing's own descriptor
-
-
-def serve(loader: str, cores: Sequence[int], control: int) -> None:
-    """The device process's main function."""
-    die_with_parent()
-    if cores:
-        os.sched_setaffinity(0, cores)
-    module, _, function = loader.partition(":")
-    load: Loader = getattr(importlib.import_module(module), function)
-    _Server(load, socket.socket(fileno=control)).run()

@@ -13,12 +13,12 @@ from runner.config import (
     Level,
     ModelOverride,
     TaskConfig,
-    TrialSpec,
     all_keys,
-    resolve,
     walk,
 )
 from runner.errors import UserError, nearest
+from runner.resolve import resolve
+from runner.spec import TrialSpec
 
 
 def config(**tasks: TaskConfig) -> Config:

@@ -1,0 +1,89 @@
+"""The plain description of a trial, which everything behind the configuration works from."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from models import ModelSpec
+from xsched_bindings.types import PreemptLevel
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """One task with everything inherited filled in. load: None for a closed loop."""
+
+    name: str
+    model: ModelSpec
+    requests: int
+    priority: int
+    utilization: int | None
+    deadline_us: int | None
+    laxity_us: int | None
+    level: PreemptLevel
+    threshold: int
+    batch_size: int
+    load: float | None
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """One arm over one task set, once. Two equal specifications ask for the same measurement."""
+
+    task_set: str
+    arm: str
+    scheduler: str
+    policy: str
+    timeslice_us: int
+    platform: str
+    placement: str
+    device_cores: int
+    keep_load: bool
+    warmup: int
+    limit_s: float
+    seed: int
+    tasks: tuple[TaskSpec, ...]
+
+    @property
+    def uses_xsched(self) -> bool:
+        return self.arm in ("xsched", "xsched_null")
+
+    @property
+    def urgent_priority(self) -> int:
+        return max(task.priority for task in self.tasks)
+
+    @property
+    def priorities(self) -> list[int]:
+        """The priorities that occur, most urgent first."""
+        return sorted({task.priority for task in self.tasks}, reverse=True)
+
+    @property
+    def groups(self) -> list[list[int]]:
+        """Indices of the tasks that run side by side, one list after another."""
+        everyone = range(len(self.tasks))
+        if self.arm == "solo":
+            return [[index] for index in everyone]
+        if self.arm == "urgent_only":
+            return [[i for i in everyone if self.tasks[i].priority == self.urgent_priority]]
+        return [list(everyone)]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> "TrialSpec":
+        tasks = tuple(
+            TaskSpec(
+                **task | {"model": ModelSpec(**task["model"]), "level": PreemptLevel(task["level"])}
+            )
+            for task in plain["tasks"]
+        )
+        return cls(**plain | {"tasks": tasks})
+
+    @property
+    def config_hash(self) -> str:
+        """Twelve hexadecimal digits; the order of keys and spelled-out defaults do not change it,
+        nor do places (output, tracking) that cannot change a measurement."""
+        import hashlib  # here, for an error message can do without them
+        import json
+
+        canonical = json.dumps(self.as_dict(), sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
