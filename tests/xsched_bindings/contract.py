@@ -179,7 +179,8 @@ class ControlPlaneContract:
         before = low.completed()
         high.synchronize()
         assert high.completed() == submitted
-        # Two in flight, and what slips in before the scheduler has heard and after it is done.
-        assert low.completed() - before <= 6
+        # Two in flight, and what slips in before the scheduler has heard and after it is done;
+        # unscheduled, it would have done as many as the other.
+        assert low.completed() - before <= submitted // 3
         low.synchronize()
         assert low.completed() == submitted
