@@ -32,7 +32,7 @@ def run() -> list[Figure]:
         store.prepare()
         start = time.perf_counter()
         requests = statistics.read(trial, recording)
-        summary = statistics.summarise(trial, requests, {}, 1.0)
+        summary = statistics.summarise(trial, requests, {})
         folder_ = Path(place) / "run"
         folder_.mkdir()
         outputs.write_requests(folder_ / "requests.parquet", requests)
@@ -40,7 +40,13 @@ def run() -> list[Figure]:
         named = (
             summary
             | dict.fromkeys(tags, "")
-            | {"name": "million", "status": "FINISHED", "preemptions": 0, "notes": []}
+            | {
+                "name": "million",
+                "status": "FINISHED",
+                "preemptions": 0,
+                "saturation": 1.0,
+                "notes": [],
+            }
         )
         store.log(folder_, named, trial.as_dict(), requests, "")
         taken = time.perf_counter() - start

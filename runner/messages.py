@@ -30,14 +30,14 @@ class Ready:
 @dataclass(frozen=True)
 class Outcome:
     """The end. error: why there is no result, "" if there is one. cut: the window hit its limit.
-    busy_s: time that the device worked in the window. preemptions: of queues with work pending.
+    saturation: share of the window that the device worked. preemptions: of queues with work pending.
     events: the scheduler's log by column. timing_s: how long each step of the trial took.
     """
 
     proof: Proof
     error: str = ""
     cut: bool = False
-    busy_s: float = math.nan
+    saturation: float = math.nan
     preemptions: int = 0
     events: dict[str, list[Any]] | None = None
     timing_s: dict[str, float] = field(default_factory=dict)

@@ -1,7 +1,6 @@
 """From timestamps to the figures of a run. Times are in milliseconds of response latency (from
 the *scheduled* arrival) unless they say service (from the start of the request)."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,11 +104,8 @@ def summarise(
     trial: TrialSpec,
     requests: list[TaskRequests],
     solo: dict[ModelSpec, float],
-    busy_s: float,
 ) -> dict[str, Any]:
-    """The measured part of summary.json (keys: docs/outputs.md). Priorities pool their tasks.
-
-    busy_s: device time spent in the window, which saturation is a share of."""
+    """The measured part of summary.json (keys: docs/outputs.md). Priorities pool their tasks."""
     tasks: dict[str, Any] = {}
     total_s = 0.0
     for group in trial.groups:
@@ -139,7 +135,6 @@ def summarise(
             }
     return {
         "window_s": total_s,
-        "saturation": busy_s / total_s / trial.device_cores if total_s else math.nan,
         "tasks": tasks,
         "priorities": priorities,
     }

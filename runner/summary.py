@@ -13,7 +13,7 @@ SATURATED = 0.8
 
 def summarise(trial: TrialSpec, result: TrialResult) -> dict[str, Any]:
     """summary.json but for names and places. A failed trial has no figures to show."""
-    measured = statistics.summarise(trial, result.requests, result.solo, result.busy_s)
+    measured = statistics.summarise(trial, result.requests, result.solo)
     if result.status == FAILED:
         measured |= {"tasks": {}, "priorities": {}}
     levels = {task.level.name for task in trial.tasks} if trial.uses_xsched else {"none"}
@@ -29,6 +29,7 @@ def summarise(trial: TrialSpec, result: TrialResult) -> dict[str, Any]:
         "config_hash": trial.config_hash,
         "proof": INCOMPLETE if result.status == KILLED else result.proof.verdict,
         "preemptions": result.preemptions,
+        "saturation": result.saturation,
         "cut": result.cut,
         "timing_s": result.timing_s,
         "notes": notes(trial, result, measured) if result.status != FAILED else [],
@@ -48,9 +49,9 @@ def notes(trial: TrialSpec, result: TrialResult, measured: dict[str, Any]) -> li
                 f"{nothing_about.format('next to nothing')} (closed loops at the top priority?)"
             )
     closed = any(task.load is None for task in trial.tasks)
-    if closed and trial.arm not in ("solo", "urgent_only") and measured["saturation"] < SATURATED:
+    if closed and trial.arm not in ("solo", "urgent_only") and result.saturation < SATURATED:
         found.append(
-            f"the device was not saturated ({measured['saturation']:.2f}): a trial that the host "
+            f"the device was not saturated ({result.saturation:.2f}): a trial that the host "
             "limits cannot show priority"
         )
     if result.cut:

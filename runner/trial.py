@@ -50,7 +50,7 @@ class TrialResult:
     solo: dict[ModelSpec, float]
     proof: Proof = field(default_factory=Proof)
     cut: bool = False
-    busy_s: float = math.nan
+    saturation: float = math.nan
     preemptions: int | None = None
     timing_s: dict[str, float] = field(default_factory=dict)
     events: dict[str, list[Any]] = field(
@@ -98,7 +98,7 @@ def run_trial(
     result = TrialResult(status, reason, requests, known)
     if outcome is not None:
         result.proof, result.cut = outcome.proof, outcome.cut
-        result.busy_s, result.preemptions = outcome.busy_s, outcome.preemptions
+        result.saturation, result.preemptions = outcome.saturation, outcome.preemptions
         result.timing_s = outcome.timing_s
         result.events = outcome.events or result.events
     return result

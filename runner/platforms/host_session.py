@@ -68,7 +68,7 @@ class HostSession:
         self._scheduler = HostScheduler()
         self._random = random.Random(trial.seed)
         self._window_from = 0
-        self._busy_from_ns = 0
+        self._busy_from_ns = self._window_from_ns = 0
 
     # --- set-up --------------------------------------------------------------------------------
 
@@ -242,21 +242,23 @@ class HostSession:
 
     def begin_window(self) -> None:
         self._window_from = len(self._scheduler.log)
-        self._busy_from_ns = self._busy_ns()
+        self._busy_from_ns, self._window_from_ns = self._busy_ns(), time.monotonic_ns()
 
     def _busy_ns(self) -> int:
         return sum(stream.busy_ns for stream in {lane.stream for lane in self.lanes})
 
     def end_window(self) -> tuple[proof.Proof, dict[str, Any]]:
         """What the scheduler's log proves of the window, and fields of the trial's `Outcome`."""
-        busy_s = (self._busy_ns() - self._busy_from_ns) / 1e9
+        busy_ns = self._busy_ns() - self._busy_from_ns
+        elapsed_ns = time.monotonic_ns() - self._window_from_ns
+        saturation = busy_ns / elapsed_ns / self.trial.device_cores
         if not self.trial.uses_xsched:
-            return proof.Proof(), {"busy_s": busy_s}
+            return proof.Proof(), {"saturation": saturation}
         events = self._scheduler.log[self._window_from :]
         intervals = self._intervals(events)
         null = self.trial.arm == "xsched_null" and self.trial.policy == "hpf"
         return proof.Proof((proof.check_window(intervals, none_expected=null),)), {
-            "busy_s": busy_s,
+            "saturation": saturation,
             "preemptions": proof.preemptions(intervals),
             "events": _columns(self.lanes, events),
         }

@@ -46,10 +46,9 @@ def test_a_run_by_hand() -> None:
         {0: [(0, 0, 10), (20, 20, 40), (50, 50, 70)], 1: [(0, 5, 60), (60, 60, 100)]}
     )
     requests = read(spec, recording)
-    summary = summarise(spec, requests, {spec.tasks[0].model: 0.01}, busy_s=0.09)
+    summary = summarise(spec, requests, {spec.tasks[0].model: 0.01})
     a, b = summary["tasks"]["a"], summary["tasks"]["b"]
     assert summary["window_s"] == pytest.approx(0.1)
-    assert summary["saturation"] == pytest.approx(0.9)
     assert (a["requests"], a["extra"], b["extra"]) == (2, 1, 0)
     assert a["latency_ms"] == {"p50": 10, "p90": 20, "p99": 20, "mean": 15, "max": 20}
     assert a["throughput_rps"] == pytest.approx(30), "extra requests count for throughput"
@@ -63,7 +62,7 @@ def test_a_run_by_hand() -> None:
 def test_priorities_pool_their_tasks() -> None:
     spec = trial(requests=1, a=3, b=3, c=1)
     recording = record({0: [(0, 0, 10)], 1: [(0, 0, 30)], 2: [(0, 0, 50)]})
-    priorities = summarise(spec, read(spec, recording), {}, 0.05)["priorities"]
+    priorities = summarise(spec, read(spec, recording), {})["priorities"]
     assert list(priorities) == ["3", "1"]
     assert priorities["3"]["latency_ms"]["p50"] == 10
     assert priorities["3"]["latency_ms"]["max"] == 30
@@ -71,16 +70,15 @@ def test_priorities_pool_their_tasks() -> None:
 
 def test_an_arm_that_leaves_tasks_out_says_nothing_about_them() -> None:
     spec = trial("urgent_only", requests=1, a=3, b=1)
-    summary = summarise(spec, read(spec, record({0: [(0, 0, 10)], 1: []})), {}, 0.01)
+    summary = summarise(spec, read(spec, record({0: [(0, 0, 10)], 1: []})), {})
     assert list(summary["tasks"]) == ["a"]
     assert list(summary["priorities"]) == ["3"]
 
 
 def test_solo_windows_follow_each_other() -> None:
     spec = trial("solo", requests=1, a=3, b=1)
-    summary = summarise(spec, read(spec, record({0: [(0, 0, 10)], 1: [(0, 0, 30)]})), {}, 0.04)
+    summary = summarise(spec, read(spec, record({0: [(0, 0, 10)], 1: [(0, 0, 30)]})), {})
     assert summary["window_s"] == pytest.approx(0.04)
-    assert summary["saturation"] == pytest.approx(1.0)
 
 
 def test_a_trial_that_died_while_warming_up() -> None:
@@ -90,7 +88,7 @@ def test_a_trial_that_died_while_warming_up() -> None:
     (requests,) = read(spec, recording)
     assert len(requests.completed) == 0
     assert len(requests.warmup) == 1
-    summary = summarise(spec, [requests], {}, math.nan)
+    summary = summarise(spec, [requests], {})
     assert summary["tasks"]["a"]["latency_ms"] == {}
     assert summary["window_s"] == 0
 
@@ -103,5 +101,5 @@ def test_late_starts_count_from_the_end_of_the_request_before() -> None:
 
 def test_unknown_solo_times_are_not_a_number() -> None:
     spec = trial(requests=1, a=1)
-    summary = summarise(spec, read(spec, record({0: [(0, 0, 10)]})), {ModelSpec("gpt2"): 1.0}, 0)
+    summary = summarise(spec, read(spec, record({0: [(0, 0, 10)]})), {ModelSpec("gpt2"): 1.0})
     assert math.isnan(summary["tasks"]["a"]["solo_ms"])

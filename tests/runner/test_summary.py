@@ -33,7 +33,7 @@ def result(
         for name, p in (("urgent", 2), ("low", 1))
     ]
     checks = Proof((Check("level", True, "fine"),))
-    made = TrialResult(status, "", requests, {}, checks, busy_s=0.03, preemptions=9)
+    made = TrialResult(status, "", requests, {}, checks, saturation=0.97, preemptions=9)
     for name, value in changes.items():
         setattr(made, name, value)
     return made
@@ -57,9 +57,9 @@ def test_few_preemptions_say_little(preemptions: int, says: str) -> None:
 
 
 def test_an_idle_device_cannot_show_priority_but_for_arms_that_leave_it_idle() -> None:
-    assert "not saturated (0.33)" in notes(busy_s=0.01)
-    assert "saturated" not in notes("solo", busy_s=0.01)
-    assert "saturated" not in notes("urgent_only", busy_s=0.01)
+    assert "not saturated (0.33)" in notes(saturation=0.33)
+    assert "saturated" not in notes("solo", saturation=0.33)
+    assert "saturated" not in notes("urgent_only", saturation=0.33)
 
 
 def test_late_starts_are_the_runners_fault() -> None:
@@ -76,7 +76,7 @@ def test_a_failed_run_shows_no_figures() -> None:
 
 
 def test_a_killed_run_shows_what_was_measured_and_claims_nothing() -> None:
-    summary = summarise(trial(), result(KILLED, busy_s=math.nan, preemptions=None))
+    summary = summarise(trial(), result(KILLED, saturation=math.nan, preemptions=None))
     assert summary["proof"] == "incomplete"
     assert summary["tasks"]["urgent"]["requests"] == 3
     assert summary["notes"] == []
