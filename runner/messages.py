@@ -30,8 +30,8 @@ class Ready:
 @dataclass(frozen=True)
 class Outcome:
     """The end. error: why there is no result, "" if there is one. cut: the window hit its limit.
-    saturation: share of the window that the device worked. preemptions: of queues with work pending.
-    events: the scheduler's log by column. timing_s: how long each step of the trial took.
+    saturation: share of the window that the device worked. preemptions: of queues with work
+    pending. events: the scheduler's log by column. timing_s: how long each step took.
     """
 
     proof: Proof
