@@ -11,7 +11,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import ScalarFormatter
+from matplotlib.ticker import LogLocator, ScalarFormatter
 
 from runner.statistics import TaskRequests
 
@@ -32,7 +32,8 @@ def _axes(title: str, x: str, y: str) -> Axes:
 
 
 def _plain_log(axis: Any) -> None:
-    """Logarithmic ticks written as plain numbers."""
+    """Logarithmic ticks at 1, 2, 5, 10 …, written as plain numbers."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(ScalarFormatter())
     axis.get_major_formatter().set_scientific(False)
 
@@ -94,5 +95,5 @@ def sweep_p99(
     axes.set_yscale("log")
     _plain_log(axes.yaxis)
     axes.yaxis.set_minor_formatter("")
-    axes.legend(fontsize=8, frameon=False)
+    axes.get_figure().legend(loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     _save(axes, path)

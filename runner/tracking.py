@@ -25,6 +25,8 @@ PARAMS_PER_CALL = 100
 METRICS_PER_CALL = 1000
 #: Parts of the resolved configuration that are no parameters of the measurement.
 NO_PARAMS = ("output_root", "tracking")
+#: Without it the UI takes the experiment for one of language models and opens an empty page.
+EXPERIMENT_KIND = "mlflow.experimentKind"
 UI = "http://127.0.0.1:5000"
 
 
@@ -56,7 +58,9 @@ class Tracking:
         experiment = client.get_experiment_by_name(self.experiment)
         if experiment is None:
             self._experiment_id = client.create_experiment(
-                self.experiment, artifact_location=self._artifacts()
+                self.experiment,
+                artifact_location=self._artifacts(),
+                tags={EXPERIMENT_KIND: "custom_model_development"},
             )
         else:
             self._experiment_id = experiment.experiment_id
