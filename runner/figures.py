@@ -95,5 +95,5 @@ def sweep_p99(
     axes.set_yscale("log")
     _plain_log(axes.yaxis)
     axes.yaxis.set_minor_formatter("")
-    axes.get_figure().legend(loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    axes.figure.legend(loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     _save(axes, path)
