@@ -11,8 +11,9 @@ PAGE = Path("docs") / "performance.md"
 #: What a reader must know of a benchmark's figures, where a target was not met above all.
 NOTES = {
     "latency": (
-        "The linter, the type checker and tests without processes ran at times beside this one, mostly "
-        "at low priority on the submitters' core; measure again on a quiet machine before quoting. "
+        "The linter, the type checker and tests without processes ran at times beside this one, "
+        "mostly at low priority on the submitters' core; measure again on a quiet machine before "
+        "quoting. "
         "A ratio below 1 means that the machine was slower while the floor was measured: the arms "
         "run a minute apart. For the same reason a background throughput scatters by about 10 % "
         "(two equal closed loops alone: 2.25 to 2.41 requests a second at native, 2.12 to 2.41 at "
