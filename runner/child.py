@@ -1,17 +1,20 @@
-"""The trial's own process: set up, prove, measure, send. The parent only starts and follows it.
+"""A process of the trial: set up, prove, measure, send. The parent only starts and follows it.
 
-Run as ``python -m runner.child``; its one argument is JSON with inherited descriptors. What it
-sends back, in order: `Saying`s, `Solo` once, `Ready`, and after the parent's go `Outcome`.
+Run as ``python -m runner.child``; its one argument is JSON: what `runner.trial` starts it with. A
+trial has one process or, with placement `processes`, one for each task; all of them run this code,
+each over its own tasks, and meet at every step (`runner.peers`). What a process sends back, in
+order: `Saying`s and `Gather`s, `Solo` once, `Ready`, and after the parent's go `Outcome`.
 """
 
+import importlib
 import json
 import os
 import signal
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
@@ -19,13 +22,13 @@ from typing import Any
 from models import ModelSpec
 from runner import arrivals
 from runner.messages import Outcome, Ready, Saying, Solo
-from runner.platforms.host_session import HostSession
+from runner.peers import Peers
+from runner.platforms import Session, TaskLane
 from runner.proof import FAILED, Proof
 from runner.recording import Recording
 from runner.spec import TrialSpec
 from runner.worker import StopSignal, run_task
-from xsched_bindings.errors import DeviceLost, XSchedError
-from xsched_bindings.host.device import DeviceSession
+from xsched_bindings.errors import DeviceLost
 from xsched_bindings.host.processes import die_with_parent, exact_timers
 
 #: From the go to the common start: time for every worker to be asleep.
@@ -40,13 +43,27 @@ class Lost(RuntimeError):
 
 
 class Trial:
-    """One trial inside its process."""
+    """One process's part of a trial. tasks: the indices of its tasks, in the session's order.
+    stop_fds: an eventfd for each group of tasks that run side by side."""
 
     def __init__(
-        self, spec: TrialSpec, session: HostSession, recording: Recording, parent: Connection
+        self,
+        spec: TrialSpec,
+        tasks: list[int],
+        session: Session,
+        recording: Recording,
+        parent: Connection,
+        peers: Peers,
+        stop_fds: list[int],
     ) -> None:
-        self.spec, self.session, self.recording, self.parent = spec, session, recording, parent
-        self.writers = [recording.writer(index) for index in range(len(spec.tasks))]
+        self.spec, self.session, self.recording = spec, session, recording
+        self.parent, self.peers, self.stop_fds = parent, peers, stop_fds
+        self.tasks = tasks
+        self.lanes: dict[int, TaskLane] = {}
+        self.writers = {index: recording.writer(index) for index in tasks}
+        # A thread a task for all of its life: libraries keep handles and workspaces by thread, and
+        # none may be made in the window.
+        self.threads = {index: ThreadPoolExecutor(1) for index in tasks}
         self.proof = Proof()
         self.cut = False
         self.timing_s: dict[str, float] = {}
@@ -54,25 +71,32 @@ class Trial:
     def run(self, solo: dict[ModelSpec, float]) -> Outcome:
         with self._timed("load"):
             self.session.open()
+            self.lanes = dict(zip(self.tasks, self.session.lanes, strict=True))
         with self._timed("warm_up"):
             self._warm_up()
         with self._timed("calibrate"):
             unknown = {task.model for task in self.spec.tasks} - set(solo)
-            solo = solo | self.session.calibrate(sorted(unknown, key=repr))
-            self.parent.send(Solo({model: solo[model] for model in unknown}))
+            for seconds in self.peers.in_turn(
+                lambda: self.session.calibrate(sorted(unknown, key=repr))
+            ):
+                solo = seconds | solo
+            self.parent.send(Solo({model: solo[model] for model in unknown & set(solo)}))
         with self._timed("prove"):
-            self.proof = self.session.open_queues()
+            self.proof = self.session.prove(self.peers)
         if self.proof.verdict == FAILED:
             return self._outcome()
         self.parent.send(Ready())
         self.parent.recv()
         with self._timed("window"):
             self.session.begin_window()
-            for group in self.spec.groups:
-                self._run_group(group, solo)
-            checks, summary = self.session.end_window()
+            for group, stop_fd in zip(self.spec.groups, self.stop_fds, strict=True):
+                self._run_group(group, StopSignal(stop_fd, self._flag(group)), solo)
+            checks, summary = self.session.end_window(self.recording)
         self.proof = self.proof + checks.checks
         return self._outcome(**summary)
+
+    def _flag(self, group: list[int]) -> memoryview:
+        return self.recording.stop_flag(group[0])
 
     def _outcome(self, **summary: Any) -> Outcome:
         failure = self.proof.failure if self.proof.verdict == FAILED else ""
@@ -85,17 +109,20 @@ class Trial:
         self.timing_s[step] = time.monotonic() - start
 
     def _warm_up(self) -> None:
-        for index in sorted({index for group in self.spec.groups for index in group}):
-            self.parent.send(Saying(f"warming up {self.spec.tasks[index].name}"))
-            for _ in range(self.spec.warmup):
-                started_ns = time.monotonic_ns()
-                self.session.lanes[index].request()
-                self.writers[index].record(started_ns, started_ns, time.monotonic_ns())
+        for index in self.tasks:
+            if any(index in group for group in self.spec.groups):
+                self.parent.send(Saying(f"warming up {self.spec.tasks[index].name}"))
+                self.threads[index].submit(self._warm_up_task, index).result()
+        self.peers.gather()
 
-    def _run_group(self, group: list[int], solo: dict[ModelSpec, float]) -> None:
+    def _warm_up_task(self, index: int) -> None:
+        for _ in range(self.spec.warmup):
+            started_ns = time.monotonic_ns()
+            self.lanes[index].request()
+            self.writers[index].record(started_ns, started_ns, time.monotonic_ns())
+
+    def _run_group(self, group: list[int], stop: StopSignal, solo: dict[ModelSpec, float]) -> None:
         """Run these tasks side by side until all have completed their requests."""
-        stop = StopSignal()
-        errors: list[BaseException] = []
 
         def on_done() -> bool:
             if self.recording.all_done(group):
@@ -104,24 +131,24 @@ class Trial:
 
         def work(index: int, start_ns: int, schedule: Any) -> None:
             task = self.spec.tasks[index]
-            request, writer = self.session.lanes[index].request, self.writers[index]
+            request, writer = self.lanes[index].request, self.writers[index]
             try:
                 run_task(request, schedule, task.requests, start_ns, writer, stop, on_done)
-            except BaseException as error:
-                errors.append(error)
+            except BaseException:
                 stop.set()
+                raise
 
-        schedules = [self._schedule(index, solo) for index in group]
-        start_ns = time.monotonic_ns() + LEAD_NS
-        threads = [
-            threading.Thread(target=work, args=(index, start_ns, schedule), daemon=True)
-            for index, schedule in zip(group, schedules, strict=True)
+        mine = [index for index in group if index in self.lanes]
+        schedules = [self._schedule(index, solo) for index in mine]
+        start_ns = max(self.peers.gather(time.monotonic_ns())) + LEAD_NS
+        running = [
+            self.threads[index].submit(work, index, start_ns, schedule)
+            for index, schedule in zip(mine, schedules, strict=True)
         ]
-        for thread in threads:
-            thread.start()
-        self._follow(threads, start_ns, stop)
-        if errors:
-            raise errors[0]
+        self._follow(running, start_ns, stop)
+        for done in running:
+            done.result()
+        self.cut = any(self.peers.gather(self.cut))
 
     def _schedule(self, index: int, solo: dict[ModelSpec, float]) -> Any:
         task = self.spec.tasks[index]
@@ -130,50 +157,57 @@ class Trial:
         gap_ns = solo[task.model] * 1e9 / task.load
         return arrivals.endless(arrivals.jitter(gap_ns, self.spec.seed, task.name))
 
-    def _follow(self, threads: list[threading.Thread], start_ns: int, stop: StopSignal) -> None:
+    def _follow(self, running: list["Future[None]"], start_ns: int, stop: StopSignal) -> None:
         """Wait for the workers, twice a second looking whether everything is still alive."""
         limit_ns = start_ns + int(self.spec.limit_s * 1e9)
-        while not stop.is_set and any(thread.is_alive() for thread in threads):
+        while not stop.is_set and not all(worker.done() for worker in running):
             self._look_after(stop.fd, WATCH_S)
             if time.monotonic_ns() > limit_ns and not stop.is_set:
                 self.cut = True
                 stop.set()
         give_up = time.monotonic() + WIND_DOWN_S
-        for thread in threads:
-            while thread.is_alive():
-                thread.join(0.02)
-                self._look_after(None, 0.0)
-                if time.monotonic() > give_up:
-                    raise Lost(f"requests did not end within {WIND_DOWN_S:.0f} s of the window")
+        while not all(worker.done() for worker in running):
+            time.sleep(0.02)
+            self._look_after(None, 0.0)
+            if time.monotonic() > give_up:
+                raise Lost(f"requests did not end within {WIND_DOWN_S:.0f} s of the window")
 
     def _look_after(self, stop_fd: int | None, timeout_s: float) -> None:
         if trouble := self.session.watch(stop_fd, timeout_s):
             raise Lost(trouble)
 
 
+def open_session(factory: str, *arguments: Any) -> Session:
+    """The platform's session; `factory` is ``module:function``."""
+    module, _, function = factory.partition(":")
+    session: Session = getattr(importlib.import_module(module), function)(*arguments)
+    return session
+
+
 def main(argument: str) -> None:
     die_with_parent()
     exact_timers()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
-    fds = json.loads(argument)
-    parent = Connection(fds["parent"])
+    start = json.loads(argument)
+    parent = Connection(start["fds"]["parent"])
     spec_dict, solo = parent.recv()
     spec = TrialSpec.from_dict(spec_dict)
-    recording = Recording(fds["recording"], len(spec.tasks))
-    if fds["cores"]:
-        os.sched_setaffinity(0, fds["cores"])
-    session = HostSession(
-        spec, DeviceSession.from_fd(fds["device"]), lambda text: parent.send(Saying(text))
+    recording = Recording(start["fds"]["recording"], len(spec.tasks))
+    if start["cores"]:
+        os.sched_setaffinity(0, start["cores"])
+    session = open_session(
+        start["session"], spec, start["tasks"], start, lambda text: parent.send(Saying(text))
     )
-    trial = Trial(spec, session, recording, parent)
+    peers = Peers(parent, start["number"], start["count"])
+    trial = Trial(spec, start["tasks"], session, recording, parent, peers, start["stop_fds"])
     try:
         outcome = trial.run(solo)
-    except (Lost, DeviceLost, XSchedError, RuntimeError) as error:
+    except (Lost, DeviceLost, RuntimeError) as error:
         traceback.print_exc()
         words = session.watch(None, 0.2) or str(error)
         outcome = Outcome(trial.proof, error=words)
     parent.send(outcome)
-    # The device kills the executors with the session; closing queues of a lost one would wait.
+    # Platforms clean up when their process has gone; closing queues of a lost one would wait.
     os._exit(0)
 
 

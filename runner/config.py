@@ -56,7 +56,8 @@ def key(
 
 
 MODEL_NAME = "The model of a request."
-BATCH_SIZE = "Inputs in a request."
+BATCH_SIZE = "Inputs in a request; null is 1 on host and gpu_batch_size on a GPU."
+GPU_BATCH_SIZE = "Inputs in a request that make a GPU the bottleneck, not the host that feeds it."
 SIZE = "Sequence length, image edge or number of commands; null is the model's own default."
 DTYPE = "Type of weights and activations."
 MODEL_SEED = "Seed of the random weights and inputs."
@@ -66,6 +67,7 @@ LOAD = "Arrivals as a share of the task's own solo capacity, so T = solo time / 
 LEVEL = "What a suspended queue may still do: launch nothing new, begin nothing, run nothing."
 THRESHOLD = "Most commands launched and not yet reaped."
 LAUNCH_BATCH = "A synchronisation point every so many commands; at most the threshold."
+HALF = " null is half of the threshold."
 
 
 @dataclass
@@ -73,7 +75,8 @@ class ModelConfig:
     """What a request computes."""
 
     name: str = key("bert_base", MODEL_NAME, choices=list(CATALOG))
-    batch_size: int = key(1, BATCH_SIZE, low=1, high=4096)
+    batch_size: int | None = key(None, BATCH_SIZE, low=1, high=4096)
+    gpu_batch_size: int = key(64, GPU_BATCH_SIZE, low=1, high=4096)
     size: int | None = key(None, SIZE, low=0, high=100_000)
     dtype: str = key("float32", DTYPE, choices=DTYPES)
     seed: int = key(0, MODEL_SEED, low=0, high=2**31 - 1)
@@ -86,6 +89,7 @@ class ModelOverride:
 
     name: str | None = key(None, MODEL_NAME, choices=list(CATALOG))
     batch_size: int | None = key(None, BATCH_SIZE, low=1, high=4096)
+    gpu_batch_size: int | None = key(None, GPU_BATCH_SIZE, low=1, high=4096)
     size: int | None = key(None, SIZE, low=0, high=100_000)
     dtype: str | None = key(None, DTYPE, choices=DTYPES)
     seed: int | None = key(None, MODEL_SEED, low=0, high=2**31 - 1)
@@ -112,17 +116,43 @@ class ArrivalOverride:
 class XSchedConfig:
     """The scheduler, and the launch configuration of every queue."""
 
-    scheduler: str = key("local", "Where decisions are made.", choices=["local", "global"])
+    scheduler: str = key(
+        "auto",
+        "Where decisions are made: local, in the process; global, in XSched's server; auto follows "
+        "the placement (threads: local, processes: global).",
+        choices=["auto", "local", "global"],
+    )
     policy: str = key("hpf", "XSched's scheduling policy.", choices=POLICIES)
     level: Level = key(Level.block, LEVEL)
     threshold: int = key(8, THRESHOLD, unit="commands", low=1, high=4096)
-    batch_size: int = key(4, LAUNCH_BATCH, unit="commands", low=1, high=4096)
+    batch_size: int | None = key(4, LAUNCH_BATCH + HALF, unit="commands", low=1, high=4096)
     timeslice_us: int = key(
         TIMESLICE_DEFAULT_US,
         "One round of the policies that share by time.",
         unit="µs",
         low=TIMESLICE_MIN_US,
         high=TIMESLICE_MAX_US,
+    )
+    on_unsupported_level: str = key(
+        "error",
+        "A level that the device does not have: error, or degrade to the highest that it has (the "
+        "run records both).",
+        choices=["error", "degrade"],
+    )
+    cuda_lv3: str = key(
+        "trap",
+        "cuda: how level interrupt is done: trap, the trap handler that only some GPUs have; tsg, "
+        "the context's time slice, on any GPU and in placement processes alone.",
+        choices=["trap", "tsg"],
+    )
+    shim: bool = key(
+        True,
+        "GPUs: whether XSched's shim is in place. Without it nothing passes through the queues and "
+        "the run is refused; that is what the setting is there to show.",
+    )
+    home: str | None = key(
+        None,
+        "GPUs: folder of the XSched installation; null is XSCHED_HOME, else the loader's path.",
     )
 
 
@@ -192,6 +222,17 @@ class PlatformConfig:
     device_cores: int = key(
         1, "host: how many CPU cores, the last ones, are the device.", low=1, high=1024
     )
+    device: int = key(0, "GPUs: number of the GPU, in the order of the bus.", low=0, high=1023)
+    wait: bool = key(True, "Whether to wait for a device that another trial uses, or to refuse.")
+    mps: str = key(
+        "auto",
+        "cuda, processes: NVIDIA's Multi-Process Service; auto uses it where its daemon runs.",
+        choices=["auto", "on", "off"],
+    )
+    server: str | None = key(
+        None,
+        "GPUs, processes: host:port of a running xserver; null starts one for every trial.",
+    )
 
 
 @dataclass
@@ -216,6 +257,12 @@ class Config:
     platform: PlatformConfig = key(PlatformConfig, "")
     arrival: ArrivalConfig = key(ArrivalConfig, "")
     tracking: TrackingConfig = key(TrackingConfig, "")
+    expect: str = key(
+        "result",
+        "How the run is meant to end: with a result, or with the refusal of one (a negative "
+        "control: then a refusal is a success, and a result is a failure).",
+        choices=["result", "refusal"],
+    )
     seed: int = key(0, "Seed of the arrival schedules, shared by all arms.", low=0, high=2**31 - 1)
     warmup: int = key(2, "Requests of each task before the window.", low=0, high=10_000)
     limit_s: float = key(

@@ -105,7 +105,10 @@ class TrialDisplay:
 def show_run(summary: dict[str, Any]) -> None:
     """The result of one run; of a failed one, why and what to do."""
     if summary["status"] == "FAILED":
-        console.print(Text.assemble(("FAILED ", "bold red"), summary["name"]))
+        if summary["as_expected"]:
+            console.print(Text.assemble(("REFUSED, as expected ", "bold"), summary["name"]))
+        else:
+            console.print(Text.assemble(("FAILED ", "bold red"), summary["name"]))
         console.print(Text(f"  {summary['reason']}"))
         console.print(Text(f"  {summary['folder']}", style="dim"))
         return
@@ -129,6 +132,8 @@ def show_run(summary: dict[str, Any]) -> None:
     )
     for note in summary["notes"]:
         console.print(Text(f"  {note}", style="yellow"))
+    if not summary["as_expected"] and summary["status"] == "FINISHED":
+        console.print(Text("  a refusal was expected, and there is a result", style="bold red"))
     console.print(Text(f"  {summary['folder']}", style="dim"))
 
 

@@ -1,4 +1,4 @@
-"""What a trial's process tells its parent."""
+"""What a trial's processes tell their parent."""
 
 import math
 from dataclasses import dataclass, field
@@ -16,6 +16,13 @@ class Saying:
 
 
 @dataclass(frozen=True)
+class Gather:
+    """One process's part of a meeting; the parent answers everybody with all parts in order."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
 class Solo:
     """Solo time of a request of each model that the parent did not know, in seconds."""
 
@@ -24,7 +31,7 @@ class Solo:
 
 @dataclass(frozen=True)
 class Ready:
-    """Set up and proven so far; the parent answers with anything to let the window begin."""
+    """Set up and proven so far; when all are, the parent answers to let the window begin."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import tempfile
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,15 @@ from omegaconf import DictConfig, OmegaConf
 from runner import outputs, provenance, solo, tracking
 from runner.config import Config
 from runner.display import TrialDisplay, console, show_run
-from runner.platforms import Platform
+from runner.platforms import Platform, PlatformError, settle
 from runner.platforms import get as get_platform
+from runner.proof import FAILED as REFUSED
 from runner.proof import NOT_CLAIMED
 from runner.resolve import resolve
 from runner.spec import TrialSpec
 from runner.summary import summarise
 from runner.tracking import Store
-from runner.trial import FAILED, KILLED, TrialResult, run_trial
+from runner.trial import FAILED, FINISHED, KILLED, TrialResult, run_trial
 
 
 def as_config(composed: DictConfig) -> Config:
@@ -47,12 +47,16 @@ def run(composed: DictConfig) -> None:
     try:
         _run(composed, hydra, folder)
     except Exception as error:
-        with (folder / "stderr.log").open("a") as log:
-            traceback.print_exc(file=log)
+        reason = str(error)
+        if not isinstance(error, PlatformError):
+            reason = f"{type(error).__name__}: {error} (see stderr.log)"
+            with (folder / "stderr.log").open("a") as log:
+                traceback.print_exc(file=log)
         summary = {
             "schema": 1,
             "status": FAILED,
-            "reason": f"{type(error).__name__}: {error} (see stderr.log)",
+            "reason": reason,
+            "as_expected": False,
             "name": hydra.job.name,
             "folder": str(folder),
             "priorities": {},
@@ -63,26 +67,32 @@ def run(composed: DictConfig) -> None:
 
 def _run(composed: DictConfig, hydra: HydraConf, folder: Path) -> None:
     config = as_config(composed)
-    trial = resolve(config)
     output_root = Path(config.output_root)
-    platform = open_platform(trial.platform, trial.device_cores)
+    platform = open_platform(config)
+    trial = settle(config, resolve(config), platform)
     store = tracking.open_store(config)
     models = {task.model for task in trial.tasks}
     known = solo.known(output_root, platform.fingerprint(), models)
     name = hydra.job.name
     load_before = provenance.load()
     outputs.write_config(folder, config, trial)
-    with TrialDisplay(trial, name) as progress, device_lock(trial.platform, progress.say):
+    with (
+        TrialDisplay(trial, name) as progress,
+        device_lock(platform.lock, config.platform.wait, progress.say),
+    ):
         result = run_trial(trial, platform, known, folder, progress, store.prepare_if_there)
     solo.keep(output_root, platform.fingerprint(), result.solo)
-    summary = summarise(trial, result) | {
+    summary = summarise(trial, result)
+    summary |= {
+        "as_expected": as_expected(config.expect, summary),
         "name": name,
         "sweep": Path(hydra.sweep.dir).name,
         "folder": str(folder),
     }
     write_folder(folder, summary, result)
     overrides = list(hydra.overrides.task)
-    outputs.write_json(folder / "provenance.json", provenance.collect(overrides, load_before))
+    origin = provenance.collect(overrides, load_before) | {"device": platform.provenance()}
+    outputs.write_json(folder / "provenance.json", origin)
     summary["mlflow_run_id"] = log(store, folder, summary, config, trial, result)
     outputs.write_json(folder / outputs.SUMMARY, summary)
     show_run(summary)
@@ -90,22 +100,39 @@ def _run(composed: DictConfig, hydra: HydraConf, folder: Path) -> None:
         raise KeyboardInterrupt
 
 
-@cache
-def open_platform(name: str, device_cores: int) -> Platform:
-    """The platform, shared by all points that this process runs."""
-    platform = get_platform(name, device_cores)
-    atexit.register(platform.close)
-    return platform
+def as_expected(expect: str, summary: dict[str, Any]) -> bool:
+    """Whether the run ended as it was meant to; a refusal is a run whose proof failed."""
+    if expect == "refusal":
+        refused: bool = summary["status"] == FAILED and summary["proof"] == REFUSED
+        return refused
+    return bool(summary["status"] == FINISHED)
+
+
+_platforms: dict[str, Platform] = {}
+
+
+def open_platform(config: Config) -> Platform:
+    """The platform, shared by all points that this process runs and that mean the same one."""
+    key = f"{config.platform} {config.xsched.home}"
+    if key not in _platforms:
+        _platforms[key] = get_platform(config)
+        atexit.register(_platforms[key].close)
+    return _platforms[key]
 
 
 @contextmanager
-def device_lock(platform: str, say: Any) -> Iterator[None]:
-    """One device, one experiment: a second trial on this machine waits for its turn."""
-    path = Path(tempfile.gettempdir()) / f"xsched-runner-{platform}.lock"
+def device_lock(device: str, wait: bool, say: Any) -> Iterator[None]:
+    """One device, one experiment: a second trial on this machine waits for its turn or, without
+    `wait`, is refused with `PlatformError`."""
+    path = Path(tempfile.gettempdir()) / f"xsched-runner-{device}.lock"
     with path.open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            if not wait:
+                raise PlatformError(
+                    f"another trial uses this device ({device}), and platform.wait=false"
+                ) from None
             say("waiting for another trial on this device")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -140,7 +167,8 @@ def log(
     plain["platform"] |= {"name": trial.platform, "placement": trial.placement}
     try:
         commit = provenance.code()["commit"]
-        return store.log(folder, summary, plain, result.requests, commit)
+        metrics = result.observations.metrics
+        return store.log(folder, summary, plain, result.requests, commit, metrics)
     except Exception as error:  # any of MLflow's, its database's and its HTTP client's
         console.print(f"  not logged to MLflow: {error}\n  the folder is complete: {folder}")
         return None

@@ -11,8 +11,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-HEADER = 4
-ROWS, WARMUPS, DONE, START_NS = range(HEADER)
+HEADER = 5
+ROWS, WARMUPS, DONE, START_NS, STOP = range(HEADER)
 COLUMNS = 3
 SCHEDULED, STARTED, COMPLETED = range(COLUMNS)
 
@@ -41,6 +41,11 @@ class Recording:
     def writer(self, task: int) -> "TaskWriter":
         base = task * self._task_words
         return TaskWriter(self._words[base : base + self._task_words], self.capacity)
+
+    def stop_flag(self, task: int) -> memoryview:
+        """The word that tells all workers beside this task to stop; see `runner.worker`."""
+        at = task * self._task_words + STOP
+        return self._words[at : at + 1]
 
     def all_done(self, tasks: list[int]) -> bool:
         """Whether each of these tasks has completed its request count."""

@@ -8,7 +8,6 @@ from models import CATALOG, ModelSpec
 from runner.config import (
     Config,
     LaunchOverride,
-    ModelConfig,
     ModelOverride,
     TaskConfig,
     allowed_range,
@@ -17,9 +16,12 @@ from runner.errors import UserError
 from runner.spec import TaskSpec, TrialSpec
 from xsched_bindings.types import PreemptLevel
 
+GPU_NAMES = ("cuda", "hip")
+
 
 def resolve(config: Config) -> TrialSpec:
-    """Check every value and fill in what tasks inherit. Platform and placement stay as asked."""
+    """Check every value and fill in what tasks inherit. What the platform decides (placement,
+    scheduler, the level in effect) stays as asked; see `runner.platforms.settle`."""
     check_ranges(config)
     task_set = config.task_set
     if not task_set.tasks:
@@ -36,6 +38,9 @@ def resolve(config: Config) -> TrialSpec:
         platform=config.platform.name,
         placement=config.platform.placement,
         device_cores=config.platform.device_cores,
+        cuda_lv3=config.xsched.cuda_lv3,
+        shim=config.xsched.shim,
+        mps=config.platform.mps == "on",
         keep_load=task_set.keep_load,
         warmup=config.warmup,
         limit_s=config.limit_s,
@@ -47,6 +52,7 @@ def resolve(config: Config) -> TrialSpec:
 def _task(config: Config, name: str, task: TaskConfig) -> TaskSpec:
     path = f"task_set.tasks.{name}"
     launch = _inherit(config.xsched, task.xsched)
+    launch["batch_size"] = launch["batch_size"] or max(1, launch["threshold"] // 2)
     if launch["batch_size"] > launch["threshold"]:
         where = "xsched" if task.xsched == LaunchOverride() else f"{path}.xsched"
         raise UserError(
@@ -60,21 +66,26 @@ def _task(config: Config, name: str, task: TaskConfig) -> TaskSpec:
     arrival = _inherit(config.arrival, task.arrival)
     return TaskSpec(
         name=name,
-        model=_model(config.model, task.model, f"{path}.model"),
+        model=_model(config, task.model, f"{path}.model"),
         requests=task.requests or config.task_set.requests,
         priority=task.priority,
         utilization=task.utilization,
         deadline_us=task.deadline_us,
         laxity_us=task.laxity_us,
         level=PreemptLevel[launch["level"].name],
+        asked_level=PreemptLevel[launch["level"].name],
         threshold=launch["threshold"],
         batch_size=launch["batch_size"],
         load=None if arrival["process"] == "closed" else arrival["load"],
     )
 
 
-def _model(inherited: ModelConfig, override: ModelOverride, path: str) -> ModelSpec:
+def _model(config: Config, override: ModelOverride, path: str) -> ModelSpec:
+    inherited = config.model
     model = _inherit(inherited, override)
+    gpu_batch_size = model.pop("gpu_batch_size")
+    on_gpu = config.platform.name in GPU_NAMES
+    model["batch_size"] = model["batch_size"] or (gpu_batch_size if on_gpu else 1)
     if override.name not in (None, inherited.name):
         model["size"] = override.size
     info = CATALOG[model["name"]]

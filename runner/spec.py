@@ -9,7 +9,8 @@ from xsched_bindings.types import PreemptLevel
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """One task with everything inherited filled in. load: None for a closed loop."""
+    """One task with everything inherited filled in. load: None for a closed loop. level: the one
+    in effect; asked_level: the configured one, higher if the device does not have it."""
 
     name: str
     model: ModelSpec
@@ -19,6 +20,7 @@ class TaskSpec:
     deadline_us: int | None
     laxity_us: int | None
     level: PreemptLevel
+    asked_level: PreemptLevel
     threshold: int
     batch_size: int
     load: float | None
@@ -26,7 +28,10 @@ class TaskSpec:
 
 @dataclass(frozen=True)
 class TrialSpec:
-    """One arm over one task set, once. Two equal specifications ask for the same measurement."""
+    """One arm over one task set, once. Two equal specifications ask for the same measurement.
+
+    scheduler, platform, placement: "auto" until `runner.platforms.settle` has decided. mps: whether
+    NVIDIA's Multi-Process Service is between the processes and the GPU."""
 
     task_set: str
     arm: str
@@ -36,6 +41,9 @@ class TrialSpec:
     platform: str
     placement: str
     device_cores: int
+    cuda_lv3: str
+    shim: bool
+    mps: bool
     keep_load: bool
     warmup: int
     limit_s: float
@@ -45,6 +53,11 @@ class TrialSpec:
     @property
     def uses_xsched(self) -> bool:
         return self.arm in ("xsched", "xsched_null")
+
+    @property
+    def applies_priority(self) -> bool:
+        """Whether the arm hands the tasks' priorities to anybody who could act on them."""
+        return self.arm in ("xsched", "stream_priority")
 
     @property
     def urgent_priority(self) -> int:
@@ -72,7 +85,12 @@ class TrialSpec:
     def from_dict(cls, plain: dict[str, Any]) -> "TrialSpec":
         tasks = tuple(
             TaskSpec(
-                **task | {"model": ModelSpec(**task["model"]), "level": PreemptLevel(task["level"])}
+                **task
+                | {
+                    "model": ModelSpec(**task["model"]),
+                    "level": PreemptLevel(task["level"]),
+                    "asked_level": PreemptLevel(task["asked_level"]),
+                }
             )
             for task in plain["tasks"]
         )

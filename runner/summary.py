@@ -9,6 +9,7 @@ from runner.trial import FAILED, KILLED, TrialResult
 
 #: Below this a set with closed loops was not limited by the device.
 SATURATED = 0.8
+NOT_APPLIED = "not applied"
 
 
 def summarise(trial: TrialSpec, result: TrialResult) -> dict[str, Any]:
@@ -17,6 +18,7 @@ def summarise(trial: TrialSpec, result: TrialResult) -> dict[str, Any]:
     if result.status == FAILED:
         measured |= {"tasks": {}, "priorities": {}}
     levels = {task.level.name for task in trial.tasks} if trial.uses_xsched else {"none"}
+    asked = {task.asked_level.name for task in trial.tasks} if trial.uses_xsched else {"none"}
     return {
         "schema": 1,
         "status": result.status,
@@ -26,6 +28,8 @@ def summarise(trial: TrialSpec, result: TrialResult) -> dict[str, Any]:
         "placement": trial.placement,
         "policy": trial.policy if trial.uses_xsched else "none",
         "level": "+".join(sorted(levels)),
+        "asked_level": "+".join(sorted(asked)),
+        "priority": _priority(trial),
         "config_hash": trial.config_hash,
         "proof": INCOMPLETE if result.status == KILLED else result.proof.verdict,
         "preemptions": result.preemptions,
@@ -33,12 +37,27 @@ def summarise(trial: TrialSpec, result: TrialResult) -> dict[str, Any]:
         "cut": result.cut,
         "timing_s": result.timing_s,
         "notes": notes(trial, result, measured) if result.status != FAILED else [],
+        "device": result.observations.facts,
     } | measured
+
+
+def _priority(trial: TrialSpec) -> str:
+    """What became of the tasks' priorities."""
+    if len(trial.priorities) < 2:
+        return "equal"
+    return "applied" if trial.applies_priority else NOT_APPLIED
 
 
 def notes(trial: TrialSpec, result: TrialResult, measured: dict[str, Any]) -> list[str]:
     """What a reader must know to read the figures right."""
-    found = []
+    found = list(result.observations.notes)
+    if trial.arm == "default_stream" and _priority(trial) == NOT_APPLIED:
+        found.append("priority not applied: with one stream it is a number in the configuration")
+    for task in trial.tasks:
+        if trial.uses_xsched and task.level != task.asked_level:
+            found.append(
+                f"{task.name}: level {task.level.name} in effect, {task.asked_level.name} asked"
+            )
     if trial.arm == "xsched" and result.status != KILLED:
         nothing_about = "this trial says {} about levels or thresholds"
         if result.preemptions == 0:

@@ -8,6 +8,7 @@ import os
 import time
 import urllib.parse
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -85,8 +86,10 @@ class Tracking:
         params: dict[str, Any],
         requests: list[TaskRequests],
         commit: str,
+        device: Sequence[tuple[str, float, int, int]] = (),
     ) -> str:
-        """Log a finished folder; returns the MLflow run's id."""
+        """Log a finished folder; returns the MLflow run's id. device: telemetry as (name, value,
+        milliseconds since 1970, step)."""
         from mlflow.entities import Metric, Param, RunTag
 
         self.prepare()
@@ -113,8 +116,9 @@ class Tracking:
             self._client.log_batch(run_id, metrics=figures[at : at + METRICS_PER_CALL])
         for at in range(0, max(len(flat), 1), PARAMS_PER_CALL):
             self._client.log_batch(run_id, params=flat[at : at + PARAMS_PER_CALL], tags=tags)
-        for at in range(0, len(cdf), METRICS_PER_CALL):
-            self._client.log_batch(run_id, metrics=cdf[at : at + METRICS_PER_CALL])
+        curves = [*cdf, *(Metric(*each) for each in device)]
+        for at in range(0, len(curves), METRICS_PER_CALL):
+            self._client.log_batch(run_id, metrics=curves[at : at + METRICS_PER_CALL])
         self._client.log_artifacts(run_id, str(folder))
         self._client.set_terminated(run_id, status=summary["status"])
         return run_id
@@ -197,9 +201,12 @@ def _tags(summary: dict[str, Any], commit: str) -> dict[str, Any]:
     }
     return tags | {
         "effective_level": summary["level"],
+        "asked_level": summary["asked_level"],
+        "priority": summary["priority"],
         "saturation": f"{summary['saturation']:.2f}",
         "reason": summary["reason"],
         "notes": " ".join(summary["notes"]),
+        "throttled": ", ".join(summary["device"].get("throttled", [])) or "no",
         "mlflow.source.git.commit": commit,
         "mlflow.note.content": " ".join(filter(None, [summary["reason"], *summary["notes"]])),
     }

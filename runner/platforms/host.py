@@ -2,14 +2,19 @@
 
 import importlib.metadata
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from runner.config import ARMS
 from runner.errors import UserError
-from runner.platforms import ChildSetup, available_cores
+from runner.platforms import ChildSetup, Observations, available_cores
+from runner.spec import TrialSpec
 from xsched_bindings.host import Device, DeviceSession
 from xsched_bindings.host.policies import POLICIES
 from xsched_bindings.types import PreemptLevel
 
+LOG = "device.log"
 LOADER = "runner.platforms.host_programs:load"
 
 
@@ -28,9 +33,8 @@ class HostPlatform:
 
     name = "host"
     placements = ("threads",)
-    schedulers = ("local",)
     policies = tuple(policy.name for policy in POLICIES)
-    highest_level = PreemptLevel.interrupt
+    lock = "host"
 
     def __init__(self, device_cores: int) -> None:
         cores = available_cores()
@@ -47,32 +51,67 @@ class HostPlatform:
         self._device: Device | None = None
         self._session: DeviceSession | None = None
 
-    def missing(self) -> str:
+    def arms(self, placement: str) -> tuple[str, ...]:
+        return tuple(ARMS)
+
+    def levels(self, placement: str, cuda_lv3: str) -> tuple[PreemptLevel, ...]:
+        return tuple(PreemptLevel)
+
+    def uses_mps(self, asked: str, placement: str) -> bool:
+        if asked == "on":
+            raise UserError("platform.mps", asked, "platform host does not have that", ["auto"])
+        return False
+
+    def missing(self, trial: TrialSpec) -> str:
         return "" if sys.platform == "linux" else "it needs Linux (SIGSTOP, eventfd, pidfd)"
 
     def fingerprint(self) -> str:
         torch = importlib.metadata.version("torch")
         return f"host {cpu_model()} cores={len(self.device_cores)} torch={torch}"
 
-    def open(self, log: Path) -> None:
+    def provenance(self) -> dict[str, Any]:
+        return {"device_cores": self.device_cores}
+
+    def open(self, trial: TrialSpec, folder: Path) -> None:
         if self._device is not None and self._device.alive:
             return
         self.close()
-        with log.open("ab") as stderr:
+        with (folder / LOG).open("ab") as stderr:
             self._device = Device(LOADER, self.device_cores, stderr)
 
-    def set_up_child(self) -> ChildSetup:
+    def children(self, trial: TrialSpec) -> list[ChildSetup]:
         assert self._device is not None, "open the platform first"
-        if self._session is not None:
-            self._session.close()
+        self.release_children()
         self._session = self._device.connect()
-        return ChildSetup({"device": self._session.fileno()}, self.other_cores)
+        return [
+            ChildSetup(
+                list(range(len(trial.tasks))),
+                "runner.platforms.host_session:open_session",
+                {"device": self._session.fileno()},
+                self.other_cores,
+            )
+        ]
 
-    def release_child(self) -> None:
+    def release_children(self) -> None:
         """Close our copy of the session: the trial's process holds the other one."""
         if self._session is not None:
             self._session.close()
             self._session = None
+
+    def last_words(self, folder: Path) -> list[Path]:
+        return [folder / LOG]
+
+    def trouble(self) -> str:
+        return ""  # the trial's process watches the device itself
+
+    def begin_window(self, pids: Sequence[int]) -> None:
+        """Nothing to observe: what the executors did is in the scheduler's log."""
+
+    def end_window(self, folder: Path) -> Observations:
+        return Observations()
+
+    def end_trial(self) -> None:
+        """The device is kept for the next trial; the session ends with the trial's process."""
 
     def close(self) -> None:
         if self._device is not None:

@@ -14,6 +14,8 @@ from typing import Any
 
 from models import ModelSpec
 from runner import proof
+from runner.peers import Peers
+from runner.recording import Recording
 from runner.spec import TaskSpec, TrialSpec
 from xsched_bindings.errors import DeviceLost
 from xsched_bindings.host import DeviceSession, HostQueue, HostScheduler, HostStream
@@ -55,6 +57,13 @@ class Lane:
     def run_probe(self) -> None:
         self.stream.submit(self.probe)
         self.stream.synchronize(self.waiter)
+
+
+def open_session(
+    trial: TrialSpec, tasks: list[int], start: dict[str, Any], say: Callable[[str], None]
+) -> "HostSession":
+    """What `runner.child` asks for: the session over the inherited connection to the device."""
+    return HostSession(trial, DeviceSession.from_fd(start["fds"]["device"]), say)
 
 
 class HostSession:
@@ -111,7 +120,7 @@ class HostSession:
 
     # --- proof before the window ---------------------------------------------------------------
 
-    def open_queues(self) -> proof.Proof:
+    def prove(self, peers: Peers) -> proof.Proof:
         """Put XSched between the streams and the device, and prove that it works. Arms without
         XSched claim nothing, but stream_priority that the executors have the niceness."""
         if self.trial.arm == "stream_priority":
@@ -247,7 +256,7 @@ class HostSession:
     def _busy_ns(self) -> int:
         return sum(stream.busy_ns for stream in {lane.stream for lane in self.lanes})
 
-    def end_window(self) -> tuple[proof.Proof, dict[str, Any]]:
+    def end_window(self, recording: Recording) -> tuple[proof.Proof, dict[str, Any]]:
         """What the scheduler's log proves of the window, and fields of the trial's `Outcome`."""
         busy_ns = self._busy_ns() - self._busy_from_ns
         elapsed_ns = time.monotonic_ns() - self._window_from_ns

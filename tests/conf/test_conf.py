@@ -6,7 +6,6 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 
-from runner import platforms
 from runner.config import Config, Level
 from runner.point import as_config
 from runner.resolve import resolve
@@ -14,7 +13,7 @@ from tests.conftest import ROOT
 
 CONF = ROOT / "conf"
 FILES = sorted(path.relative_to(CONF) for path in CONF.rglob("*.yaml") if path.parent != CONF)
-GPU = {"cuda", "hip"}
+NAMES = ("host", "cuda", "hip")
 
 
 def composed(*overrides: str) -> Config:
@@ -33,14 +32,14 @@ def test_it_composes_and_is_valid(path: Path) -> None:
     config = composed(f"{path.parent}={path.stem}", *extra(path))
     trial = resolve(config)
     assert trial.tasks
-    name, _ = platforms.resolve_auto([trial])
-    if name not in GPU:
-        assert name == "host"
+    assert trial.platform in ("auto", *NAMES)
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)
 def test_it_opens_with_the_command_that_runs_it(path: Path) -> None:
-    first = (CONF / path).read_text().splitlines()[0]
+    lines = (CONF / path).read_text().splitlines()
+    # Hydra reads its own header from the first line alone.
+    first = lines[1] if lines[0] == "# @package _global_" else lines[0]
     assert first.startswith("# python -m runner ")
     assert f"{path.parent}={path.stem}" in first
 
@@ -54,6 +53,25 @@ def test_six_bert_is_what_the_documents_say() -> None:
     model = tasks["low-1"].model
     assert (model.name, model.batch_size, model.size) == ("bert_base", 1, 128)
     assert (tasks["low-1"].threshold, tasks["low-1"].batch_size) == (8, 4)
+
+
+def test_the_negative_controls_are_what_they_say() -> None:
+    first = resolve(composed("experiment=phase1_invalid"))
+    assert (first.arm, first.applies_priority) == ("default_stream", False)
+    config = composed("experiment=phase2_no_shim")
+    second = resolve(config)
+    assert (second.arm, second.shim, second.platform) == ("xsched", False, "cuda")
+    assert config.expect == "refusal"
+
+
+def test_a_gpu_gets_batches_that_make_it_the_bottleneck() -> None:
+    def batch(*overrides: str) -> int:
+        return resolve(composed(*overrides)).tasks[0].model.batch_size
+
+    assert batch("platform=host") == 1
+    assert batch("platform=cuda") == batch("platform=hip") == 64
+    assert batch("platform=cuda", "model.batch_size=3") == 3
+    assert batch("platform=cuda", "model=resnet50") > 64
 
 
 def test_any_key_of_a_task_can_be_overridden_in_place() -> None:

@@ -29,6 +29,12 @@ CASES = {
     "a scheduler the platform lacks": (["xsched.scheduler=global"], "=global", "allowed: local"),
     "a policy the platform lacks": (["xsched.policy=kedf"], "xsched.policy=kedf", "hpf, up"),
     "a placement the platform lacks": (["platform.placement=processes"], "processes", "threads"),
+    "two placements": (
+        ["-m", "platform.placement=threads,processes"],
+        "platform.placement=processes,threads",
+        "run a sweep for each placement",
+    ),
+    "MPS on host": (["platform.mps=on"], "platform.mps=on", "allowed: auto"),
     "more device cores than there are": (["platform.device_cores=999"], "=999", "allowed: 1 to"),
     "a wrong second point": (["-m", "xsched.threshold=8,2"], "xsched.batch_size=4", "point 2 of 2"),
     "an interval": (["-m", "seed=interval(0,1)"], "seed=", "a list (4,8,16)"),
@@ -48,15 +54,19 @@ def test_a_wrong_argument_is_refused(case: str, run: Run, tmp_path: Path) -> Non
     assert not (tmp_path / "out").exists()
 
 
-def test_cuda_without_a_gpu_is_refused(run: Run) -> None:
-    if Path("/dev/nvidiactl").exists():
-        expected = "schedules on platform host only"
-    else:
-        expected = "no NVIDIA GPU here"
-    done = run("platform=cuda")
+@pytest.mark.parametrize("platform", ["cuda", "hip"])
+def test_a_gpu_platform_that_cannot_run_here_says_why(
+    platform: str, run: Run, tmp_path: Path
+) -> None:
+    """Without a GPU, or without a PyTorch, or an XSched, that could use it."""
+    done = run(f"platform={platform}", "xsched.home=/nonexistent")
     assert done.returncode == 2
-    assert expected in done.stderr
-    assert "use platform=host" in done.stderr
+    assert f"platform={platform}: " in done.stderr
+    if not Path("/dev/nvidiactl").exists() and not Path("/dev/kfd").exists():
+        assert "GPU here" in done.stderr
+        assert "platform=host runs everywhere" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_that_cannot_be_written_is_refused(run: Run, tmp_path: Path) -> None:

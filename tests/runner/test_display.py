@@ -18,6 +18,7 @@ SUMMARY: dict[str, Any] = {
     "preemptions": 146,
     "window_s": 40.9,
     "notes": ["mind this"],
+    "as_expected": True,
     "folder": "/out/run",
     "tasks": {
         "high-1": {
@@ -37,7 +38,14 @@ SUMMARY: dict[str, Any] = {
     },
     "priorities": {"3": {"latency_ms": {"p50": 1.25, "p99": 2.5}}},
 }
-FAILED = {"name": "block-t8", "status": "FAILED", "reason": "why", "priorities": {}, "folder": "/f"}
+FAILED = {
+    "name": "block-t8",
+    "status": "FAILED",
+    "reason": "why",
+    "as_expected": False,
+    "priorities": {},
+    "folder": "/f",
+}
 
 
 @pytest.fixture
@@ -57,9 +65,17 @@ def test_a_run_shows_tasks_saturation_preemptions_and_notes(screen: io.StringIO)
 
 
 def test_a_failed_run_shows_the_reason_and_no_figures(screen: io.StringIO) -> None:
-    display.show_run(SUMMARY | {"status": "FAILED", "reason": "level: not in effect"})
+    display.show_run(FAILED | {"reason": "level: not in effect"})
+    assert "FAILED block-t8" in screen.getvalue()
     assert "level: not in effect" in screen.getvalue()
     assert "29/30" not in screen.getvalue()
+
+
+def test_a_refusal_that_was_expected_is_no_failure(screen: io.StringIO) -> None:
+    display.show_run(FAILED | {"as_expected": True})
+    assert "REFUSED, as expected block-t8" in screen.getvalue()
+    display.show_run(SUMMARY | {"as_expected": False})
+    assert "a refusal was expected, and there is a result" in screen.getvalue()
 
 
 def test_a_sweep_shows_one_row_a_run(screen: io.StringIO) -> None:

@@ -17,7 +17,8 @@ from xsched_bindings.types import PolicyType, PreemptLevel, QueueState, Result, 
 class Busy(Protocol):
     """A queue on a stream of its own, and the means to keep that stream busy."""
 
-    queue: Queue
+    @property
+    def queue(self) -> Queue: ...
 
     def submit(self) -> int:
         """Submit some tens of commands of about a millisecond; how many."""

@@ -1,0 +1,195 @@
+"""A GPU without a GPU: the real platform, trial and proof over the double of XSched's library."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from models import ModelSpec
+from runner.config import Config, Level, ModelOverride, TaskConfig
+from runner.gpus.management import GpuInfo, GpuProcess, GpuSample, GpuSettings
+from runner.platforms import ChildSetup, settle
+from runner.platforms.gpu import GpuPlatform
+from runner.platforms.gpu_session import GpuSession
+from runner.resolve import resolve
+from runner.spec import TrialSpec
+from tests.xsched_bindings.double import DoubleStream
+from xsched_bindings.cuda import CudaXSched
+
+COMMAND_US = 500
+FAULT = "DOUBLE_FAULT"
+#: Where processes tell the stand-in for xserver of their queues.
+QUEUES = "DOUBLE_QUEUES"
+
+
+class Stream:
+    """Units of the probe are two commands, as on a GPU."""
+
+    priority = 0
+
+    def __init__(self, stream: DoubleStream) -> None:
+        self.stream = stream
+        self.pointer = stream.pointer
+        self.requested = 0
+
+    def submit_probe(self, units: int) -> None:
+        self.stream.submit(2 * units, COMMAND_US)
+
+    @property
+    def probe_units(self) -> int:
+        return (self.stream.completed() - self.requested) // 2
+
+    def synchronize(self) -> None:
+        self.stream.synchronize()
+
+
+class DoubleAccelerator:
+    unit_s = 2 * COMMAND_US / 1e6
+
+    def __init__(self, folder: str) -> None:
+        self._folder = Path(folder)
+        self._shared: Stream | None = None
+
+    def hints(self, ranks: int) -> list[int]:
+        return [0] * ranks
+
+    def open_stream(self, hint: int | None, default: bool) -> Stream:
+        if default and self._shared:
+            return self._shared
+        self._shared = Stream(DoubleStream(self._folder))
+        return self._shared
+
+    def load(self, model: ModelSpec, stream: Any) -> Callable[[], None]:
+        fault, requests = os.environ.get(FAULT), 0
+
+        def request() -> None:
+            nonlocal requests
+            requests += 1
+            if requests > 12 and fault == "exit":
+                print("[XSCHED ERRO @ T 1] Assertion failed: the driver said 709", file=sys.stderr)
+                sys.stderr.flush()
+                os._exit(1)
+            if requests > 12 and fault == "memory":
+                raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+            stream.stream.submit(model.size, model.work_us)
+            stream.requested += model.size
+            stream.synchronize()
+
+        return request
+
+    def witness(self, request: Callable[[], None], stream: Any) -> tuple[int, float]:
+        before = stream.stream.completed()
+        start = time.perf_counter()
+        request()
+        return stream.stream.completed() - before, time.perf_counter() - start
+
+    def library(self, folder: str) -> CudaXSched:
+        return CudaXSched(Path(folder))
+
+
+class TellingSession(GpuSession):
+    """Tells the stand-in for xserver of the process's queue, which real ones hear from XSched."""
+
+    def _asked_of_server(self) -> list[dict[str, Any]]:
+        asked = super()._asked_of_server()
+        if folder := os.environ.get(QUEUES):
+            for task in asked:
+                told = {k: v for k, v in task.items() if k != "task"} | {"device": 1}
+                Path(folder, str(task["pid"])).write_text(json.dumps(told))
+        return asked
+
+
+def open_session(
+    trial: TrialSpec, tasks: list[int], start: dict[str, Any], say: Callable[[str], None]
+) -> GpuSession:
+    details = start["details"]
+    return TellingSession(trial, tasks, details, DoubleAccelerator(details["double"]), say)
+
+
+class DoubleManagement:
+    """What NVML would say. others: processes on the GPU beside ours."""
+
+    def __init__(self, capability: tuple[int, int], others: list[GpuProcess]) -> None:
+        self.capability, self.others = capability, others
+
+    def info(self) -> GpuInfo:
+        return GpuInfo(
+            "nvidia", 0, "Double", "GPU-double", "0000:00:00.0", "1", self.capability, "sm", 1
+        )
+
+    def sample(self) -> GpuSample:
+        return GpuSample(time.monotonic_ns(), 1000, 2000, 100.0, 50, 99, 10, ("hw_slowdown",))
+
+    def processes(self) -> list[GpuProcess]:
+        return self.others
+
+    def settings(self) -> GpuSettings:
+        return GpuSettings(True, "default", False, True, 700.0, 700.0, 1980, None, None)
+
+    def close(self) -> None: ...
+
+
+class DoublePlatform(GpuPlatform):
+    """The CUDA platform, but for what needs a GPU. folder: the double's libraries."""
+
+    session = "tests.runner.gpu_double:open_session"
+
+    def __init__(
+        self,
+        folder: Path,
+        capability: tuple[int, int] = (9, 0),
+        others: list[GpuProcess] | None = None,
+        **variables: str,
+    ) -> None:
+        super().__init__("cuda", home=str(folder.parent))
+        self._folder = folder
+        self._double = DoubleManagement(capability, others or [])
+        self._variables = variables
+
+    def no_gpu(self) -> str:
+        return ""
+
+    def _wrong_torch(self) -> str:
+        return ""
+
+    def _management(self) -> Any:
+        return self._double
+
+    def children(self, trial: TrialSpec) -> list[ChildSetup]:
+        return [
+            ChildSetup(
+                setup.tasks,
+                setup.session,
+                environment={**setup.environment, **self._variables},
+                details=setup.details | {"double": str(self._folder)},
+            )
+            for setup in super().children(trial)
+        ]
+
+
+def trial(platform: DoublePlatform, **changes: Any) -> TrialSpec:
+    """One urgent task that comes and goes, two that always want the device."""
+    config = Config()
+    config.platform.name = "cuda"
+    config.platform.placement = changes.pop("placement", "threads")
+    config.arm.name = changes.pop("arm", "xsched")
+    config.xsched.level = Level[changes.pop("level", "block")]
+    config.xsched.cuda_lv3 = changes.pop("cuda_lv3", "trap")
+    config.xsched.on_unsupported_level = changes.pop("unsupported", "error")
+    config.xsched.scheduler = changes.pop("scheduler", "auto")
+    config.task_set.requests = changes.pop("requests", 10)
+    config.warmup = 1
+    config.limit_s = 20
+    assert not changes
+    model = ModelOverride(name="synthetic", size=20, work_us=500)
+    config.task_set.tasks = {
+        "urgent": TaskConfig(priority=2, model=model),
+        "low-1": TaskConfig(priority=1, model=model),
+        "low-2": TaskConfig(priority=1, model=model),
+    }
+    config.task_set.tasks["urgent"].arrival.process = "jitter"
+    config.task_set.tasks["urgent"].arrival.load = 0.3
+    return settle(config, resolve(config), platform)
