@@ -146,7 +146,7 @@ class Suspension:
 
 
 def check_level(evidence: Sequence[Suspension]) -> Check:
-    faults = [f"{s.task}: {s.fault}" for s in evidence if s.fault]
+    faults = [*dict.fromkeys(f"{s.task}: {s.fault}" for s in evidence if s.fault)]
     worst = max((s.passed for s in evidence), default=0)
     return Check(
         "level",

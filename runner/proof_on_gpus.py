@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from runner.proof import Check, Interval, bound
 from runner.spec import TaskSpec
 
-#: From a queue's first command to the suspension of the lower ones; they may launch until then.
-SETTLE_NS = 2_000_000
+#: From a queue's first command until lower ones have stopped: the event, the server's answer and,
+#: at level interrupt, the end of the time slice that is taken away. They may complete until then.
+SETTLE_NS = 5_000_000
 #: A queue that stood still for this share of a common span, with work pending, was suspended.
 STANDSTILL = 0.5
 #: Solo device times are measured to a few percent, and clocks move.

@@ -10,6 +10,7 @@ from typing import Any
 from models import ModelSpec
 from runner.crew import Crew, Lost, Progress, last_words
 from runner.platforms import Observations, Platform, PlatformError
+from runner.proof import FAILED as REFUSED
 from runner.proof import Proof
 from runner.recording import Recording
 from runner.spec import TrialSpec
@@ -79,8 +80,9 @@ def run_trial(
     finally:
         platform.end_trial()
     if outcome is not None:
-        words = "".join(last_words(log) for log in platform.last_words(folder))
-        reason = outcome.error + (words if outcome.error else "")
+        reason = outcome.error
+        if outcome.error and outcome.proof.verdict != REFUSED:
+            reason += "".join(last_words(log) for log in platform.last_words(folder))
         status = FAILED if outcome.error else FINISHED
     requests = read(trial, recording)
     recording.close()

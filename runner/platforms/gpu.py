@@ -88,14 +88,14 @@ class GpuPlatform:
             return ""
         try:
             folder = find(self._home)
-            if trial.shim:
-                self._environment(trial)
+            self.environment(xsched=True, shim_in_place=trial.shim)
         except LibraryNotFound as error:
             return str(error)
-        if self._needs_server(trial) and not self._server_binary(folder).exists():
+        binary = xserver.binary(folder)
+        if self._needs_server(trial) and not self._server_address and not binary.exists():
             return (
-                f"placement processes needs XSched's server, and {self._server_binary(folder)} "
-                "does not exist; give the address of a running one as platform.server"
+                f"placement processes needs XSched's server, and {binary} does not exist; give the "
+                "address of a running one as platform.server"
             )
         return ""
 
@@ -131,10 +131,7 @@ class GpuPlatform:
         )
 
     def uses_mps(self, asked: str, placement: str) -> bool:
-        runs = self.name == "cuda" and any(
-            MPS_DAEMON.startswith(process.info["name"] or "?")
-            for process in psutil.process_iter(["name"])
-        )
+        runs = self.name == "cuda" and mps_runs()
         if asked == "on" and not (runs and placement == "processes"):
             raise UserError(
                 "platform.mps",
@@ -178,14 +175,10 @@ class GpuPlatform:
         if self._server_address:
             xserver.check_policy(self._server_address, trial.policy)
         else:
-            self._server = XServer(self._server_binary(find(self._home)), trial.policy, folder)
+            self._server = XServer(xserver.binary(find(self._home)), trial.policy, folder)
 
     def _needs_server(self, trial: TrialSpec) -> bool:
         return trial.uses_xsched and trial.placement == "processes"
-
-    @staticmethod
-    def _server_binary(library_folder: Path) -> Path:
-        return library_folder.parent / "bin" / "xserver"
 
     def children(self, trial: TrialSpec) -> list[ChildSetup]:
         tasks = sorted({index for group in trial.groups for index in group})
@@ -196,45 +189,59 @@ class GpuPlatform:
             "library": str(find(self._home)) if trial.uses_xsched else "",
             "server": server if self._needs_server(trial) else None,
         }
-        environment = self._environment(trial)
+        tsg = trial.cuda_lv3 == "tsg"
+        environment = self.environment(trial.uses_xsched, trial.shim, tsg, trial.mps)
         return [
             ChildSetup(part, self.session, environment=environment, details=details)
             for part in parts
         ]
 
-    def _environment(self, trial: TrialSpec) -> dict[str, str]:
-        """All variables of the trial's processes: the shim for arms with XSched, none of it for the
-        others, this GPU and no other."""
+    def environment(
+        self, xsched: bool, shim_in_place: bool = True, tsg: bool = False, mps: bool = False
+    ) -> dict[str, str]:
+        """All variables of a process on this GPU and no other: XSched and its shim, or neither.
+
+        tsg: level 3 by XSched's TSG implementation. Raises `LibraryNotFound` if xsched is asked for
+        and not there."""
         info = self.info()
         chosen = info.uuid if info and self.name == "cuda" else str(self._device)
-        try:
-            folder = find(self._home)
-        except LibraryNotFound:
-            if trial.uses_xsched:
-                raise
-            folder = None
+        folder = self._library_folder()
+        if xsched and folder is None:
+            find(self._home)  # raises, and says where it looked
         variables = shim.without_shim(os.environ, folder)
-        if trial.uses_xsched and trial.shim:
-            assert folder is not None, "find raises otherwise"
-            if self.name == "cuda":
-                variables = shim.cuda_environment(folder, driver(), variables)
-            else:
-                variables = shim.hip_environment(folder, torch_library("libamdhip64.so"), variables)
-        if trial.uses_xsched:
+        if xsched:
+            # XSched itself looks for the driver in few places, with its shim or without.
+            real = driver()
+            if self.name == "cuda" and real:
+                variables |= {"XSCHED_CUDA_LIB": str(real), "CUXTRA_CUDA_LIB": str(real)}
+            if shim_in_place and folder is not None:
+                variables = self._with_shim(folder, variables)
+            # XSched's log goes to stderr and from there into the reason of a failed run.
             variables |= shim.APP_MANAGED_SCHEDULER | {"XLOG_LEVEL": "INFO"}
-            if trial.cuda_lv3 == "tsg":
+            if tsg:
                 variables |= shim.LEVEL_3_BY_TSG
         if self.name == "cuda":
             variables["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-            if not trial.mps:
+            if not mps:
                 variables["CUDA_MPS_PIPE_DIRECTORY"] = "/nonexistent"  # no daemon answers there
         return variables | {self.vendor.visible: chosen}
+
+    def _with_shim(self, folder: Path, variables: dict[str, str]) -> dict[str, str]:
+        if self.name == "cuda":
+            return shim.cuda_environment(folder, driver(), variables)
+        return shim.hip_environment(folder, torch_library("libamdhip64.so"), variables)
+
+    def _library_folder(self) -> Path | None:
+        try:
+            return find(self._home)
+        except LibraryNotFound:
+            return None
 
     def release_children(self) -> None:
         """They inherit nothing of ours."""
 
     def last_words(self, folder: Path) -> list[Path]:
-        return [*folder.glob("stderr*.log"), folder / xserver.LOG]
+        return [folder / xserver.LOG]
 
     def trouble(self) -> str:
         return self._server.trouble() if self._server else ""
@@ -281,6 +288,12 @@ class GpuPlatform:
 
     def close(self) -> None:
         self.end_trial()
+
+
+def mps_runs() -> bool:
+    """Whether NVIDIA's Multi-Process Service has its control daemon on this machine."""
+    names = (MPS_DAEMON, MPS_DAEMON[:15])  # the kernel keeps fifteen characters
+    return any(process.info["name"] in names for process in psutil.process_iter(["name"]))
 
 
 @cache
@@ -334,7 +347,11 @@ def driver() -> Path | None:
     return None
 
 
+XSCHED_LIBRARIES = ("libpreempt*.so*", "libhal*.so*", "libshim*.so*")
+
+
 def checksums(folder: Path) -> dict[str, str]:
     """SHA-256 of XSched's libraries by file name; links are listed by what they lead to once."""
-    files = sorted({path.resolve() for path in folder.glob("lib*.so*")})
+    found = (path for pattern in XSCHED_LIBRARIES for path in folder.glob(pattern))
+    files = sorted({path.resolve() for path in found})
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

@@ -25,12 +25,18 @@ from runner.platforms import PlatformError
 from xsched_bindings.host.processes import die_with_parent
 from xsched_bindings.types import PolicyType
 
+NAME = "xserver"
 LOG = "xserver.log"
 ANSWER_S = 10.0
 END_S = 5.0
-SHARED_MEMORY = "/dev/shm/"
+SHARED_MEMORY = Path("/dev/shm")
 #: What a runner that was killed leaves for the next one to clear.
 RECORD = Path(tempfile.gettempdir()) / "xsched-runner-server.json"
+
+
+def binary(library_folder: Path) -> Path:
+    """Where XSched installs it, beside its libraries."""
+    return library_folder.parent / "bin" / NAME
 
 
 def ask(address: str, path: str, timeout_s: float = 2.0) -> Any:
@@ -64,10 +70,10 @@ class XServer:
 
     def __init__(self, binary: Path, policy: str, folder: Path) -> None:
         clear_stale()
-        if other := next(iter(_running(binary.name)), None):
+        if other := next(iter(running()), None):
             raise PlatformError(
-                f"another {binary.name} runs on this machine (process {other.pid}), and there can "
-                "be only one: end it, or give its address as platform.server"
+                f"another {NAME} runs on this machine (process {other}), and there can be only "
+                "one: end it, or give its address as platform.server"
             )
         self._log = folder / LOG
         self._shared: set[str] = set()
@@ -117,8 +123,8 @@ class XServer:
         """Remember what shared memory the server and its clients use, so that what they leave can
         be cleared, by us or by the next runner, and nothing of anybody else's."""
         for pid in (self._process.pid, *clients):
-            self._shared |= _shared_memory_of(pid)
-        record = {"runner": os.getpid(), "began": _began(os.getpid()), "shared": [*self._shared]}
+            self._shared |= shared_memory_of(pid)
+        record = {"runner": os.getpid(), "began": began(os.getpid()), "shared": [*self._shared]}
         RECORD.write_text(json.dumps(record))
 
     def stop(self) -> None:
@@ -140,7 +146,7 @@ def clear_stale() -> None:
         record = json.loads(RECORD.read_text())
     except (OSError, ValueError):
         return
-    if _began(record["runner"]) == record["began"]:
+    if began(record["runner"]) == record["began"]:
         return  # that runner is alive
     _unlink(record["shared"])
     RECORD.unlink(missing_ok=True)
@@ -152,7 +158,7 @@ def _unlink(paths: Iterable[str]) -> None:
             Path(path).unlink()
 
 
-def _began(pid: int) -> float | None:
+def began(pid: int) -> float | None:
     """When that process began, which tells it from a later one of the same number."""
     try:
         return psutil.Process(pid).create_time()
@@ -160,17 +166,24 @@ def _began(pid: int) -> float | None:
         return None
 
 
-def _running(name: str) -> list[psutil.Process]:
-    return [process for process in psutil.process_iter(["name"]) if process.info["name"] == name]
+def running() -> list[int]:
+    """Process ids of servers on this machine, whoever's they are."""
+    found = psutil.process_iter(["name", "status"])
+    return [
+        each.pid
+        for each in found
+        if each.info["name"] == NAME and each.info["status"] != psutil.STATUS_ZOMBIE
+    ]
 
 
-def _shared_memory_of(pid: int) -> set[str]:
+def shared_memory_of(pid: int, folder: Path = SHARED_MEMORY) -> set[str]:
+    """Files of that folder that the process has mapped, as far as it shows them to us."""
     try:
         lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
     except OSError:
         return set()
     paths = (line.split(maxsplit=5)[-1] for line in lines)
-    return {path for path in paths if path.startswith(SHARED_MEMORY) and "deleted" not in path}
+    return {path for path in paths if path.startswith(f"{folder}/") and "deleted" not in path}
 
 
 def _free_port() -> int:
