@@ -341,8 +341,8 @@ def driver() -> Path | None:
     """The real libcuda.so.1, which the shim must find behind itself; never the shim."""
     inherited = os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
     for folder in (*filter(None, inherited), *DRIVER_FOLDERS):
-        path = Path(folder) / "libcuda.so.1"
-        if path.exists() and "shim" not in path.resolve().name:
+        path = Path(folder) / shim.CUDA_DRIVER
+        if path.exists() and not (Path(folder) / shim.CUDA_SHIM).exists():
             return path
     return None
 
