@@ -4,7 +4,7 @@ Hydra accepts sweepers from this namespace only. It imports this file at every s
 nothing of the runner by itself.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,11 @@ from omegaconf import DictConfig
 
 
 class TrialSweeper(Sweeper):
-    """Checks all points before the first starts; works with any launcher."""
+    """Checks all points before the first starts; works with any launcher. params: what the
+    configuration sweeps over by itself; the command line goes before it."""
+
+    def __init__(self, params: dict[str, str]) -> None:
+        self._params = dict(params)
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -38,12 +42,15 @@ class TrialSweeper(Sweeper):
             sweep.set_sweep_folder(self._config, folder)
             self._launcher.launch(jobs, initial_job_idx=0)
 
-        raise SystemExit(sweep.run(arguments, compose, launch))
+        given = {argument.partition("=")[0].lstrip("+~") for argument in arguments}
+        own = [f"{key}={value}" for key, value in self._params.items() if key not in given]
+        raise SystemExit(sweep.run([*arguments, *own], compose, launch))
 
 
 @dataclass
 class TrialSweeperConfig:
     _target_: str = "hydra_plugins.trial_sweeper.TrialSweeper"
+    params: dict[str, str] = field(default_factory=dict)
 
 
 ConfigStore.instance().store(

@@ -6,6 +6,7 @@ each over its own tasks, and meet at every step (`runner.peers`). What a process
 order: `Saying`s and `Gather`s, `Solo` once, `Ready`, and after the parent's go `Outcome`.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from statistics import median
 from typing import Any
 
 from models import ModelSpec
@@ -31,15 +33,30 @@ from runner.worker import StopSignal, run_task
 from xsched_bindings.errors import DeviceLost
 from xsched_bindings.host.processes import die_with_parent, exact_timers
 
+#: Warm-up requests whose median is compared with that of as many before them, by how much the two
+#: may differ, and after how many requests a task is called not steady.
+STRETCH = 2
+STEADY = 0.1
+WARMUP_LIMIT = 12
 #: From the go to the common start: time for every worker to be asleep.
 LEAD_NS = 50_000_000
 WATCH_S = 0.5
+#: Requests of a window that ends by its duration.
+ENDLESS = 1 << 62
 #: After the stop, how long requests in flight may take to end.
 WIND_DOWN_S = 60.0
 
 
 class Lost(RuntimeError):
     """Something that the trial needs has died."""
+
+
+def steady(times: list[int]) -> bool:
+    """Whether the medians of the last two stretches agree."""
+    if len(times) < 2 * STRETCH:
+        return False
+    before, now = median(times[-2 * STRETCH : -STRETCH]), median(times[-STRETCH:])
+    return abs(now - before) <= STEADY * before
 
 
 class Trial:
@@ -66,6 +83,7 @@ class Trial:
         self.threads = {index: ThreadPoolExecutor(1) for index in tasks}
         self.proof = Proof()
         self.cut = False
+        self.unsteady: tuple[str, ...] = ()
         self.timing_s: dict[str, float] = {}
 
     def run(self, solo: dict[ModelSpec, float]) -> Outcome:
@@ -85,6 +103,11 @@ class Trial:
             self.proof = self.session.prove(self.peers)
         if self.proof.verdict == FAILED:
             return self._outcome()
+        # A collection of all that the libraries have made holds the interpreter for tens of
+        # milliseconds, and the requests leave next to nothing to collect.
+        gc.collect()
+        gc.freeze()
+        gc.disable()
         self.parent.send(Ready())
         self.parent.recv()
         with self._timed("window"):
@@ -100,7 +123,14 @@ class Trial:
 
     def _outcome(self, **summary: Any) -> Outcome:
         failure = self.proof.failure if self.proof.verdict == FAILED else ""
-        return Outcome(self.proof, failure, self.cut, timing_s=self.timing_s, **summary)
+        return Outcome(
+            self.proof,
+            failure,
+            self.cut,
+            timing_s=self.timing_s,
+            unsteady=self.unsteady,
+            **summary,
+        )
 
     @contextmanager
     def _timed(self, step: str) -> Iterator[None]:
@@ -109,17 +139,27 @@ class Trial:
         self.timing_s[step] = time.monotonic() - start
 
     def _warm_up(self) -> None:
+        unsteady = []
         for index in self.tasks:
-            if any(index in group for group in self.spec.groups):
-                self.parent.send(Saying(f"warming up {self.spec.tasks[index].name}"))
-                self.threads[index].submit(self._warm_up_task, index).result()
-        self.peers.gather()
+            if self.spec.warmup and any(index in group for group in self.spec.groups):
+                name = self.spec.tasks[index].name
+                self.parent.send(Saying(f"warming up {name}"))
+                if not self.threads[index].submit(self._warm_up_task, index).result():
+                    unsteady.append(name)
+        self.unsteady = tuple(name for part in self.peers.gather(unsteady) for name in part)
 
-    def _warm_up_task(self, index: int) -> None:
-        for _ in range(self.spec.warmup):
+    def _warm_up_task(self, index: int) -> bool:
+        """At least `warmup` requests, then until they are steady; whether they came to be."""
+        times: list[int] = []
+        while len(times) < max(self.spec.warmup, WARMUP_LIMIT):
             started_ns = time.monotonic_ns()
             self.lanes[index].request()
-            self.writers[index].record(started_ns, started_ns, time.monotonic_ns())
+            completed_ns = time.monotonic_ns()
+            self.writers[index].record(started_ns, started_ns, completed_ns)
+            times.append(completed_ns - started_ns)
+            if len(times) >= self.spec.warmup and steady(times):
+                return True
+        return False
 
     def _run_group(self, group: list[int], stop: StopSignal, solo: dict[ModelSpec, float]) -> None:
         """Run these tasks side by side until all have completed their requests."""
@@ -132,8 +172,9 @@ class Trial:
         def work(index: int, start_ns: int, schedule: Any) -> None:
             task = self.spec.tasks[index]
             request, writer = self.lanes[index].request, self.writers[index]
+            requests = ENDLESS if self.spec.duration_s is not None else task.requests
             try:
-                run_task(request, schedule, task.requests, start_ns, writer, stop, on_done)
+                run_task(request, schedule, requests, start_ns, writer, stop, on_done)
             except BaseException:
                 stop.set()
                 raise
@@ -152,18 +193,18 @@ class Trial:
 
     def _schedule(self, index: int, solo: dict[ModelSpec, float]) -> Any:
         task = self.spec.tasks[index]
-        if task.load is None:
-            return None
-        gap_ns = solo[task.model] * 1e9 / task.load
-        return arrivals.endless(arrivals.jitter(gap_ns, self.spec.seed, task.name))
+        return arrivals.schedule(task, solo[task.model], self.spec.seed)
 
     def _follow(self, running: list["Future[None]"], start_ns: int, stop: StopSignal) -> None:
         """Wait for the workers, twice a second looking whether everything is still alive."""
-        limit_ns = start_ns + int(self.spec.limit_s * 1e9)
+        planned_s = self.spec.duration_s
+        length_s = self.spec.limit_s if planned_s is None else planned_s
+        end_ns = start_ns + int(length_s * 1e9)
         while not stop.is_set and not all(worker.done() for worker in running):
-            self._look_after(stop.fd, WATCH_S)
-            if time.monotonic_ns() > limit_ns and not stop.is_set:
-                self.cut = True
+            left_s = (end_ns - time.monotonic_ns()) / 1e9
+            self._look_after(stop.fd, max(0.0, min(WATCH_S, left_s)))
+            if time.monotonic_ns() >= end_ns and not stop.is_set:
+                self.cut = planned_s is None
                 stop.set()
         give_up = time.monotonic() + WIND_DOWN_S
         while not all(worker.done() for worker in running):

@@ -29,7 +29,16 @@ ARMS = {
     "xsched_null": "XSched in place with all hints equal: the null control",
 }
 POLICIES = [policy.name for policy in PolicyType if policy is not PolicyType.unknown]
-PROCESSES = ["closed", "jitter"]
+PROCESSES = {
+    "closed": "the next request arrives when the last one is done",
+    "periodic": "every T",
+    "jitter": "gaps uniform in [T/2, 3T/2)",
+    "poisson": "independent arrivals, exponential gaps",
+    "lognormal": "log-normal gaps of width sigma",
+    "gamma": "gamma gaps with coefficient of variation cv",
+    "burst": "burst_size at once, every burst_size × T",
+    "trace": "at the times in a file; when it ends, so does the task",
+}
 
 
 class Level(Enum):
@@ -57,13 +66,27 @@ def key(
 
 MODEL_NAME = "The model of a request."
 BATCH_SIZE = "Inputs in a request; null is 1 on host and gpu_batch_size on a GPU."
+GPU_NAME = "The model on a GPU, at its own default size; null is the same as elsewhere."
 GPU_BATCH_SIZE = "Inputs in a request that make a GPU the bottleneck, not the host that feeds it."
 SIZE = "Sequence length, image edge or number of commands; null is the model's own default."
 DTYPE = "Type of weights and activations."
 MODEL_SEED = "Seed of the random weights and inputs."
 WORK = "Work of one command; synthetic only."
-PROCESS = "How requests arrive: one after another, or with gaps uniform in [T/2, 3T/2)."
-LOAD = "Arrivals as a share of the task's own solo capacity, so T = solo time / load; jitter only."
+PROCESS = (
+    f"How requests arrive, T the mean gap. {'; '.join(f'{p}: {d}' for p, d in PROCESSES.items())}."
+)
+LOAD = (
+    "Arrivals as a share of the task's own solo capacity: T = solo time / load. Above 1 the queue "
+    "grows without bound, and the run says so."
+)
+RATE = "Arrivals in absolute numbers, in place of load: T = 1 / rate_rps; null is load."
+SIGMA = "lognormal: standard deviation of the gap's logarithm; the mean gap stays T."
+CV = "gamma: standard deviation of a gap by its mean; 1 is poisson, above it arrivals clump."
+BURST = "burst: requests that arrive at once."
+TRACE = (
+    "trace: path of a file with one timestamp a line, in seconds after the start, ascending; lines "
+    "that start with # are skipped."
+)
 LEVEL = "What a suspended queue may still do: launch nothing new, begin nothing, run nothing."
 THRESHOLD = "Most commands launched and not yet reaped."
 LAUNCH_BATCH = "A synchronisation point every so many commands; at most the threshold."
@@ -76,6 +99,7 @@ class ModelConfig:
 
     name: str = key("bert_base", MODEL_NAME, choices=list(CATALOG))
     batch_size: int | None = key(None, BATCH_SIZE, low=1, high=4096)
+    gpu_name: str | None = key(None, GPU_NAME, choices=list(CATALOG))
     gpu_batch_size: int = key(64, GPU_BATCH_SIZE, low=1, high=4096)
     size: int | None = key(None, SIZE, low=0, high=100_000)
     dtype: str = key("float32", DTYPE, choices=DTYPES)
@@ -89,6 +113,7 @@ class ModelOverride:
 
     name: str | None = key(None, MODEL_NAME, choices=list(CATALOG))
     batch_size: int | None = key(None, BATCH_SIZE, low=1, high=4096)
+    gpu_name: str | None = key(None, GPU_NAME, choices=list(CATALOG))
     gpu_batch_size: int | None = key(None, GPU_BATCH_SIZE, low=1, high=4096)
     size: int | None = key(None, SIZE, low=0, high=100_000)
     dtype: str | None = key(None, DTYPE, choices=DTYPES)
@@ -100,16 +125,26 @@ class ModelOverride:
 class ArrivalConfig:
     """When requests arrive."""
 
-    process: str = key("closed", PROCESS, choices=PROCESSES)
-    load: float = key(0.15, LOAD, low=0.001, high=1.0)
+    process: str = key("closed", PROCESS, choices=list(PROCESSES))
+    load: float = key(0.15, LOAD, low=0.001, high=10.0)
+    rate_rps: float | None = key(None, RATE, unit="1/s", low=0.001, high=100_000)
+    sigma: float = key(1.0, SIGMA, low=0, high=4)
+    cv: float = key(2.0, CV, low=0.01, high=10)
+    burst_size: int = key(4, BURST, unit="requests", low=1, high=10_000)
+    trace: str | None = key(None, TRACE)
 
 
 @dataclass
 class ArrivalOverride:
-    """A task's own arrivals; null inherits."""
+    """A task's own arrivals; null inherits. A load of its own goes before an inherited rate."""
 
-    process: str | None = key(None, PROCESS, choices=PROCESSES)
-    load: float | None = key(None, LOAD, low=0.001, high=1.0)
+    process: str | None = key(None, PROCESS, choices=list(PROCESSES))
+    load: float | None = key(None, LOAD, low=0.001, high=10.0)
+    rate_rps: float | None = key(None, RATE, unit="1/s", low=0.001, high=100_000)
+    sigma: float | None = key(None, SIGMA, low=0, high=4)
+    cv: float | None = key(None, CV, low=0.01, high=10)
+    burst_size: int | None = key(None, BURST, unit="requests", low=1, high=10_000)
+    trace: str | None = key(None, TRACE)
 
 
 @dataclass
@@ -128,10 +163,17 @@ class XSchedConfig:
     batch_size: int | None = key(4, LAUNCH_BATCH + HALF, unit="commands", low=1, high=4096)
     timeslice_us: int = key(
         TIMESLICE_DEFAULT_US,
-        "One round of the policies that share by time.",
+        "One round of policy up; cfs and mlfq have slices of their own.",
         unit="µs",
         low=TIMESLICE_MIN_US,
         high=TIMESLICE_MAX_US,
+    )
+    k: int = key(1, "kedf: how many queues run at once.", unit="queues", low=1, high=4096)
+    probes: int = key(
+        2, "Suspensions of each queue that prove the level and time it.", "", 1, 10_000
+    )
+    probe_work_us: int = key(
+        500, "Work of a command of these probes.", unit="µs", low=100, high=100_000
     )
     on_unsupported_level: str = key(
         "error",
@@ -170,11 +212,17 @@ class TaskConfig:
     """One stream of requests to one model."""
 
     priority: int = key(
-        0, "Hint for hpf, larger is more urgent.", low=PRIORITY_MIN, high=PRIORITY_MAX
+        0,
+        "Hint, larger is more urgent. hpf: the highest runs; cfs: a weight of 1.2^priority; lax: "
+        "the priority once the laxity is used up, 0 until then.",
+        low=PRIORITY_MIN,
+        high=PRIORITY_MAX,
     )
     utilization: int | None = key(None, "Hint for up: share of the device.", "percent", 0, 100)
     deadline_us: int | None = key(None, "Hint for kedf, from ready to deadline.", "µs", 1)
-    laxity_us: int | None = key(None, "Hint for lax: delay that does not hurt.", "µs", 0)
+    laxity_us: int | None = key(
+        None, "Hint for lax: delay that does not hurt.", "µs", 0, 10_000_000
+    )
     requests: int | None = key(None, "Requests to complete; null takes the task set's.", low=1)
     model: ModelOverride = key(ModelOverride, "")
     arrival: ArrivalOverride = key(ArrivalOverride, "")
@@ -187,6 +235,14 @@ class TaskSetConfig:
 
     name: str = key("unnamed", "Names the MLflow experiment and the output folder.")
     requests: int = key(30, "Requests that every task completes.", low=1, high=1_000_000)
+    duration_s: float | None = key(
+        None,
+        "Length of the window, in place of `requests`: what completes in it counts. null ends it "
+        "with the requests.",
+        "s",
+        0.1,
+        86_400,
+    )
     keep_load: bool = key(
         True,
         "Whether a task that is done keeps its load up until all are done (its extra requests are "
@@ -236,6 +292,45 @@ class PlatformConfig:
 
 
 @dataclass
+class ExpectConfig:
+    """One thing that an experiment is meant to show, judged over its repeats."""
+
+    what: str = key("", "The claim in words.")
+    metric: str = key(
+        "p99_ms/highest",
+        "The figure: p50_ms, p90_ms, p99_ms, throughput_rps or share of a scope (a task, "
+        "priority_<n>, highest, lowest, total), or a key of summary.json.",
+    )
+    of: str = key("", "Whose figure, as swept: arm=xsched xsched.threshold=64.")
+    to: str = key("", "Whose figure it is divided by, in the same repeat; empty for none.")
+    at_least: float | None = key(None, "The least that meets the claim.")
+    at_most: float | None = key(None, "The most that meets it.")
+    equals: str | None = key(None, "For a key of summary.json that is a text: its value.")
+    platform: str | None = key(
+        None, "The platform that it is claimed for; null is any.", choices=["host", "cuda", "hip"]
+    )
+
+
+@dataclass
+class SweepConfig:
+    """How the points of a sweep are run. Taken from the first point."""
+
+    repeats: int = key(
+        1, "Runs of every point, each with schedules of its own, shared by its arms.", "", 1, 1000
+    )
+    order: str = key(
+        "auto",
+        "given, or shuffled by seed, repeat by repeat; auto shuffles if there are repeats.",
+        choices=["auto", "given", "shuffled"],
+    )
+    resume: bool = key(
+        True,
+        "Whether the same sweep (measurements, code, environment) goes on in the folder that it "
+        "has and runs only what is missing or failed.",
+    )
+
+
+@dataclass
 class TrackingConfig:
     """Where runs are logged besides their folders."""
 
@@ -257,14 +352,26 @@ class Config:
     platform: PlatformConfig = key(PlatformConfig, "")
     arrival: ArrivalConfig = key(ArrivalConfig, "")
     tracking: TrackingConfig = key(TrackingConfig, "")
-    expect: str = key(
+    sweep: SweepConfig = key(SweepConfig, "")
+    dry_run: bool = key(False, "Whether only to print the trials, their order and the minutes.")
+    repeat: int = key(0, "Number of the repeat; the sweep sets it.", low=0, high=1000)
+    expect: list[ExpectConfig] = key(list, "What the experiment is meant to show.")
+    outcome: str = key(
         "result",
         "How the run is meant to end: with a result, or with the refusal of one (a negative "
         "control: then a refusal is a success, and a result is a failure).",
         choices=["result", "refusal"],
     )
-    seed: int = key(0, "Seed of the arrival schedules, shared by all arms.", low=0, high=2**31 - 1)
-    warmup: int = key(2, "Requests of each task before the window.", low=0, high=10_000)
+    seed: int = key(
+        0, "Seed of the arrival schedules, shared by all arms of a repeat.", low=0, high=2**31 - 1
+    )
+    warmup: int = key(
+        2,
+        "Least requests of each task before the window; more follow until two medians agree. 0 is "
+        "none.",
+        low=0,
+        high=10_000,
+    )
     limit_s: float = key(
         900.0, "Longest window; then the run is cut and says so.", "s", 0.1, 86_400
     )
@@ -291,6 +398,8 @@ def walk(node: type[Any], path: str = "") -> Iterator[tuple[str, Field[Any]]]:
         here = f"{path}.{spec.name}".lstrip(".")
         if spec.name == "tasks":
             yield from walk(TaskConfig, f"{here}.<name>")
+        elif spec.name == "expect":
+            yield from walk(ExpectConfig, f"{here}.<number>")
         elif spec.default is MISSING and is_dataclass(spec.default_factory):
             yield from walk(spec.default_factory, here)
         else:

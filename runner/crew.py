@@ -1,10 +1,12 @@
 """The processes of a trial, seen from the parent: start them, let them meet, follow them."""
 
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import Pipe
@@ -20,6 +22,9 @@ from runner.spec import TrialSpec
 
 ROOT = Path(__file__).parents[1]
 LOOK_S = 1.0
+#: Longest way to the window: building models, calibration, proofs. A trial that hangs there would
+#: hold its device from everybody else for ever.
+SET_UP_S = 900.0
 #: Of a dead process's stderr, what goes into the reason.
 LAST_WORDS = 3
 
@@ -104,6 +109,7 @@ class Crew:
         ready: set[int] = set()
         meeting: dict[int, Any] = {}
         outcomes: dict[int, Outcome] = {}
+        doing, give_up = "starting", time.monotonic() + SET_UP_S
         for number in range(len(self._members)):
             self._send(number, (self._trial.as_dict(), dict(known)))
         while True:
@@ -112,11 +118,14 @@ class Crew:
                 progress.show(self._recording)
                 if trouble := self._platform.trouble():
                     raise Lost(trouble)
+                if time.monotonic() > give_up:
+                    raise Lost(f"the set-up did not end within {SET_UP_S:.0f} s ({doing})")
             for number, member in enumerate(self._members):
                 if member.messages not in spoke or number in outcomes:
                     continue
                 match self._receive(number):
                     case Saying(text):
+                        doing = text
                         progress.say(text)
                     case Solo(seconds):
                         known.update(seconds)
@@ -135,6 +144,7 @@ class Crew:
             if len(ready) == len(self._members):
                 ready.clear()
                 before_window()
+                give_up = math.inf  # from here on the window's own limit counts
                 progress.say("measuring")
                 self._send_all("go")
 

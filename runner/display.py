@@ -3,7 +3,8 @@
 import math
 import sys
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -16,8 +17,11 @@ from runner.recording import COMPLETED, SCHEDULED, Recording
 from runner.spec import TrialSpec
 from runner.statistics import percentile
 
+if TYPE_CHECKING:
+    from runner.expectations import Finding
+
 PLAIN_EVERY_S = 10.0
-PLAIN_WIDTH = 110
+PLAIN_WIDTH = 130
 
 console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False)
 
@@ -137,9 +141,9 @@ def show_run(summary: dict[str, Any]) -> None:
     console.print(Text(f"  {summary['folder']}", style="dim"))
 
 
-def show_sweep(swept: list[str], points: list[dict[str, Any]]) -> None:
+def show_sweep(swept: list[str], runs: list[tuple[list[str], dict[str, Any]]]) -> None:
     """One row a run: the swept values, then p50 and p99 of the two most urgent priorities."""
-    summaries = [point["summary"] for point in points]
+    summaries = [summary for _, summary in runs]
     priorities = sorted({int(p) for s in summaries for p in s["priorities"]}, reverse=True)[:2]
     heads = [f"priority {p}\n{figure} ms" for p in priorities for figure in ("p50", "p99")]
     rows = table(
@@ -150,7 +154,7 @@ def show_sweep(swept: list[str], points: list[dict[str, Any]]) -> None:
         "satu-\nration",
         "proof",
     )
-    for point, summary in zip(points, summaries, strict=True):
+    for values, summary in runs:
         figures = [
             summary["priorities"].get(str(p), {}).get("latency_ms", {}).get(figure)
             for p in priorities
@@ -159,11 +163,39 @@ def show_sweep(swept: list[str], points: list[dict[str, Any]]) -> None:
         failed = summary["status"] == "FAILED"
         rows.add_row(
             summary["name"],
-            *(str(point["values"][key]) for key in swept),
+            *values,
             *(_ms(figure) for figure in figures),
             *("–", "–")
             if failed
             else (_count(summary["preemptions"]), _share(summary["saturation"])),
             summary["proof"] if summary["status"] == "FINISHED" else summary["status"],
+        )
+    console.print(rows)
+
+
+def show_plan(trials: list[tuple[str, float | None]]) -> None:
+    """What a sweep would run, in order, and how long that would take."""
+    rows = table("", "trial", "minutes")
+    rows.columns[1].justify = "left"
+    for number, (name, minutes) in enumerate(trials, start=1):
+        rows.add_row(str(number), name, "?" if minutes is None else f"{minutes:.1f}")
+    console.print(rows)
+    known = [minutes for _, minutes in trials if minutes is not None]
+    unknown = len(trials) - len(known)
+    more = f", and {unknown} trials whose models were never timed here" if unknown else ""
+    console.print(f"{len(trials)} trials, about {sum(known):.0f} minutes{more}; nothing was run")
+
+
+def show_expectations(findings: "Sequence[Finding]") -> None:
+    """What an experiment was meant to show, and whether it did."""
+    rows = table("expected", "bound", "found", "95 % interval", "")
+    for finding in findings:
+        value = finding.value
+        rows.add_row(
+            finding.what,
+            finding.bounds,
+            f"{value:.3g}" if isinstance(value, float) else str(value or "–"),
+            str(finding.interval or finding.why or "–"),
+            finding.verdict,
         )
     console.print(rows)

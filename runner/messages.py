@@ -48,3 +48,4 @@ class Outcome:
     preemptions: int = 0
     events: dict[str, list[Any]] | None = None
     timing_s: dict[str, float] = field(default_factory=dict)
+    unsteady: tuple[str, ...] = ()

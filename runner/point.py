@@ -14,7 +14,7 @@ from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from runner import outputs, provenance, solo, tracking
+from runner import outputs, provenance, solo, timeline, tracking
 from runner.config import Config
 from runner.display import TrialDisplay, console, show_run
 from runner.platforms import Platform, PlatformError, settle
@@ -84,7 +84,7 @@ def _run(composed: DictConfig, hydra: HydraConf, folder: Path) -> None:
     solo.keep(output_root, platform.fingerprint(), result.solo)
     summary = summarise(trial, result)
     summary |= {
-        "as_expected": as_expected(config.expect, summary),
+        "as_expected": as_expected(config.outcome, summary),
         "name": name,
         "sweep": Path(hydra.sweep.dir).name,
         "folder": str(folder),
@@ -100,9 +100,9 @@ def _run(composed: DictConfig, hydra: HydraConf, folder: Path) -> None:
         raise KeyboardInterrupt
 
 
-def as_expected(expect: str, summary: dict[str, Any]) -> bool:
+def as_expected(outcome: str, summary: dict[str, Any]) -> bool:
     """Whether the run ended as it was meant to; a refusal is a run whose proof failed."""
-    if expect == "refusal":
+    if outcome == "refusal":
         refused: bool = summary["status"] == FAILED and summary["proof"] == REFUSED
         return refused
     return bool(summary["status"] == FINISHED)
@@ -144,12 +144,14 @@ def write_folder(folder: Path, summary: dict[str, Any], result: TrialResult) -> 
     outputs.write_json(folder / "proof.json", result.proof.as_dict())
     outputs.write_requests(folder / "requests.parquet", result.requests)
     outputs.write_events(folder / "events.parquet", result.events)
+    timeline.write_trace(folder)
     if summary["status"] != FAILED:
         from runner.figures import latency_cdf
 
         claim = "" if summary["proof"] == NOT_CLAIMED else f", {summary['proof']}"
         title = f"{summary['sweep']}: {summary['name']} ({summary['arm']}{claim})"
         latency_cdf(folder / "latency_cdf.png", title, result.requests)
+        timeline.timeline(folder, title)
 
 
 def log(

@@ -123,6 +123,8 @@ class Suspension:
 
     passed: commands completed after it. pending: commands left when the queue had gone quiet.
     quiet: whether nothing completed any more by then. resumed: whether all completed in the end.
+    quiet_ms: from the suspension until the last command completed or, at level interrupt, was
+    stopped: the preemption latency.
     """
 
     task: str
@@ -132,6 +134,7 @@ class Suspension:
     pending: int
     quiet: bool
     resumed: bool
+    quiet_ms: float
 
     @property
     def fault(self) -> str:

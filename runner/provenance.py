@@ -1,5 +1,6 @@
 """Where a run comes from: code, command, machine, libraries. Nothing here imports torch."""
 
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -27,24 +28,41 @@ LIBRARIES = (
     "transformers",
 )
 ROOT = Path(__file__).parents[1]
+#: Where a file that git does not know yet can change what a run does.
+CODE = ("conf", "hydra_plugins", "models", "runner", "xsched_bindings")
+#: Whatever a person has configured git to show instead.
+DIFF = ("diff", "--no-ext-diff", "--no-color")
 MAX_DIFF = 100_000
 
 
 def _git(*arguments: str) -> str:
     try:
         done = subprocess.run(
-            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=10
+            ["git", "-C", str(ROOT), *arguments],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=10,
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return done.stdout if done.returncode == 0 else ""
+    # 1 is what a comparison of two files says of a difference.
+    return done.stdout if done.returncode in (0, 1) else ""
 
 
 @cache
 def code() -> dict[str, Any]:
-    """Commit of the checkout and what differs from it ("" outside a checkout)."""
-    diff = _git("diff", "HEAD")
-    return {"commit": _git("rev-parse", "HEAD").strip(), "diff": diff[:MAX_DIFF]}
+    """Commit of the checkout and what differs from it, new files of code included: a patch, which
+    may be cut, and the checksum of all of it ("" outside a checkout and for no difference)."""
+    new = _git("ls-files", "--others", "--exclude-standard", "--", *CODE).splitlines()
+    diff = _git(*DIFF, "HEAD") + "".join(
+        _git(*DIFF, "--no-index", "--", os.devnull, name) for name in new
+    )
+    return {
+        "commit": _git("rev-parse", "HEAD").strip(),
+        "diff": diff[:MAX_DIFF],
+        "diff_sha256": hashlib.sha256(diff.encode()).hexdigest() if diff else "",
+    }
 
 
 def _version(library: str) -> str:
@@ -82,15 +100,22 @@ def load() -> dict[str, float]:
     return {"load_1min": os.getloadavg()[0], "cpu_mhz": getattr(psutil.cpu_freq(), "current", 0.0)}
 
 
+def present() -> dict[str, Any]:
+    """What a run of this process would have around it, without its device."""
+    return {
+        "code": code(),
+        "environment": environment(),
+        "xsched_variables": {k: v for k, v in os.environ.items() if k.startswith("XSCHED")},
+    }
+
+
 def collect(overrides: list[str], load_before: dict[str, float]) -> dict[str, Any]:
     """All of provenance.json."""
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": ["python", "-m", "runner", *sys.argv[1:]],
         "overrides": overrides,
-        "code": code(),
-        "environment": environment(),
-        "xsched_variables": {k: v for k, v in os.environ.items() if k.startswith("XSCHED")},
+        **present(),
         "load_before": load_before,
         "load_after": load(),
     }

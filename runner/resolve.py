@@ -5,7 +5,9 @@ from dataclasses import Field, fields, is_dataclass
 from typing import Any
 
 from models import CATALOG, ModelSpec
+from runner import arrivals
 from runner.config import (
+    ArrivalOverride,
     Config,
     LaunchOverride,
     ModelOverride,
@@ -13,10 +15,16 @@ from runner.config import (
     allowed_range,
 )
 from runner.errors import UserError
-from runner.spec import TaskSpec, TrialSpec
+from runner.hints import check_hints
+from runner.spec import Arrival, TaskSpec, TrialSpec
 from xsched_bindings.types import PreemptLevel
 
 GPU_NAMES = ("cuda", "hip")
+#: Arrival processes that have no use for a rate, and why.
+NO_RATE = {
+    "closed": "a closed loop has no rate: the next request arrives when the last one is done",
+    "trace": "a trace has the rate of its timestamps",
+}
 
 
 def resolve(config: Config) -> TrialSpec:
@@ -27,14 +35,16 @@ def resolve(config: Config) -> TrialSpec:
     if not task_set.tasks:
         raise UserError("task_set.tasks", "{}", "a task set needs at least one task")
     tasks = tuple(_task(config, name, task) for name, task in task_set.tasks.items())
-    if config.xsched.policy == "up":
-        _check_utilization(tasks)
+    check_hints(config.xsched.policy, config.xsched.k, tasks)
     return TrialSpec(
         task_set=task_set.name,
         arm=config.arm.name,
         scheduler=config.xsched.scheduler,
         policy=config.xsched.policy,
         timeslice_us=config.xsched.timeslice_us,
+        k=config.xsched.k,
+        probes=config.xsched.probes,
+        probe_work_us=config.xsched.probe_work_us,
         platform=config.platform.name,
         placement=config.platform.placement,
         device_cores=config.platform.device_cores,
@@ -42,9 +52,10 @@ def resolve(config: Config) -> TrialSpec:
         shim=config.xsched.shim,
         mps=config.platform.mps == "on",
         keep_load=task_set.keep_load,
+        duration_s=task_set.duration_s,
         warmup=config.warmup,
         limit_s=config.limit_s,
-        seed=config.seed,
+        seed=config.seed + config.repeat,
         tasks=tasks,
     )
 
@@ -63,11 +74,11 @@ def _task(config: Config, name: str, task: TaskConfig) -> TaskSpec:
             allowed=f"1 to {launch['threshold']}",
             remedy=f"lower {where}.batch_size or raise {where}.threshold",
         )
-    arrival = _inherit(config.arrival, task.arrival)
+    requests = task.requests or config.task_set.requests
     return TaskSpec(
         name=name,
         model=_model(config, task.model, f"{path}.model"),
-        requests=task.requests or config.task_set.requests,
+        requests=requests,
         priority=task.priority,
         utilization=task.utilization,
         deadline_us=task.deadline_us,
@@ -76,18 +87,90 @@ def _task(config: Config, name: str, task: TaskConfig) -> TaskSpec:
         asked_level=PreemptLevel[launch["level"].name],
         threshold=launch["threshold"],
         batch_size=launch["batch_size"],
-        load=None if arrival["process"] == "closed" else arrival["load"],
+        arrival=_arrival(config, task.arrival, requests, f"{path}.arrival"),
     )
+
+
+def _arrival(config: Config, own: ArrivalOverride, requests: int, path: str) -> Arrival:
+    asked = _inherit(config.arrival, own)
+    process = asked["process"]
+    rate_rps = _rate(config, own, process, path)
+    if process == "closed":
+        return Arrival(process)
+    if process == "trace":
+        return Arrival(process, trace=_trace(config, own, requests, path))
+    takes = {"lognormal": ["sigma"], "gamma": ["cv"], "burst": ["burst_size"]}.get(process, [])
+    load = asked["load"] if rate_rps is None else None
+    return Arrival(process, load, rate_rps, **{name: asked[name] for name in takes})
+
+
+def _rate(config: Config, own: ArrivalOverride, process: str, path: str) -> float | None:
+    """The task's absolute rate, None if it has none. What the task says itself goes before what it
+    inherits; two rates, or a rate that nothing comes of, said in one place are a mistake."""
+    if own.load is not None and own.rate_rps is not None:
+        raise UserError(
+            f"{path}.rate_rps",
+            own.rate_rps,
+            f"the task has a rate already, load={own.load:g}",
+            remedy="set one of the two to null",
+        )
+    if own.rate_rps is None and (own.load is not None or own.process in NO_RATE):
+        return None
+    rate_rps = config.arrival.rate_rps if own.rate_rps is None else own.rate_rps
+    if rate_rps is not None and process in NO_RATE:
+        where = "arrival" if own.rate_rps is None else path
+        raise UserError(
+            f"{where}.rate_rps",
+            rate_rps,
+            NO_RATE[process],
+            allowed=f"null with process {process}",
+            remedy=f"leave it out, or choose another {where}.process",
+        )
+    return rate_rps
+
+
+def _trace(config: Config, own: ArrivalOverride, requests: int, path: str) -> bytes:
+    """The trace's arrival times, as many as the task wants and before the window's limit."""
+    file = own.trace or config.arrival.trace
+    if not file:
+        raise UserError(
+            "arrival.trace" if own.process is None else f"{path}.trace",
+            "null",
+            "process trace needs a file",
+            allowed="the path of a file with one timestamp in seconds a line",
+        )
+    where = f"{path}.trace" if own.trace else "arrival.trace"
+    trace = arrivals.read_trace(file, where)
+    times_ns = arrivals.times_ns(trace)
+    if len(times_ns) < requests:
+        raise UserError(
+            where,
+            file,
+            f"{len(times_ns)} arrivals, and the task is to complete {requests} requests",
+            remedy="lower the task's requests (task_set.requests) or give a longer trace",
+        )
+    last_s = times_ns[requests - 1] / 1e9
+    if last_s > config.limit_s:
+        raise UserError(
+            where,
+            file,
+            f"request {requests} arrives {last_s:.6g} s after the start, and the window ends at "
+            f"limit_s={config.limit_s:g}",
+            remedy="timestamps count from the start: subtract the first; or raise limit_s",
+        )
+    return trace
 
 
 def _model(config: Config, override: ModelOverride, path: str) -> ModelSpec:
     inherited = config.model
     model = _inherit(inherited, override)
-    gpu_batch_size = model.pop("gpu_batch_size")
+    gpu_name, gpu_batch_size = model.pop("gpu_name"), model.pop("gpu_batch_size")
     on_gpu = config.platform.name in GPU_NAMES
     model["batch_size"] = model["batch_size"] or (gpu_batch_size if on_gpu else 1)
     if override.name not in (None, inherited.name):
         model["size"] = override.size
+    if on_gpu and gpu_name not in (None, model["name"]):
+        model |= {"name": gpu_name, "size": None}
     info = CATALOG[model["name"]]
     if model["size"] is None:
         model["size"] = info.default_size
@@ -118,23 +201,6 @@ def _inherit(inherited: Any, override: Any) -> dict[str, Any]:
     }
 
 
-def _check_utilization(tasks: tuple[TaskSpec, ...]) -> None:
-    for task in tasks:
-        if task.utilization is None:
-            raise UserError(
-                f"task_set.tasks.{task.name}.utilization",
-                "null",
-                "policy up starves a task without a utilization",
-                allowed="0 to 100",
-                remedy="give every task one",
-            )
-    total = sum(task.utilization or 0 for task in tasks)
-    if total > 100:
-        raise UserError(
-            "task_set.tasks.*.utilization", total, "the shares exceed the device", "a sum up to 100"
-        )
-
-
 def check_ranges(node: Any, path: str = "") -> None:
     """Every key's value against its range and choices, depth first."""
     for spec in fields(node):
@@ -144,6 +210,9 @@ def check_ranges(node: Any, path: str = "") -> None:
         elif isinstance(value, dict):
             for name, child in value.items():
                 check_ranges(child, f"{here}.{name}")
+        elif isinstance(value, list):
+            for number, child in enumerate(value):
+                check_ranges(child, f"{here}.{number}")
         elif value is not None:
             _check_value(spec, here, value)
 

@@ -8,9 +8,27 @@ from xsched_bindings.types import PreemptLevel
 
 
 @dataclass(frozen=True)
+class Arrival:
+    """When a task's requests arrive. What its process does not take keeps its default, so that it
+    makes no difference to the specification.
+
+    load: share of the task's solo capacity; rate_rps: requests a second. One of the two is set,
+    unless the process is closed or trace. trace: its arrival times, int64 nanoseconds after the
+    start; the file's content, not its path, is what is measured."""
+
+    process: str
+    load: float | None = None
+    rate_rps: float | None = None
+    sigma: float = 0.0
+    cv: float = 0.0
+    burst_size: int = 1
+    trace: bytes = b""
+
+
+@dataclass(frozen=True)
 class TaskSpec:
-    """One task with everything inherited filled in. load: None for a closed loop. level: the one
-    in effect; asked_level: the configured one, higher if the device does not have it."""
+    """One task with everything inherited filled in. level: the one in effect; asked_level: the
+    configured one, higher if the device does not have it."""
 
     name: str
     model: ModelSpec
@@ -23,7 +41,26 @@ class TaskSpec:
     asked_level: PreemptLevel
     threshold: int
     batch_size: int
-    load: float | None
+    arrival: Arrival
+
+    @property
+    def closed(self) -> bool:
+        """Whether the next request arrives when the last one is done."""
+        return self.arrival.process == "closed"
+
+
+#: What only an arm with XSched depends on.
+OF_XSCHED = (
+    "scheduler",
+    "policy",
+    "timeslice_us",
+    "k",
+    "cuda_lv3",
+    "shim",
+    "probes",
+    "probe_work_us",
+)
+OF_QUEUES = ("level", "asked_level", "threshold", "batch_size")
 
 
 @dataclass(frozen=True)
@@ -31,13 +68,17 @@ class TrialSpec:
     """One arm over one task set, once. Two equal specifications ask for the same measurement.
 
     scheduler, platform, placement: "auto" until `runner.platforms.settle` has decided. mps: whether
-    NVIDIA's Multi-Process Service is between the processes and the GPU."""
+    NVIDIA's Multi-Process Service is between the processes and the GPU. duration_s: length of the
+    window, None if it ends with the tasks' requests."""
 
     task_set: str
     arm: str
     scheduler: str
     policy: str
     timeslice_us: int
+    k: int
+    probes: int
+    probe_work_us: int
     platform: str
     placement: str
     device_cores: int
@@ -45,6 +86,7 @@ class TrialSpec:
     shim: bool
     mps: bool
     keep_load: bool
+    duration_s: float | None
     warmup: int
     limit_s: float
     seed: int
@@ -88,6 +130,7 @@ class TrialSpec:
                 **task
                 | {
                     "model": ModelSpec(**task["model"]),
+                    "arrival": Arrival(**task["arrival"]),
                     "level": PreemptLevel(task["level"]),
                     "asked_level": PreemptLevel(task["asked_level"]),
                 }
@@ -99,9 +142,23 @@ class TrialSpec:
     @property
     def config_hash(self) -> str:
         """Twelve hexadecimal digits; the order of keys and spelled-out defaults do not change it,
-        nor do places (output, tracking) that cannot change a measurement."""
+        nor do places (output, tracking) that cannot change a measurement, nor settings of XSched
+        in an arm that does without it."""
         import hashlib  # here, for an error message can do without them
         import json
 
-        canonical = json.dumps(self.as_dict(), sort_keys=True)
+        def digest(trace: bytes) -> str:
+            return hashlib.sha256(trace).hexdigest()
+
+        canonical = json.dumps(self._measured(), sort_keys=True, default=digest)
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    def _measured(self) -> dict[str, Any]:
+        plain = self.as_dict()
+        if not self.uses_xsched:
+            for name in OF_XSCHED:
+                plain.pop(name)
+            for task in plain["tasks"]:
+                for name in OF_QUEUES:
+                    task.pop(name)
+        return plain

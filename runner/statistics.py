@@ -1,15 +1,18 @@
 """From timestamps to the figures of a run. Times are in milliseconds of response latency (from
 the *scheduled* arrival) unless they say service (from the start of the request)."""
 
+import math
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models import ModelSpec
+from runner import arrivals
 from runner.recording import COMPLETED, SCHEDULED, STARTED, Recording
-from runner.spec import TrialSpec
+from runner.spec import TaskSpec, TrialSpec
 
 Times = NDArray[np.int64]
 PERCENTILES = (50, 90, 99)
@@ -61,11 +64,14 @@ def read(trial: TrialSpec, recording: Recording) -> list[TaskRequests]:
             start_ns, warmups = (int(rows[-1, COMPLETED]) if len(rows) else 0), len(rows)
         rows -= start_ns
         window = rows[warmups:]
+        wanted = task.requests
+        if trial.duration_s is not None:  # whatever completes in time counts
+            wanted = int((window[:, COMPLETED] <= trial.duration_s * 1e9).sum())
         requests.append(
             TaskRequests(
                 task.name,
                 task.priority,
-                task.requests,
+                wanted,
                 window[:, SCHEDULED],
                 window[:, STARTED],
                 window[:, COMPLETED],
@@ -76,14 +82,49 @@ def read(trial: TrialSpec, recording: Recording) -> list[TaskRequests]:
 
 
 def window_s(trial: TrialSpec, requests: list[TaskRequests], group: list[int]) -> float:
-    """From the common start until every task of the group has completed its requests; for a trial
-    that was cut short, until the last completion."""
+    """From the common start until every task of the group has completed its requests, or for the
+    configured duration; for a trial that was cut short, until the last completion."""
+    if trial.duration_s is not None:
+        completed = [requests[index].completed for index in group]
+        last_ns = max((int(times[-1]) for times in completed if len(times)), default=0)
+        return min(trial.duration_s, last_ns / 1e9)
     ends = []
     for index in group:
         task = requests[index]
         if len(task.completed):
             ends.append(int(task.completed[min(task.wanted, len(task.completed)) - 1]))
     return max(ends, default=0) / 1e9
+
+
+def arrived(
+    trial: TrialSpec, task: TaskSpec, requests: TaskRequests, solo_s: float, end_ns: int
+) -> int | None:
+    """Requests of the task that had arrived by `end_ns` after the common start, those that never
+    began included; None if that cannot be known without the solo time."""
+    if task.closed:
+        return int((requests.scheduled < end_ns).sum())
+    if task.arrival.load is not None and math.isnan(solo_s):
+        return None
+    schedule = arrivals.schedule(task, solo_s, trial.seed) or iter(())
+    count = sum(1 for _ in takewhile(lambda at_ns: at_ns <= end_ns, schedule))
+    endless = trial.keep_load or trial.duration_s is not None
+    return count if endless else min(count, task.requests)
+
+
+def rates(
+    trial: TrialSpec, task: TaskSpec, requests: TaskRequests, solo_s: float, end_ns: int
+) -> dict[str, float | None]:
+    """Arrivals and completions a second of the window, which ends at `end_ns` (none for a closed
+    loop, which offers what is achieved), and `open`: the requests that had arrived and not
+    completed by then. None is unknown."""
+    came = arrived(trial, task, requests, solo_s, end_ns) if end_ns else None
+    completed = int((requests.completed <= end_ns).sum())
+    paced = not task.closed and end_ns > 0
+    return {
+        "offered_rps": came * 1e9 / end_ns if paced and came is not None else None,
+        "achieved_rps": completed * 1e9 / end_ns if paced else None,
+        "open": None if came is None else came - completed,
+    }
 
 
 def percentile(values: NDArray[np.float64], percent: float) -> float:
@@ -113,7 +154,8 @@ def summarise(
         total_s += span
         for index in group:
             task, spec = requests[index], trial.tasks[index]
-            in_window = int((task.completed <= span * 1e9).sum())
+            solo_s, end_ns = solo.get(spec.model, math.nan), round(span * 1e9)
+            in_window = int((task.completed <= end_ns).sum())
             tasks[task.name] = {
                 "priority": task.priority,
                 "requests": len(task.response_ms),
@@ -123,8 +165,8 @@ def summarise(
                 "service_ms": latency(task.service_ms),
                 "throughput_rps": in_window / span if span else 0.0,
                 "late_starts": task.late_starts,
-                "solo_ms": solo.get(spec.model, float("nan")) * 1e3,
-            }
+                "solo_ms": solo_s * 1e3,
+            } | rates(trial, spec, task, solo_s, end_ns)
     priorities = {}
     for priority in trial.priorities:
         pooled = [r for r in requests if r.priority == priority and r.name in tasks]

@@ -2,13 +2,19 @@
 
 from typing import Any
 
+import numpy as np
+
 from runner import statistics
 from runner.proof import INCOMPLETE
-from runner.spec import TrialSpec
-from runner.trial import FAILED, KILLED, TrialResult
+from runner.spec import TaskSpec, TrialSpec
+from runner.trial import FAILED, FINISHED, KILLED, TrialResult
 
 #: Below this a set with closed loops was not limited by the device.
 SATURATED = 0.8
+#: Share of the requests that may start late, and of an offered rate that may be missed.
+LATE, MISSED = 0.01, 0.05
+#: Requests that may be open when a window ends, however short it is, without having piled up.
+IN_PASSING = 4
 NOT_APPLIED = "not applied"
 
 
@@ -17,12 +23,14 @@ def summarise(trial: TrialSpec, result: TrialResult) -> dict[str, Any]:
     measured = statistics.summarise(trial, result.requests, result.solo)
     if result.status == FAILED:
         measured |= {"tasks": {}, "priorities": {}}
+    wrong = faults(trial, result, measured)
     levels = {task.level.name for task in trial.tasks} if trial.uses_xsched else {"none"}
     asked = {task.asked_level.name for task in trial.tasks} if trial.uses_xsched else {"none"}
     return {
         "schema": 1,
         "status": result.status,
         "reason": result.reason,
+        "valid": result.status == FINISHED and not wrong,
         "arm": trial.arm,
         "platform": trial.platform,
         "placement": trial.placement,
@@ -35,10 +43,24 @@ def summarise(trial: TrialSpec, result: TrialResult) -> dict[str, Any]:
         "preemptions": result.preemptions,
         "saturation": result.saturation,
         "cut": result.cut,
+        "steady": not result.unsteady,
+        "preemption_ms": preemption_latency(result),
         "timing_s": result.timing_s,
-        "notes": notes(trial, result, measured) if result.status != FAILED else [],
+        "notes": [*wrong, *notes(trial, result, measured)] if result.status != FAILED else [],
         "device": result.observations.facts,
     } | measured
+
+
+def preemption_latency(result: TrialResult) -> dict[str, float]:
+    """From a suspension to the queue's quiet, over the probes of the level's proof; empty if there
+    were none. Milliseconds."""
+    times = [
+        probe["quiet_ms"]
+        for check in result.proof.checks
+        if check.name == "level"
+        for probe in check.evidence["suspensions"]
+    ]
+    return statistics.latency(np.array(times))
 
 
 def _priority(trial: TrialSpec) -> str:
@@ -46,6 +68,50 @@ def _priority(trial: TrialSpec) -> str:
     if len(trial.priorities) < 2:
         return "equal"
     return "applied" if trial.applies_priority else NOT_APPLIED
+
+
+def faults(trial: TrialSpec, result: TrialResult, measured: dict[str, Any]) -> list[str]:
+    """Why the figures are not valid: something else than the scheduling made them."""
+    if result.saturation >= SATURATED:
+        return []
+    return [
+        f"not valid: {task.name} achieved {figures['achieved_rps']:.4g} of "
+        f"{figures['offered_rps']:.4g} requests/s offered, and the device was not saturated "
+        f"({result.saturation:.2f}): something else limits it"
+        for task in trial.tasks
+        if (figures := measured["tasks"].get(task.name)) and _piled_up(task, figures)
+    ]
+
+
+def _late(result: TrialResult, measured: dict[str, Any]) -> list[str]:
+    """A warning, for such a request waits a millisecond or more that no scheduling made it wait."""
+    late = sum(task["late_starts"] for task in measured["tasks"].values())
+    count = sum(len(task.completed) for task in result.requests)
+    if late <= LATE * count:
+        return []
+    return [f"{late} of {count} requests started over 1 ms late by the runner's own fault"]
+
+
+def _piled_up(task: TaskSpec, figures: dict[str, Any]) -> bool:
+    """Whether the task was offered more than it completed, by more than a window's end explains."""
+    if figures["offered_rps"] is None:
+        return False
+    missed: bool = figures["achieved_rps"] < (1 - MISSED) * figures["offered_rps"]
+    return missed and figures["open"] > max(IN_PASSING, task.arrival.burst_size)
+
+
+def _censored(trial: TrialSpec, measured: dict[str, Any]) -> list[str]:
+    """A note that counts the requests that the figures lack, or that had piled up."""
+    counts = [
+        f"{task.name} {figures['open']}"
+        for task in trial.tasks
+        if (figures := measured["tasks"].get(task.name))
+        and figures["open"]
+        and (figures["requests"] < figures["wanted"] or _piled_up(task, figures))
+    ]
+    if not counts:
+        return []
+    return [f"censored, as they were open when the window ended: requests of {', '.join(counts)}"]
 
 
 def notes(trial: TrialSpec, result: TrialResult, measured: dict[str, Any]) -> list[str]:
@@ -67,7 +133,12 @@ def notes(trial: TrialSpec, result: TrialResult, measured: dict[str, Any]) -> li
                 f"lower queues were suspended once and hardly ever again: "
                 f"{nothing_about.format('next to nothing')} (closed loops at the top priority?)"
             )
-    closed = any(task.load is None for task in trial.tasks)
+    flooded = [task.name for task in trial.tasks if (task.arrival.load or 0) > 1]
+    if flooded:
+        found.append(f"load above 1: the queue of {', '.join(flooded)} grows without bound")
+    if result.unsteady:
+        found.append(f"not steady after the warm-up: {', '.join(result.unsteady)}")
+    closed = any(task.closed for task in trial.tasks)
     if closed and trial.arm not in ("solo", "urgent_only") and result.saturation < SATURATED:
         found.append(
             f"the device was not saturated ({result.saturation:.2f}): a trial that the host "
@@ -80,8 +151,4 @@ def notes(trial: TrialSpec, result: TrialResult, measured: dict[str, Any]) -> li
             if task["requests"] < task["wanted"]
         ]
         found.append(f"the window was cut at limit_s={trial.limit_s:g} ({', '.join(short)})")
-    late = sum(task["late_starts"] for task in measured["tasks"].values())
-    count = sum(len(task.completed) for task in result.requests)
-    if late > 0.01 * count:
-        found.append(f"{late} of {count} requests started over 1 ms late by the runner's own fault")
-    return found
+    return found + _late(result, measured) + _censored(trial, measured)

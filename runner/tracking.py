@@ -25,7 +25,7 @@ CDF_PERCENTILES = range(1, 101)
 PARAMS_PER_CALL = 100
 METRICS_PER_CALL = 1000
 #: Parts of the resolved configuration that are no parameters of the measurement.
-NO_PARAMS = ("output_root", "tracking")
+NO_PARAMS = ("output_root", "tracking", "expect", "sweep", "dry_run")
 #: Without it the UI takes the experiment for one of language models and opens an empty page.
 EXPERIMENT_KIND = "mlflow.experimentKind"
 UI = "http://127.0.0.1:5000"
@@ -123,6 +123,21 @@ class Tracking:
         self._client.set_terminated(run_id, status=summary["status"])
         return run_id
 
+    def log_sweep(self, folder: Path, run_ids: list[str]) -> None:
+        """A run for the sweep as a whole, parent of these: what it comes to as artifacts."""
+        self.prepare()
+        assert self._client is not None
+        tags = {"mlflow.runName": folder.name, "sweep": folder.name}
+        parent = self._client.create_run(self._experiment_id, tags=tags).info.run_id
+        for path in sorted(folder.iterdir()):
+            if path.is_file():
+                self._client.log_artifact(parent, str(path))
+        if (folder / "report").is_dir():
+            self._client.log_artifacts(parent, str(folder / "report"), "report")
+        for run_id in run_ids:
+            self._client.set_tag(run_id, "mlflow.parentRunId", parent)
+        self._client.set_terminated(parent)
+
     def compare_link(self, run_ids: list[str]) -> str:
         """A link that opens the comparison of these runs, in the server's UI or in `make ui`'s."""
         self.prepare()
@@ -138,6 +153,8 @@ class NoTracking:
     def prepare_if_there(self) -> None: ...
 
     def log(self, *_: Any) -> None: ...
+
+    def log_sweep(self, *_: Any) -> None: ...
 
     def compare_link(self, run_ids: list[str]) -> str:
         return ""
@@ -197,7 +214,16 @@ def _metrics(summary: dict[str, Any]) -> dict[str, float]:
 def _tags(summary: dict[str, Any], commit: str) -> dict[str, Any]:
     tags = {
         name: summary[name]
-        for name in ("arm", "platform", "placement", "proof", "preemptions", "config_hash", "sweep")
+        for name in (
+            "arm",
+            "platform",
+            "placement",
+            "proof",
+            "valid",
+            "preemptions",
+            "config_hash",
+            "sweep",
+        )
     }
     return tags | {
         "effective_level": summary["level"],

@@ -31,6 +31,7 @@ class TrialResult:
     solo: dict[ModelSpec, float]
     proof: Proof = field(default_factory=Proof)
     cut: bool = False
+    unsteady: tuple[str, ...] = ()
     saturation: float = math.nan
     preemptions: int | None = None
     timing_s: dict[str, float] = field(default_factory=dict)
@@ -90,6 +91,6 @@ def run_trial(
     if outcome is not None:
         result.proof, result.cut = outcome.proof, outcome.cut
         result.saturation, result.preemptions = outcome.saturation, outcome.preemptions
-        result.timing_s = outcome.timing_s
+        result.timing_s, result.unsteady = outcome.timing_s, outcome.unsteady
         result.events = outcome.events or result.events
     return result

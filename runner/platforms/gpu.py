@@ -25,7 +25,6 @@ from runner.spec import TrialSpec
 from xsched_bindings import shim
 from xsched_bindings.capability import HIP_LEVELS, cuda_levels
 from xsched_bindings.errors import LibraryNotFound
-from xsched_bindings.host.policies import POLICIES
 from xsched_bindings.library import find
 from xsched_bindings.types import PreemptLevel
 
@@ -56,7 +55,7 @@ class GpuPlatform:
     `xsched_bindings.library.find`. server: host:port of a running xserver."""
 
     placements = ("threads", "processes")
-    policies = tuple(policy.name for policy in POLICIES)
+    policies = ("hpf", "up")
     session = "runner.platforms.gpu_session:open_session"
 
     def __init__(

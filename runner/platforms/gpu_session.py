@@ -33,7 +33,6 @@ from xsched_bindings.types import (
 )
 
 CALIBRATION_REQUESTS = 7
-LEVEL_PROBES = 3
 #: Probe units beyond what a threshold keeps in flight, and those that lower tasks are ahead by.
 PROBE_MARGIN = 40
 HEAD_START = 8
@@ -233,7 +232,7 @@ class GpuSession:
         found = []
         for lane in self.lanes:
             with self._open_queue(lane) as queue:
-                found += [self._suspension(lane, queue) for _ in range(LEVEL_PROBES)]
+                found += [self._suspension(lane, queue) for _ in range(self.trial.probes)]
         return found
 
     def _suspension(self, lane: Lane, queue: Queue) -> proof.Suspension:
@@ -243,11 +242,12 @@ class GpuSession:
         end = lane.stream.probe_units + _probe_units(task)
         lane.stream.submit_probe(_probe_units(task))
         time.sleep(self._random.uniform(2, HEAD_START) * unit_s)
+        suspended_s = time.monotonic()
         queue.suspend()
         if task.level is PreemptLevel.interrupt:
             time.sleep(INTERRUPT_S)
         at_suspension = lane.stream.probe_units
-        time.sleep((limit / 2 + 8) * unit_s)
+        last_s = _last_change(lambda: lane.stream.probe_units, (limit / 2 + 8) * unit_s)
         quiet_at = lane.stream.probe_units
         time.sleep(8 * unit_s)
         quiet = lane.stream.probe_units == quiet_at
@@ -261,6 +261,7 @@ class GpuSession:
             pending=end - quiet_at,
             quiet=quiet,
             resumed=lane.stream.probe_units == end,
+            quiet_ms=max(0.0, last_s - suspended_s) * 1e3,
         )
 
     def _asked_of_server(self) -> list[dict[str, Any]]:
@@ -295,7 +296,7 @@ class GpuSession:
             oracle.hint_priority(number, task.priority)
             if task.utilization is not None:
                 oracle.hint_utilization(number, task.utilization)
-        run = oracle.decide(dict.fromkeys(range(len(self._running)), True), 0).run
+        run = oracle.decide(dict.fromkeys(range(len(self._running)), 0), 0).run
         return [task.name for number, task in enumerate(self._running) if number not in run]
 
     def _rehearse(self, peers: Peers, lower: Sequence[str]) -> list[Course]:
@@ -362,7 +363,7 @@ class GpuSession:
         summary: dict[str, Any] = {"saturation": busy_s / window_s if window_s else 0.0}
         if self.trial.arm != "xsched":
             return proof.Proof(), summary
-        closed = all(task.load is None for task in self._running)
+        closed = all(task.closed for task in self._running)
         checks = []
         if self.trial.policy == "hpf":
             checks = [proof_on_gpus.check_window(served, int(window_s * 1e9))]
@@ -386,12 +387,25 @@ def open_session(
     from runner.platforms.torch_device import TorchDevice
 
     details = start["details"]
-    return GpuSession(trial, tasks, details, TorchDevice(details["platform"]), say)
+    return GpuSession(
+        trial, tasks, details, TorchDevice(details["platform"], trial.probe_work_us), say
+    )
 
 
 def _probe_units(task: TaskSpec) -> int:
     """So many that some are pending when a suspended queue is quiet."""
     return task.threshold // 2 + PROBE_MARGIN
+
+
+def _last_change(value: Callable[[], int], watch_s: float) -> float:
+    """Watch for so long; when the value was last seen to change, or the beginning."""
+    since = time.monotonic()
+    changed, before = since, value()
+    while time.monotonic() - since < watch_s:
+        time.sleep(SAMPLE_S)
+        if (now := value()) != before:
+            changed, before = time.monotonic(), now
+    return changed
 
 
 def _seconds(action: Callable[[], None]) -> float:

@@ -8,29 +8,31 @@ then open the queues of the measurement under its policy and prove interception 
 import random
 import select
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from models import ModelSpec
-from runner import proof
+from runner import proof, proof_on_host
 from runner.peers import Peers
+from runner.proof_on_host import Phase
 from runner.recording import Recording
 from runner.spec import TaskSpec, TrialSpec
 from xsched_bindings.errors import DeviceLost
 from xsched_bindings.host import DeviceSession, HostQueue, HostScheduler, HostStream
-from xsched_bindings.host.policies import create_policy
 from xsched_bindings.host.scheduler import Event
 from xsched_bindings.host.stream import LoadedProgram
-from xsched_bindings.types import PRIORITY_DEFAULT, PolicyType, SchedulerType
+from xsched_bindings.types import PolicyType, QueueState, SchedulerType
 
-#: Work of one probe command: long against the 0.1 ms that stopping an executor takes.
-PROBE_WORK_US = 500
-LEVEL_PROBES = 2
 #: A probe is repeated when the machine held this process up for so long that it showed nothing.
 PROBE_ATTEMPTS = 4
 #: Commands that must still be pending when a suspended queue has gone quiet.
 PROBE_MARGIN = 16
+
+#: How often queues that are kept at work are looked after.
+TOP_UP_S = 0.001
+#: Longest wait for queues that take turns to have waited for theirs.
+TURNS_LIMIT_NS = 2 * proof_on_host.TURNS_NS
 
 CALIBRATION_REQUESTS = 7
 
@@ -57,6 +59,28 @@ class Lane:
     def run_probe(self) -> None:
         self.stream.submit(self.probe)
         self.stream.synchronize(self.waiter)
+
+
+@dataclass
+class _Work:
+    """A lane that is kept at work. end: commands that will have completed when it runs out."""
+
+    lane: Lane
+    end: int
+
+    @property
+    def suspended(self) -> bool:
+        return self.lane.queue is not None and self.lane.queue.suspended
+
+    def top_up(self) -> None:
+        if self.end - self.lane.stream.completed < self.lane.task.threshold + PROBE_MARGIN:
+            self.lane.stream.submit(self.lane.probe)
+            self.end += self.lane.probe.commands
+
+
+def _top_up(work: Iterable[_Work]) -> None:
+    for each in work:
+        each.top_up()
 
 
 def open_session(
@@ -88,7 +112,7 @@ class HostSession:
             self._say(f"loading {model.name}")
             self._device.load(model.as_dict())
         if self.trial.arm == "default_stream":
-            specs = [spec for task in tasks for spec in (task.model.as_dict(), _probe_spec(task))]
+            specs = [spec for task in tasks for spec in (task.model.as_dict(), self._probe(task))]
             shared = self._device.open_stream(specs, waiters=len(tasks))
             for i, task in enumerate(tasks):
                 program, probe = shared.programs[2 * i : 2 * i + 2]
@@ -96,10 +120,15 @@ class HostSession:
         else:
             for task in tasks:
                 stream = self._device.open_stream(
-                    [task.model.as_dict(), _probe_spec(task)], niceness=self._niceness(task)
+                    [task.model.as_dict(), self._probe(task)], niceness=self._niceness(task)
                 )
                 program, probe = stream.programs
                 self.lanes.append(Lane(task, stream, program, probe))
+
+    def _probe(self, task: TaskSpec) -> dict[str, Any]:
+        """Commands of fixed work, so many that some are pending when a suspended queue is quiet."""
+        size = task.threshold + 2 * PROBE_MARGIN
+        return ModelSpec("synthetic", size=size, work_us=self.trial.probe_work_us).as_dict()
 
     def _niceness(self, task: TaskSpec) -> int:
         if self.trial.arm != "stream_priority":
@@ -136,9 +165,10 @@ class HostSession:
             SchedulerType.by_name(self.trial.scheduler), PolicyType[self.trial.policy]
         )
         self._scheduler.set_timeslice(self.trial.timeslice_us)
+        self._scheduler.set_k_deadline(self.trial.k)
         for lane in self.lanes:
             lane.queue = self._open_queue(lane)
-        self._hint()
+            proof_on_host.give_hints(lane.queue, self.trial, lane.task)
         checks.append(proof.check_interception([self._intercept(lane) for lane in self.lanes]))
         checks.append(self._prove_policy())
         return proof.Proof(tuple(checks))
@@ -148,46 +178,36 @@ class HostSession:
         queue.set_launch_config(lane.task.threshold, lane.task.batch_size)
         return queue
 
-    def _hint(self) -> None:
-        null = self.trial.arm == "xsched_null"
-        for lane in self.lanes:
-            assert lane.queue is not None
-            lane.queue.hint_priority(0 if null else lane.task.priority)
-            if lane.task.utilization is not None:
-                equal = 100 // len(self.lanes)
-                lane.queue.hint_utilization(equal if null else lane.task.utilization)
-            if lane.task.deadline_us is not None and not null:
-                lane.queue.hint_deadline(lane.task.deadline_us)
-            if lane.task.laxity_us is not None and not null:
-                laxity, critical = lane.task.laxity_us, lane.task.priority
-                lane.queue.hint_laxity(laxity, PRIORITY_DEFAULT, critical)
-
     def _suspensions(self) -> list[proof.Suspension]:
         self._scheduler.set_scheduler(SchedulerType.app_managed, PolicyType.unknown)
         found = []
         for lane in self.lanes:
             with self._open_queue(lane) as queue:
-                found += [self._suspension(lane, queue) for _ in range(LEVEL_PROBES)]
+                found += [self._suspension(lane, queue) for _ in range(self.trial.probes)]
         return found
 
     def _suspension(self, lane: Lane, queue: HostQueue) -> proof.Suspension:
         """Suspend at a random moment and count. Repeated if this process was held up so long that
-        the commands would have run out by themselves."""
-        work_s = PROBE_WORK_US / 1e6
+        the commands would have run out by themselves, or the executor so that it had not gone
+        quiet; a queue that goes on in spite of a suspension does so every time."""
+        work_s = self.trial.probe_work_us / 1e6
         limit = proof.bound(lane.task.level, lane.task.threshold)
         for _ in range(PROBE_ATTEMPTS):
             end = lane.stream.completed + lane.probe.commands
             lane.stream.submit(lane.probe)
             time.sleep(self._random.uniform(1, PROBE_MARGIN / 2) * work_s)
+            suspended_ns = time.monotonic_ns()
             queue.suspend()
             at_suspension = queue.settled()
+            settled_ns = time.monotonic_ns()
             time.sleep((limit + 4) * work_s)
             quiet_at = self._wait_quiet(lane.stream, 4 * work_s)
             time.sleep(4 * work_s)
             quiet = lane.stream.completed == quiet_at
+            last_ns = lane.stream.last_completed_ns
             queue.resume()
             lane.stream.synchronize()
-            if end - at_suspension > limit:
+            if quiet and end - at_suspension > limit:
                 break
         return proof.Suspension(
             lane.task.name,
@@ -197,6 +217,7 @@ class HostSession:
             pending=end - quiet_at,
             quiet=quiet,
             resumed=lane.stream.completed == end,
+            quiet_ms=max(0, (settled_ns if limit == 0 else last_ns) - suspended_ns) / 1e6,
         )
 
     def _wait_quiet(self, stream: HostStream, still_s: float, limit_s: float = 10.0) -> int:
@@ -220,32 +241,77 @@ class HostSession:
         )
 
     def _prove_policy(self) -> proof.Check:
-        """Give every queue work, those that the policy must suspend first."""
-        lanes = {lane.queue.handle: lane for lane in self.lanes if lane.queue}
-        oracle = create_policy(PolicyType[self.trial.policy])
-        for lane in lanes.values():
-            assert lane.queue is not None
-            if self.trial.arm != "xsched_null":
-                oracle.hint_priority(lane.queue.handle, lane.task.priority)
-            if lane.task.utilization is not None:
-                oracle.hint_utilization(lane.queue.handle, lane.task.utilization)
-        run = oracle.decide(dict.fromkeys(lanes, True), 0).run
-        suspended = [lanes[handle] for handle in lanes if handle not in run]
-        names = [lane.task.name for lane in suspended]
         for _ in range(PROBE_ATTEMPTS):
-            logged = len(self._scheduler.log)
-            for lane in suspended:
-                lane.stream.submit(lane.probe)
-            time.sleep(4 * PROBE_WORK_US / 1e6)
-            for handle in run:
-                lanes[handle].stream.submit(lanes[handle].probe)
-            for lane in lanes.values():
-                lane.stream.synchronize(lane.waiter)
-            intervals = self._intervals(self._scheduler.log[logged:])
-            check = proof.check_policy(self.trial.policy, names, intervals)
+            check = self._rehearse()
             if check.passed:
                 break
         return check
+
+    def _rehearse(self) -> proof.Check:
+        """Keep every queue at work until what the policy must do can be seen. Those that it holds
+        back begin, so that it has to stop them."""
+        lanes, policy = self._by_queue(), self.trial.policy
+        tasks = {handle: lane.task for handle, lane in lanes.items()}
+        ready_ns = dict.fromkeys(lanes, 0)
+        first = proof_on_host.pure_policy(self.trial, tasks).decide(ready_ns, 0).run
+        foreseen: list[Phase] = []
+        if policy in proof_on_host.BY_TURNS:
+            pure = proof_on_host.pure_policy(self.trial, tasks)
+            foreseen = proof_on_host.foresee(pure, ready_ns, proof_on_host.TURNS_NS)
+        work = {handle: _Work(lane, self._when_idle(lane)) for handle, lane in lanes.items()}
+        logged = len(self._scheduler.log)
+        _top_up(work[handle] for handle in lanes if handle not in first)
+        time.sleep(4 * self.trial.probe_work_us / 1e6)
+        _top_up(work.values())
+        ready_ns = dict.fromkeys(lanes, time.monotonic_ns())
+        ready_ns |= {e.queue: e.at_ns for e in self._scheduler.log[logged:] if e.name == "ready"}
+        if not foreseen:
+            pure = proof_on_host.pure_policy(self.trial, tasks)
+            foreseen = proof_on_host.foresee(pure, ready_ns, None)
+        begin_ns = max(ready_ns.values())
+        self._keep_at_work(work.values(), foreseen, begin_ns)
+        until_ns = time.monotonic_ns()
+        for lane in lanes.values():
+            lane.stream.synchronize(lane.waiter)
+        log = list(self._scheduler.log)
+        rehearsal = proof_on_host.Rehearsal(
+            {handle: task.name for handle, task in tasks.items()},
+            foreseen,
+            proof_on_host.suspended(log, begin_ns),
+            until_ns - begin_ns,
+            any(e.name == "idle" and begin_ns < e.at_ns < until_ns for e in log[logged:]),
+        )
+        return proof_on_host.check_policy(policy, rehearsal, self._intervals(log))
+
+    def _keep_at_work(
+        self, work: Collection["_Work"], foreseen: Sequence[Phase], begin_ns: int
+    ) -> None:
+        """Until the last change that is foreseen has settled; by turns, until enough queues have
+        waited for theirs."""
+        turns = self.trial.policy in proof_on_host.BY_TURNS
+        last_ns = TURNS_LIMIT_NS if turns else foreseen[-1].from_ns
+        must_wait = proof_on_host.waiting_by_turns(foreseen)
+        waited: set[str] = set()
+        while (elapsed_ns := time.monotonic_ns() - begin_ns) < last_ns + proof_on_host.SETTLE_NS:
+            if turns and elapsed_ns > proof_on_host.SETTLE_NS:
+                if len(waited) >= must_wait:
+                    return  # seen a round ago, so it is in the log
+                waited |= {each.lane.task.name for each in work if each.suspended}
+            _top_up(work)
+            time.sleep(TOP_UP_S)
+
+    def _when_idle(self, lane: Lane, limit_s: float = 1.0) -> int:
+        """Commands completed once the queue says that it is idle: shortly after its last request
+        has returned."""
+        give_up = time.monotonic() + limit_s
+        while lane.queue and lane.queue.query() is not QueueState.idle:
+            if time.monotonic() > give_up:
+                break
+            time.sleep(TOP_UP_S)
+        return lane.stream.completed
+
+    def _by_queue(self) -> dict[int, Lane]:
+        return {lane.queue.handle: lane for lane in self.lanes if lane.queue}
 
     # --- the window ----------------------------------------------------------------------------
 
@@ -265,7 +331,7 @@ class HostSession:
             return proof.Proof(), {"saturation": saturation}
         events = self._scheduler.log[self._window_from :]
         intervals = self._intervals(events)
-        null = self.trial.arm == "xsched_null" and self.trial.policy == "hpf"
+        null = self.trial.arm == "xsched_null" and self.trial.policy in ("hpf", "lax")
         return proof.Proof((proof.check_window(intervals, none_expected=null),)), {
             "saturation": saturation,
             "preemptions": proof.preemptions(intervals),
@@ -273,7 +339,7 @@ class HostSession:
         }
 
     def _intervals(self, events: Sequence[Event]) -> list[proof.Interval]:
-        lanes = {lane.queue.handle: lane for lane in self.lanes if lane.queue}
+        lanes = self._by_queue()
         opened: dict[int, Event] = {}
         found = []
 
@@ -315,12 +381,6 @@ class HostSession:
         if self._scheduler.error is not None:
             return f"the scheduler failed: {self._scheduler.error}"
         return ""
-
-
-def _probe_spec(task: TaskSpec) -> dict[str, Any]:
-    """Commands of fixed work, so many that some are pending when a suspended queue is quiet."""
-    size = task.threshold + 2 * PROBE_MARGIN
-    return ModelSpec("synthetic", size=size, work_us=PROBE_WORK_US).as_dict()
 
 
 def _seconds(action: Callable[[], object]) -> float:

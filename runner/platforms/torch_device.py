@@ -16,8 +16,6 @@ from xsched_bindings.hip import HipXSched
 
 DEVICE = torch.device("cuda", 0)  # the platform makes one GPU visible; ROCm's PyTorch says cuda too
 
-#: Work of a probe command: long against a suspension, which takes some tens of microseconds.
-PROBE_WORK_US = 500
 CYCLES = 20_000_000
 
 
@@ -78,14 +76,15 @@ class TorchStream:
 
 
 class TorchDevice:
-    """The one visible GPU of this process. platform: cuda or hip."""
+    """The one visible GPU of this process. platform: cuda or hip. probe_work_us: work of a probe
+    command; long against a suspension, which takes some tens of microseconds."""
 
-    def __init__(self, platform: str) -> None:
-        self._platform = platform
+    def __init__(self, platform: str, probe_work_us: int = 500) -> None:
+        self._platform, self._probe_work_us = platform, probe_work_us
         torch.cuda.set_device(DEVICE)
         torch.set_num_threads(1)
         self._cycles_per_us = _cycles_per_us()
-        self.unit_s = PROBE_WORK_US / 1e6
+        self.unit_s = probe_work_us / 1e6
 
     def hints(self, ranks: int) -> list[int]:
         # PyTorch's annotation lacks that it is static.
@@ -97,7 +96,7 @@ class TorchDevice:
             stream = torch.cuda.default_stream(DEVICE)
         else:
             stream = torch.cuda.Stream(DEVICE, priority=hint or 0)
-        return TorchStream(stream, int(PROBE_WORK_US * self._cycles_per_us))
+        return TorchStream(stream, int(self._probe_work_us * self._cycles_per_us))
 
     def load(self, model: ModelSpec, stream: Stream) -> Callable[[], None]:
         assert isinstance(stream, TorchStream)

@@ -6,9 +6,10 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 
-from runner.config import Config, Level
+from runner.config import PROCESSES, Config, Level
 from runner.point import as_config
 from runner.resolve import resolve
+from runner.spec import Arrival
 from tests.conftest import ROOT
 
 CONF = ROOT / "conf"
@@ -23,8 +24,8 @@ def composed(*overrides: str) -> Config:
 
 
 def extra(path: Path) -> list[str]:
-    """up needs a task set that has utilizations."""
-    return ["task_set=two_bert"] if path == Path("xsched/up.yaml") else []
+    """Policies but the default one need hints that this task set has."""
+    return ["task_set=two_bert"] if path.parent == Path("xsched") else []
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)
@@ -48,7 +49,7 @@ def test_six_bert_is_what_the_documents_say() -> None:
     trial = resolve(composed())
     tasks = {task.name: task for task in trial.tasks}
     assert [task.priority for task in trial.tasks] == [3, 3, 2, 2, 1, 1]
-    assert [task.load for task in trial.tasks] == [0.15, 0.15, 0.15, 0.15, None, None]
+    assert [task.arrival.load for task in trial.tasks] == [0.15, 0.15, 0.15, 0.15, None, None]
     assert {task.requests for task in trial.tasks} == {30}
     model = tasks["low-1"].model
     assert (model.name, model.batch_size, model.size) == ("bert_base", 1, 128)
@@ -61,7 +62,7 @@ def test_the_negative_controls_are_what_they_say() -> None:
     config = composed("experiment=phase2_no_shim")
     second = resolve(config)
     assert (second.arm, second.shim, second.platform) == ("xsched", False, "cuda")
-    assert config.expect == "refusal"
+    assert config.outcome == "refusal"
 
 
 def test_a_gpu_gets_batches_that_make_it_the_bottleneck() -> None:
@@ -85,4 +86,36 @@ def test_any_key_of_a_task_can_be_overridden_in_place() -> None:
     assert trial.tasks[0].model.batch_size == 4
     assert trial.tasks[0].level.name == Level.interrupt.name
     assert trial.tasks[1].model.batch_size == 1
-    assert trial.tasks[5].load == 0.5
+    assert trial.tasks[5].arrival.load == 0.5
+
+
+PROCESS_FILES = sorted(path.stem for path in (CONF / "arrival").glob("*.yaml"))
+
+
+def test_every_arrival_process_has_a_file() -> None:
+    assert sorted(PROCESSES) == PROCESS_FILES
+
+
+@pytest.mark.parametrize("process", PROCESS_FILES)
+def test_the_command_of_an_arrival_file_runs_its_process(
+    process: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "arrivals.txt").write_text("".join(f"{n / 10}\n" for n in range(1, 31)))
+    first = (CONF / "arrival" / f"{process}.yaml").read_text().splitlines()[0]
+    overrides = first.split()[4:]
+    assert resolve(composed(*overrides)).tasks[0].arrival.process == process
+    (taken,) = [each for each in overrides if each.endswith(".process=null")]
+    overrides.remove(taken)
+    assert resolve(composed(*overrides)).tasks[0].arrival.process in ("closed", "jitter")
+
+
+def test_a_task_that_leaves_its_arrivals_open_takes_the_groups() -> None:
+    """Those of the task sets here say their own, which go before the group's."""
+    tasks = resolve(composed("arrival=gamma")).tasks
+    assert {task.arrival.process for task in tasks} == {"jitter", "closed"}
+    one = "task_set.tasks.low-1.arrival.process"
+    tasks = resolve(composed("arrival=gamma", "arrival.cv=3", f"{one}=null")).tasks
+    assert tasks[4].arrival == Arrival("gamma", load=0.15, cv=3.0)
+    tasks = resolve(composed("arrival=closed", "arrival.cv=3", f"{one}=gamma")).tasks
+    assert tasks[4].arrival == Arrival("gamma", load=0.15, cv=3.0)

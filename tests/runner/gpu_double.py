@@ -18,6 +18,7 @@ from runner.resolve import resolve
 from runner.spec import TrialSpec
 from tests.xsched_bindings.double import DoubleStream
 from xsched_bindings.cuda import CudaXSched
+from xsched_bindings.hip import HipXSched
 
 COMMAND_US = 500
 FAULT = "DOUBLE_FAULT"
@@ -49,8 +50,8 @@ class Stream:
 class DoubleAccelerator:
     unit_s = 2 * COMMAND_US / 1e6
 
-    def __init__(self, folder: str) -> None:
-        self._folder = Path(folder)
+    def __init__(self, folder: str, platform: str) -> None:
+        self._folder, self._platform = Path(folder), platform
         self._shared: Stream | None = None
 
     def hints(self, ranks: int) -> list[int]:
@@ -86,8 +87,8 @@ class DoubleAccelerator:
         request()
         return stream.stream.completed() - before, time.perf_counter() - start
 
-    def library(self, folder: str) -> CudaXSched:
-        return CudaXSched(Path(folder))
+    def library(self, folder: str) -> CudaXSched | HipXSched:
+        return (CudaXSched if self._platform == "cuda" else HipXSched)(Path(folder))
 
 
 class TellingSession(GpuSession):
@@ -106,7 +107,8 @@ def open_session(
     trial: TrialSpec, tasks: list[int], start: dict[str, Any], say: Callable[[str], None]
 ) -> GpuSession:
     details = start["details"]
-    return TellingSession(trial, tasks, details, DoubleAccelerator(details["double"]), say)
+    device = DoubleAccelerator(details["double"], details["platform"])
+    return TellingSession(trial, tasks, details, device, say)
 
 
 class DoubleManagement:
@@ -142,9 +144,10 @@ class DoublePlatform(GpuPlatform):
         folder: Path,
         capability: tuple[int, int] = (9, 0),
         others: list[GpuProcess] | None = None,
+        name: str = "cuda",
         **variables: str,
     ) -> None:
-        super().__init__("cuda", home=str(folder.parent))
+        super().__init__(name, home=str(folder.parent))
         self._folder = folder
         self._double = DoubleManagement(capability, others or [])
         self._variables = variables
@@ -173,7 +176,7 @@ class DoublePlatform(GpuPlatform):
 def trial(platform: DoublePlatform, **changes: Any) -> TrialSpec:
     """One urgent task that comes and goes, two that always want the device."""
     config = Config()
-    config.platform.name = "cuda"
+    config.platform.name = platform.name
     config.platform.placement = changes.pop("placement", "threads")
     config.arm.name = changes.pop("arm", "xsched")
     config.xsched.level = Level[changes.pop("level", "block")]

@@ -79,11 +79,7 @@ def test_a_refusal_that_was_expected_is_no_failure(screen: io.StringIO) -> None:
 
 
 def test_a_sweep_shows_one_row_a_run(screen: io.StringIO) -> None:
-    points = [
-        {"values": {"xsched.threshold": "4"}, "summary": SUMMARY},
-        {"values": {"xsched.threshold": "8"}, "summary": FAILED},
-    ]
-    display.show_sweep(["xsched.threshold"], points)
+    display.show_sweep(["xsched.threshold"], [(["4"], SUMMARY), (["8"], FAILED)])
     lines = [line for line in screen.getvalue().splitlines() if "block-t" in line]
     assert lines[0].split() == ["block-t4", "4", "1.2", "2.5", "146", "0.91", "proven"]
     assert lines[1].split() == ["block-t8", "8", "–", "–", "–", "–", "FAILED"]

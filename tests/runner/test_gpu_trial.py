@@ -63,6 +63,30 @@ def test_xsched_is_proven_and_preempts(double: Path, tmp_path: Path) -> None:
     assert any("throttled: hw_slowdown" in note for note in result.observations.notes)
 
 
+def test_hip_differs_in_the_environment_and_the_queues_constructor(
+    double: Path, tmp_path: Path
+) -> None:
+    platform = DoublePlatform(double, name="hip")
+    environment = platform.environment(xsched=True)
+    assert environment["LD_PRELOAD"] == str(double / "libshimhip.so")
+    assert environment["HIP_VISIBLE_DEVICES"] == "0"
+    platform.environment = lambda *_, **__: dict(os.environ)  # type: ignore[method-assign]
+    result = run(platform, tmp_path)
+    assert (result.status, result.proof.verdict) == (FINISHED, PROVEN)
+
+
+def test_a_wrong_library_is_one_failed_run_that_names_it(tmp_path: Path) -> None:
+    lacking = build(tmp_path / "old", "-DLACKS_SYMBOL")
+    result = run(DoublePlatform(lacking), tmp_path / "run")
+    assert result.status == FAILED
+    assert "XHintKDeadline" in result.reason
+    other = build(tmp_path / "other")
+    (other / "libpreempt.so").write_bytes(b"no library at all")
+    result = run(DoublePlatform(other), tmp_path / "run-2")
+    assert result.status == FAILED
+    assert "libpreempt.so" in result.reason
+
+
 @pytest.mark.parametrize("arm", ["native", "urgent_only", "default_stream", "solo"])
 def test_other_arms_claim_nothing(double: Path, tmp_path: Path, arm: str) -> None:
     result = run(DoublePlatform(double), tmp_path, arm=arm)

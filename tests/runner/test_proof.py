@@ -24,7 +24,9 @@ from runner.proof import (
 )
 from xsched_bindings.types import PreemptLevel
 
-GOOD = Suspension("t", PreemptLevel.block, 8, passed=6, pending=20, quiet=True, resumed=True)
+GOOD = Suspension(
+    "t", PreemptLevel.block, 8, passed=6, pending=20, quiet=True, resumed=True, quiet_ms=3.0
+)
 
 
 def interval(task: str, completed: int = 0, limit: int = 8, preempted: bool = True) -> Interval:

@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -7,6 +8,7 @@ from omegaconf import OmegaConf
 
 from runner.config import (
     ARMS,
+    ArrivalConfig,
     ArrivalOverride,
     Config,
     LaunchOverride,
@@ -18,7 +20,7 @@ from runner.config import (
 )
 from runner.errors import UserError, nearest
 from runner.resolve import resolve
-from runner.spec import TrialSpec
+from runner.spec import Arrival, TrialSpec
 
 
 def config(**tasks: TaskConfig) -> Config:
@@ -44,9 +46,135 @@ def test_naming_another_model_resets_the_size_to_that_models_default() -> None:
 
 def test_a_load_counts_for_open_loops_only() -> None:
     made = config(a=TaskConfig(arrival=ArrivalOverride(load=0.5)))
-    assert resolve(made).tasks[0].load is None
+    assert resolve(made).tasks[0].arrival == Arrival("closed")
+    assert resolve(made).tasks[0].closed
     made.arrival.process = "jitter"
-    assert resolve(made).tasks[0].load == 0.5
+    assert resolve(made).tasks[0].arrival == Arrival("jitter", load=0.5)
+    assert not resolve(made).tasks[0].closed
+
+
+def test_an_absolute_rate_is_in_place_of_the_load() -> None:
+    made = config()
+    made.arrival = ArrivalConfig("poisson", load=0.5, rate_rps=20.0)
+    assert resolve(made).tasks[0].arrival == Arrival("poisson", rate_rps=20.0)
+
+
+@pytest.mark.parametrize(
+    ("own", "gives"),
+    [
+        (ArrivalOverride(), Arrival("gamma", rate_rps=20.0, cv=3.0)),
+        (ArrivalOverride(rate_rps=5.0), Arrival("gamma", rate_rps=5.0, cv=3.0)),
+        (ArrivalOverride(load=0.5), Arrival("gamma", load=0.5, cv=3.0)),
+        (ArrivalOverride("closed"), Arrival("closed")),
+        (ArrivalOverride("burst"), Arrival("burst", rate_rps=20.0, burst_size=4)),
+        (ArrivalOverride("lognormal", sigma=2.0), Arrival("lognormal", rate_rps=20.0, sigma=2.0)),
+        (ArrivalOverride("jitter", 0.3), Arrival("jitter", load=0.3)),
+    ],
+)
+def test_what_a_task_says_itself_goes_before_what_it_inherits(
+    own: ArrivalOverride, gives: Arrival
+) -> None:
+    made = config(a=TaskConfig(arrival=own))
+    made.arrival = ArrivalConfig("gamma", rate_rps=20.0, cv=3.0)
+    assert resolve(made).tasks[0].arrival == gives
+
+
+def traced(file: Path, content: str, **changes: float) -> Config:
+    """Two tasks of three requests, one by this trace, one in a closed loop."""
+    file.write_text(content)
+    made = config(
+        a=TaskConfig(arrival=ArrivalOverride("trace", trace=str(file))),
+        b=TaskConfig(arrival=ArrivalOverride("closed")),
+    )
+    made.task_set.requests = 3
+    return dataclasses.replace(made, **changes)
+
+
+def test_a_trace_is_its_content_and_not_its_path(tmp_path: Path) -> None:
+    first = resolve(traced(tmp_path / "1", "0.5\n1\n1.5\n2\n"))
+    same = resolve(traced(tmp_path / "2", "# the same\n0.5\n1.0\n1.5\n2.0"))
+    other = resolve(traced(tmp_path / "3", "0.5\n1\n1.5\n3\n"))
+    assert first.tasks[1].closed
+    assert (first == same, first.config_hash == same.config_hash) == (True, True)
+    assert first.config_hash != other.config_hash
+    assert TrialSpec.from_dict(first.as_dict()) == first
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", ".trace={}: 0 arrivals, and the task is to complete 3 requests"),
+        ("1\n2\n", ".trace={}: 2 arrivals, and the task is to complete 3 requests"),
+        ("1\nx\n3\n", ".trace={}: line 2 is no timestamp: x"),
+        ("1\n3\n2\n", ".trace={}: line 3 goes back in time"),
+        ("1700000000\n1700000001\n1700000002\n", "the window ends at limit_s=900"),
+        ("1700000000\n1700000001\n1700000002\n", "subtract the first"),
+    ],
+)
+def test_a_trace_that_cannot_serve_is_refused(tmp_path: Path, content: str, says: str) -> None:
+    file = tmp_path / "trace"
+    with pytest.raises(UserError) as error:
+        resolve(traced(file, content))
+    assert "task_set.tasks.a.arrival.trace=" in str(error.value)
+    assert says.format(file) in str(error.value)
+
+
+def test_a_trace_may_end_with_the_last_request_in_the_window(tmp_path: Path) -> None:
+    made = traced(tmp_path / "trace", "1\n2\n3\n99\n", limit_s=3.0)
+    assert resolve(made).tasks[0].arrival.process == "trace"
+
+
+def test_a_trace_that_is_missing_is_named_where_it_was_asked_for(tmp_path: Path) -> None:
+    assert "arrival.trace=null: process trace needs a file" in str(
+        wrong("arrival.process", "trace")
+    )
+    own = wrong("task_set.tasks.only.arrival.process", "trace")
+    assert "task_set.tasks.only.arrival.trace=null" in str(own)
+    made = config()
+    made.arrival = ArrivalConfig("trace", trace=str(tmp_path / "none"))
+    with pytest.raises(UserError, match=r"^arrival\.trace=.*none: cannot be read: No such file"):
+        resolve(made)
+
+
+@pytest.mark.parametrize(
+    ("shared", "own", "says"),
+    [
+        (
+            ArrivalConfig(rate_rps=5.0),
+            ArrivalOverride(),
+            "arrival.rate_rps=5.0: a closed loop has no rate",
+        ),
+        (
+            ArrivalConfig(),
+            ArrivalOverride(rate_rps=5.0),
+            "task_set.tasks.a.arrival.rate_rps=5.0: a closed loop has no rate",
+        ),
+        (
+            ArrivalConfig("jitter"),
+            ArrivalOverride("closed", rate_rps=5.0),
+            "task_set.tasks.a.arrival.rate_rps=5.0: a closed loop has no rate",
+        ),
+        (
+            ArrivalConfig("jitter"),
+            ArrivalOverride("trace", rate_rps=5.0, trace="x"),
+            "task_set.tasks.a.arrival.rate_rps=5.0: a trace has the rate of its timestamps",
+        ),
+        (
+            ArrivalConfig("jitter"),
+            ArrivalOverride(load=0.2, rate_rps=5.0),
+            "task_set.tasks.a.arrival.rate_rps=5.0: the task has a rate already, load=0.2",
+        ),
+    ],
+)
+def test_a_rate_that_contradicts_is_refused(
+    shared: ArrivalConfig, own: ArrivalOverride, says: str
+) -> None:
+    made = config(a=TaskConfig(arrival=own))
+    made.arrival = shared
+    with pytest.raises(UserError) as error:
+        resolve(made)
+    assert str(error.value).startswith(says)
+    assert "\n  leave it out" in str(error.value) or "\n  set one" in str(error.value)
 
 
 def wrong(change: str, value: object) -> UserError:
@@ -71,8 +199,18 @@ def wrong(change: str, value: object) -> UserError:
         ("model.name", "bert_bas", "did you mean: bert_base"),
         ("model.size", 513, "allowed: 1 to 512"),
         ("model.work_us", 5, "work of their own"),
-        ("arrival.load", 0.0, "allowed: 0.001 to 1.0"),
+        ("arrival.load", 0.0, "allowed: 0.001 to 10.0"),
         ("arrival.load", float("nan"), "out of range"),
+        ("arrival.process", "poison", "did you mean: poisson"),
+        ("arrival.rate_rps", 0.0, "allowed: 0.001 to 100000"),
+        ("arrival.rate_rps", -2.0, "arrival.rate_rps=-2.0: out of range"),
+        ("arrival.sigma", -0.1, "allowed: 0 to 4"),
+        ("arrival.cv", 0.0, "allowed: 0.01 to 10"),
+        ("arrival.burst_size", 0, "allowed: 1 to 10000"),
+        ("task_set.tasks.only.arrival.sigma", -1.0, "task_set.tasks.only.arrival.sigma=-1.0"),
+        ("task_set.tasks.only.arrival.cv", -1.0, "allowed: 0.01 to 10"),
+        ("task_set.tasks.only.arrival.burst_size", -4, "allowed: 1 to 10000"),
+        ("task_set.tasks.only.arrival.rate_rps", 0.0, "allowed: 0.001 to 100000"),
         ("arm.name", "natve", "did you mean: native"),
         ("xsched.policy", "up", "utilization=null"),
         ("seed", -1, "seed=-1"),
@@ -135,6 +273,21 @@ def test_the_hash_changes_with_what_is_measured() -> None:
     before = resolve(made).config_hash
     made.xsched.threshold = 16
     assert resolve(made).config_hash != before
+
+
+def test_the_hash_covers_what_the_arrivals_are_made_of_and_nothing_else() -> None:
+    def hash_of(*arguments: object, **keys: object) -> str:
+        made = config()
+        made.arrival = ArrivalConfig(*arguments, **keys)  # type: ignore[arg-type]
+        return resolve(made).config_hash
+
+    assert hash_of("gamma", cv=2.0) != hash_of("gamma", cv=3.0)
+    assert hash_of("lognormal", sigma=1.0) != hash_of("lognormal", sigma=2.0)
+    assert hash_of("burst", burst_size=2) != hash_of("burst", burst_size=4)
+    assert hash_of("poisson", 0.1) != hash_of("poisson", 0.2)
+    assert hash_of("poisson", 0.1, 5.0) == hash_of("poisson", 0.2, 5.0) != hash_of("poisson", 0.1)
+    assert hash_of("poisson", cv=2.0, sigma=1.0) == hash_of("poisson", cv=3.0, sigma=2.0)
+    assert hash_of("closed", 0.1) == hash_of("closed", 0.2)
 
 
 def test_every_key_is_documented() -> None:

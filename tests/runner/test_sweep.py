@@ -5,8 +5,9 @@ import pytest
 
 from runner.config import Config, TaskConfig
 from runner.errors import UserError
+from runner.points import Point, expand, run_name
 from runner.resolve import resolve
-from runner.sweep import Point, create_folder, expand, run_name
+from runner.sweep import create_folder
 from xsched_bindings.types import PreemptLevel
 
 

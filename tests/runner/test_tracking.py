@@ -19,6 +19,7 @@ SUMMARY: dict[str, Any] = {
     "priority": "applied",
     "device": {"throttled": ["sw_thermal"]},
     "proof": "proven",
+    "valid": True,
     "preemptions": 7,
     "config_hash": "abc",
     "sweep": "s",

@@ -144,6 +144,18 @@ def test_the_utilization_policy_shares_the_device(run: Run, tmp_path: Path) -> N
     assert rate["first"] / (rate["first"] + rate["second"]) == pytest.approx(0.75, abs=0.12)
 
 
+@pytest.mark.parametrize("policy", ["kedf", "lax", "cfs", "mlfq"])
+def test_every_other_policy_is_proven(run: Run, tmp_path: Path, policy: str) -> None:
+    small = ("model=synthetic", "model.size=20", "model.work_us=300", "task_set.requests=15")
+    ok(run("task_set=two_bert", f"xsched={policy}", *small, "tracking=none", "warmup=0"))
+    summary = the_run(tmp_path / "out")
+    assert (summary["proof"], summary["policy"]) == ("proven", policy)
+    assert summary["preemptions"] > 0
+    checks = json.loads((Path(summary["folder"]) / "proof.json").read_text())["checks"]
+    held = next(check for check in checks if check["name"] == "policy")["evidence"]["held"]
+    assert held == (["first", "second"] if policy in ("cfs", "mlfq") else ["second"])
+
+
 def test_closed_loops_at_the_top_say_that_they_hide_the_levels(run: Run, tmp_path: Path) -> None:
     small = ("model=synthetic", "model.size=20", "model.work_us=500", "task_set.requests=10")
     ok(run("task_set=six_bert_closed", *small, "tracking=none", "warmup=0"))
@@ -164,8 +176,11 @@ def test_a_window_that_hits_its_limit_says_so(run: Run, tmp_path: Path) -> None:
 
 def test_an_uninterceptable_trial_is_refused(tmp_path: Path) -> None:
     """The original report's set-up: every call succeeds, no command goes through the queue."""
+    from multiprocessing import Pipe
+
     from models import ModelSpec
     from runner.config import Config, ModelOverride, TaskConfig
+    from runner.peers import Peers
     from runner.platforms.host_session import HostSession
     from runner.resolve import resolve
     from xsched_bindings.host import Device
@@ -178,6 +193,7 @@ def test_an_uninterceptable_trial_is_refused(tmp_path: Path) -> None:
             return queue
 
     config = Config()
+    config.xsched.scheduler = "local"
     model = ModelOverride(name="synthetic", size=10, work_us=100)
     config.task_set.tasks = {
         n: TaskConfig(priority=p, model=model) for n, p in (("a", 2), ("b", 1))
@@ -186,7 +202,7 @@ def test_an_uninterceptable_trial_is_refused(tmp_path: Path) -> None:
         session = Bypassed(resolve(config), connected, lambda text: None)
         session.open()
         assert session.calibrate([ModelSpec("synthetic", size=10, work_us=100)])
-        proof = session.open_queues()
+        proof = session.prove(Peers(Pipe()[0], 0, 1))
     assert proof.verdict == "failed"
     assert "a: 0 of 10 commands" in proof.failure
     assert "b was never suspended" in proof.failure

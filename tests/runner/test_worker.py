@@ -2,6 +2,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import numpy as np
+
+from runner.arrivals import replay
 from runner.recording import COMPLETED, SCHEDULED, STARTED, Recording
 from runner.worker import StopSignal, run_task
 
@@ -75,6 +78,22 @@ def test_a_stop_wakes_a_sleeping_task_at_once() -> None:
     thread.join(0.5)
     assert not thread.is_alive()
     assert recording.progress(0) == (0, 0)
+
+
+def test_a_task_whose_trace_has_ended_sleeps_until_the_stop() -> None:
+    recording, stop = Recording.create(1), StopSignal()
+    arrivals = replay(np.array([0, MS], np.int64).tobytes())
+    start_ns = time.monotonic_ns()
+    arguments = (lambda: None, arrivals, 2, start_ns, recording.writer(0), stop, lambda: True)
+    thread = threading.Thread(target=run_task, args=arguments)
+    thread.start()
+    time.sleep(0.1)
+    assert recording.all_done([0])
+    assert thread.is_alive()
+    stop.set()
+    thread.join(0.5)
+    assert not thread.is_alive()
+    assert recording.progress(0) == (2, 0)
 
 
 def test_a_full_recording_ends_the_task() -> None:

@@ -115,9 +115,9 @@ class _Membership:
             self._live.add(queue)
 
     def queue_changed(self, queue: HostQueue, state: QueueState) -> None:
-        self._record(queue, state.name)
+        at_ns = self._record(queue, state.name)
         if self._live is not None:
-            self._live.changed(queue, state)
+            self._live.changed(queue, at_ns if state is QueueState.ready else None)
 
     def queue_closed(self, queue: HostQueue) -> None:
         if self._live is not None:
@@ -128,10 +128,10 @@ class _Membership:
         if self._live is not None:
             self._live.tell(hint)
 
-    def _record(self, queue: HostQueue, name: str) -> None:
-        self._log.append(
-            Event(monotonic_ns(), name, queue.handle, queue.stream.completed, name == "ready")
-        )
+    def _record(self, queue: HostQueue, name: str) -> int:
+        at_ns, completed = monotonic_ns(), queue.stream.completed
+        self._log.append(Event(at_ns, name, queue.handle, completed, name == "ready"))
+        return at_ns
 
 
 class _PolicyThread(threading.Thread):
@@ -143,15 +143,15 @@ class _PolicyThread(threading.Thread):
         self._policy = policy
         self._log = log
         self._queues: dict[int, HostQueue] = {}
-        self._ready: dict[int, bool] = {}
+        self._ready_since: dict[int, int | None] = {}
         self._suspended: set[int] = set()
         self._inbox: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
 
     def tell(self, message: Callable[[Policy], None]) -> None:
         self._inbox.put(lambda: message(self._policy))
 
-    def changed(self, queue: HostQueue, state: QueueState) -> None:
-        self._inbox.put(lambda: self._set_ready(queue.handle, state is QueueState.ready))
+    def changed(self, queue: HostQueue, ready_since_ns: int | None) -> None:
+        self._inbox.put(lambda: self._set_ready(queue.handle, ready_since_ns))
 
     def add(self, queue: HostQueue) -> None:
         self._and_wait(lambda: self._add(queue))
@@ -174,22 +174,22 @@ class _PolicyThread(threading.Thread):
 
     def _add(self, queue: HostQueue) -> None:
         self._queues[queue.handle] = queue
-        self._ready[queue.handle] = False
+        self._ready_since[queue.handle] = None
 
     def _remove(self, queue: HostQueue) -> None:
         self._queues.pop(queue.handle, None)
-        self._ready.pop(queue.handle, None)
+        self._ready_since.pop(queue.handle, None)
         self._suspended.discard(queue.handle)
 
-    def _set_ready(self, handle: int, ready: bool) -> None:
-        if handle in self._ready:
-            self._ready[handle] = ready
+    def _set_ready(self, handle: int, since_ns: int | None) -> None:
+        if handle in self._ready_since:
+            self._ready_since[handle] = since_ns
 
     def run(self) -> None:
         wake_at_ns: int | None = None
         try:
             while self._receive(wake_at_ns):
-                decision = self._policy.decide(self._ready, monotonic_ns())
+                decision = self._policy.decide(self._ready_since, monotonic_ns())
                 wake_at_ns = decision.wake_at_ns
                 suspend = set(self._queues) - decision.run
                 self._resume(self._suspended - suspend)
@@ -225,6 +225,5 @@ class _PolicyThread(threading.Thread):
             self._record(queue, "suspend", queue.settled())
 
     def _record(self, queue: HostQueue, name: str, completed: int) -> None:
-        self._log.append(
-            Event(monotonic_ns(), name, queue.handle, completed, self._ready[queue.handle])
-        )
+        was_ready = self._ready_since[queue.handle] is not None
+        self._log.append(Event(monotonic_ns(), name, queue.handle, completed, was_ready))

@@ -1,0 +1,63 @@
+"""What a sweep comes to: expectations, the comparison of its arms, the report, the parent run."""
+
+from pathlib import Path
+from typing import Any
+
+from runner import outputs, tracking
+from runner.config import Config, ExpectConfig
+from runner.display import console, show_expectations
+from runner.errors import UserError
+from runner.expectations import MIN_REPEATS
+from runner.records import RunRecord
+
+EXPECTATIONS, COMPARISON, REPORT = "expectations.json", "comparison", "report"
+
+
+def conclude(config: Config, summaries: list[dict[str, Any]], folder: Path) -> None:
+    """Judge what there is. A comparison takes repeats, so with fewer than three there is none; it
+    can be asked for any time (runner.compare, runner.report)."""
+    enough = config.sweep.repeats >= MIN_REPEATS and len(summaries) > 1
+    if not (config.expect or enough):
+        return
+    from runner import records
+
+    runs = records.load([folder])
+    if config.expect:
+        _expectations(config.expect, runs, folder)
+    if enough:
+        _comparison(runs, folder)
+        _parent_run(config, summaries, folder)
+
+
+def _expectations(expect: list[ExpectConfig], runs: list[RunRecord], folder: Path) -> None:
+    from runner import expectations
+
+    findings = expectations.evaluate(expect, runs)
+    outputs.write_json(folder / EXPECTATIONS, [finding.as_dict() for finding in findings])
+    show_expectations(findings)
+
+
+def _comparison(runs: list[RunRecord], folder: Path) -> None:
+    from runner import comparison_tables as tables
+    from runner.comparison import compare
+    from runner.report.build import build
+
+    try:
+        found = compare(runs)
+    except UserError as error:  # one arm alone, or nothing that finished
+        console.print(f"no comparison: {error}")
+        return
+    tables.show(found)
+    (folder / f"{COMPARISON}.csv").write_text(tables.as_csv(found))
+    (folder / f"{COMPARISON}.tex").write_text(tables.as_latex(found))
+    outputs.write_json(folder / f"{COMPARISON}.json", tables.as_plain(found))
+    console.print(f"report: {build(runs, folder / REPORT, folder)}", soft_wrap=True)
+
+
+def _parent_run(config: Config, summaries: list[dict[str, Any]], folder: Path) -> None:
+    """A store that is away costs the parent run alone: the folder is complete."""
+    ids = [id for summary in summaries if (id := summary.get("mlflow_run_id"))]
+    try:
+        tracking.open_store(config).log_sweep(folder, ids)
+    except Exception as error:  # any of MLflow's, its database's and its HTTP client's
+        console.print(f"  the sweep was not logged to MLflow: {error}")

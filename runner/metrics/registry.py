@@ -1,0 +1,61 @@
+"""The list of metrics, and what is said about each."""
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from runner.intervals import Estimate
+from runner.metrics.task import Tasks
+
+#: A figure, or None where these tasks do not have it.
+Compute = Callable[[Tasks], Estimate | None]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One figure. by_ratio: arms are compared by its ratio; by its difference where it may be zero.
+    of_all: it is about all tasks that run side by side, not about one or some of them."""
+
+    tag: str
+    unit: str
+    formula: str
+    higher_is_better: bool
+    by_ratio: bool
+    of_all: bool
+    compute: Compute
+
+    def __call__(self, tasks: Tasks) -> Estimate | None:
+        """The figure of these tasks; None if there is none, as for a task without requests."""
+        if not tasks or not all(len(task.response_ms) for task in tasks):
+            return None
+        return self.compute(tasks)
+
+
+METRICS: dict[str, Metric] = {}
+
+
+def metric(
+    tag: str, *, higher_is_better: bool, by_ratio: bool = True, of_all: bool = False
+) -> Callable[[Compute], Compute]:
+    """Put a function on the list; its docstring says ``Unit:`` and ``Formula:``, a line each."""
+
+    def register(compute: Compute) -> Compute:
+        METRICS[tag] = Metric(
+            tag,
+            _line(compute, "Unit"),
+            _line(compute, "Formula"),
+            higher_is_better,
+            by_ratio,
+            of_all,
+            compute,
+        )
+        return compute
+
+    return register
+
+
+def _line(compute: Compute, name: str) -> str:
+    """What the docstring says behind ``name:``; nothing where Python has dropped docstrings."""
+    found = re.search(rf"^{name}: (.+)$", inspect.getdoc(compute) or "", re.MULTILINE)
+    return found[1] if found else ""

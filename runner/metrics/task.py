@@ -1,0 +1,47 @@
+"""What a metric works from."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Times = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one task did in one run.
+
+    response_ms and service_ms: of the requests that count, in order, from the scheduled arrival and
+    from the start of the request. completed_ms: after the common start, those requests first, then
+    extra ones that only kept the load up. window_ms: length of the window. solo_ms: of a request
+    with nobody beside it, nan if it is not known. utilization: the configured share in percent.
+    """
+
+    name: str
+    priority: int
+    response_ms: Times
+    service_ms: Times
+    completed_ms: Times
+    window_ms: float
+    solo_ms: float
+    utilization: float | None = None
+    deadline_ms: float | None = None
+
+    @property
+    def throughput_rps(self) -> float:
+        """Completions within the window, extra ones included, by its length."""
+        return float((self.completed_ms <= self.window_ms).sum()) / self.window_ms * 1e3
+
+
+#: One task, the tasks of a priority, or all that ran side by side.
+Tasks = Sequence[Task]
+
+
+def pooled(tasks: Tasks, values_of: Callable[[Task], Times]) -> Times:
+    """One value for each request that counts, over all the tasks in the order of completion."""
+    values = [np.asarray(values_of(task)) for task in tasks]
+    completed = [task.completed_ms[: len(task.response_ms)] for task in tasks]
+    order = np.argsort(np.concatenate(completed), kind="stable")
+    return np.asarray(np.concatenate(values)[order])

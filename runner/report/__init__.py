@@ -1,0 +1,1 @@
+"""Figures and a page of runs that have ended."""

@@ -1,0 +1,108 @@
+"""Folders of runs as the runner leaves them, with latencies that a test chooses."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import ArrayLike
+
+from runner.outputs import REQUESTS, write_json
+
+GAP_MS = 100.0
+
+
+@dataclass
+class MadeTask:
+    """A task whose requests take `response_ms` each, arriving every `GAP_MS`."""
+
+    response_ms: ArrayLike
+    priority: int = 0
+    solo_ms: float | None = 1.0
+    extra: int = 0
+    warmup: int = 2
+    configured: Mapping[str, Any] = field(default_factory=dict)
+
+
+def write_run(
+    folder: Path,
+    arm: str,
+    tasks: Mapping[str, MadeTask],
+    config: Mapping[str, Any] | None = None,
+    **summary: Any,
+) -> Path:
+    """A run's folder: summary.json, config.yaml and requests.parquet."""
+    folder.mkdir(parents=True)
+    figures = {n: {"priority": t.priority, "solo_ms": t.solo_ms} for n, t in tasks.items()}
+    write_json(
+        folder / "summary.json",
+        {
+            "schema": 1,
+            "status": "FINISHED",
+            "reason": "",
+            "arm": arm,
+            "platform": "host",
+            "placement": "threads",
+            "proof": "proven",
+            "name": folder.name,
+            "folder": str(folder),
+            "tasks": figures,
+        }
+        | summary,
+    )
+    configured = {n: {"priority": t.priority, **t.configured} for n, t in tasks.items()}
+    whole = {"task_set": {"name": "made", "tasks": configured}, "arm": {"name": arm}}
+    # JSON is YAML, too.
+    (folder / "config.yaml").write_text(json.dumps(whole | dict(config or {})))
+    table = pa.concat_tables([_rows(name, task) for name, task in tasks.items()])
+    pq.write_table(table, folder / "requests.parquet")
+    return folder
+
+
+def _rows(name: str, task: MadeTask) -> pa.Table:
+    response = np.asarray(task.response_ms, dtype=np.float64)
+    latency = np.concatenate([np.full(task.warmup, 5.0), response, np.full(task.extra, 7.0)])
+    request = np.arange(len(latency)) - task.warmup
+    scheduled = request * GAP_MS * 1e6
+    return pa.table(
+        {
+            "task": np.full(len(latency), name),
+            "request": request,
+            "scheduled_ns": scheduled.astype(np.int64),
+            "started_ns": (scheduled + latency * 1e6 / 2).astype(np.int64),
+            "completed_ns": (scheduled + latency * 1e6).round().astype(np.int64),
+            "warmup": request < 0,
+            "extra": request >= len(response),
+        },
+        REQUESTS,
+    )
+
+
+def write_sweep(folder: Path, runs: Sequence[Mapping[str, Any]], **content: Any) -> Path:
+    """A sweep's folder over runs that are in it; an entry has at least a `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "sweep.json", {"schema": 1, "runs": [dict(run) for run in runs]} | content)
+    return folder
+
+
+def write_repeats(
+    folder: Path,
+    arms: Mapping[str, Sequence[ArrayLike]],
+    values: Mapping[str, Mapping[str, str | None]] | None = None,
+    priority: int = 1,
+) -> Path:
+    """A sweep whose arms have a single task; arms: by name, the latencies of each repeat. A name
+    may go on behind a space, to tell points of one arm apart."""
+    entries = []
+    for name, repeats in arms.items():
+        for repeat, response in enumerate(repeats):
+            run = f"{name.replace(' ', '-')}-r{repeat}"
+            tasks = {"urgent": MadeTask(response, priority)}
+            write_run(folder / run, name.split()[0], tasks)
+            said = (values or {}).get(name, {})
+            entries.append({"folder": run, "repeat": repeat, "values": dict(said)})
+    return write_sweep(folder, entries)

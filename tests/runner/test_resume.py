@@ -1,0 +1,81 @@
+"""The same sweep again, through the command, and what is left to do after a sweep was killed."""
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+from tests.conftest import Run
+
+SWEEP = ("task_set=smoke", "task_set.requests=3", "tracking=none", "warmup=1")
+POINTS = ("-m", "arm=native,urgent_only", "sweep.repeats=2")
+
+
+def runs(folder: Path) -> dict[str, float]:
+    """When each run of a sweep wrote its summary."""
+    return {path.parent.name: path.stat().st_mtime for path in folder.glob("*/summary.json")}
+
+
+def the_sweep(tmp_path: Path) -> Path:
+    (only,) = (path.parent for path in (tmp_path / "out").glob("*/sweep.json"))
+    return only
+
+
+def test_a_finished_sweep_runs_nothing_and_an_incomplete_repeat_runs_whole(
+    run: Run, tmp_path: Path
+) -> None:
+    first = run(*SWEEP, *POINTS)
+    assert first.returncode == 0, first.stdout + first.stderr
+    folder = the_sweep(tmp_path)
+    before = runs(folder)
+    assert len(before) == 4
+
+    started = time.monotonic()
+    again = run(*SWEEP, *POINTS)
+    assert time.monotonic() - started < 20
+    assert again.returncode == 0
+    assert "4 of 4 runs are there already" in again.stdout
+    assert runs(folder) == before
+
+    # A killed sweep: one run has no summary, another was never started.
+    lost = next(name for name in before if "-r1-" in name)
+    (folder / lost / "summary.json").unlink()
+    third = run(*SWEEP, *POINTS)
+    assert third.returncode == 0, third.stdout + third.stderr
+    assert "2 of 4 runs are there already" in third.stdout
+    after = runs(folder)
+    assert {name for name in before if after[name] != before[name]} == {
+        name for name in before if "-r1-" in name
+    }, "the repeat whose runs are compared runs whole"
+    assert len(list((folder / "superseded").iterdir())) == 2, "nothing is deleted"
+    entries = json.loads((folder / "sweep.json").read_text())["runs"]
+    assert {entry["status"] for entry in entries} == {"FINISHED"}
+    assert sorted(entry["repeat"] for entry in entries) == [0, 0, 1, 1]
+
+    fresh = run(*SWEEP, *POINTS, "sweep.resume=false")
+    assert fresh.returncode == 0
+    assert len(list((tmp_path / "out").glob("*/sweep.json"))) == 2
+    shutil.rmtree(tmp_path / "out")
+
+
+def test_another_measurement_is_another_sweep(run: Run, tmp_path: Path) -> None:
+    for seed in ("1", "2"):
+        assert run(*SWEEP, "arm=urgent_only", f"seed={seed}").returncode == 0
+    assert len(list((tmp_path / "out").glob("*/sweep.json"))) == 2
+
+
+def test_a_dry_run_shows_the_trials_and_writes_nothing(run: Run, tmp_path: Path) -> None:
+    done = run(*SWEEP, *POINTS, "dry_run=true")
+    assert done.returncode == 0, done.stderr
+    for trial in ("native-r0", "native-r1", "urgent_only-r0", "urgent_only-r1"):
+        assert trial in done.stdout
+    assert "4 trials" in done.stdout
+    assert "nothing was run" in done.stdout
+    assert not (tmp_path / "out").exists()
+
+
+def test_repeats_of_zero_are_refused(run: Run, tmp_path: Path) -> None:
+    done = run(*SWEEP, "sweep.repeats=0")
+    assert done.returncode == 2
+    assert "sweep.repeats=0" in done.stderr
+    assert not (tmp_path / "out").exists()

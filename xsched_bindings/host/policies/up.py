@@ -1,0 +1,56 @@
+"""UP, utilization partition (``up.cpp``)."""
+
+from xsched_bindings.host.policies.base import Decision, IgnoresHints, Queues, ready
+from xsched_bindings.types import (
+    TIMESLICE_DEFAULT_US,
+    TIMESLICE_MAX_US,
+    TIMESLICE_MIN_US,
+    UTILIZATION_MAX,
+    UTILIZATION_MIN,
+)
+
+
+class UtilizationPartition(IgnoresHints):
+    """The queues that have a utilisation take turns, each for its part of the time slice. Before
+    any queue has one, everything runs; from then on queues without one starve."""
+
+    def __init__(self) -> None:
+        self._utilization: dict[int, int] = {}
+        self._timeslice_ns = TIMESLICE_DEFAULT_US * 1_000
+        self._running: int | None = None
+        self._slice_end_ns = 0
+
+    def hint_utilization(self, handle: int, percent: int) -> None:
+        if UTILIZATION_MIN <= percent <= UTILIZATION_MAX:
+            self._utilization[handle] = percent
+
+    def set_timeslice(self, microseconds: int) -> None:
+        if TIMESLICE_MIN_US <= microseconds <= TIMESLICE_MAX_US:
+            self._timeslice_ns = microseconds * 1_000
+
+    def decide(self, queues: Queues, now_ns: int) -> Decision:
+        self._utilization = {q: u for q, u in self._utilization.items() if q in queues}
+        if not self._utilization:
+            return Decision(frozenset(queues))
+        at_work = ready(queues)
+        if self._running in at_work and now_ns < self._slice_end_ns:
+            return Decision(frozenset({self._running}), self._slice_end_ns)
+        self._running = self._next(at_work)
+        if self._running is None:
+            return Decision(frozenset())
+        self._slice_end_ns = now_ns + self._slice_ns(self._running)
+        return Decision(frozenset({self._running}), self._slice_end_ns)
+
+    def _slice_ns(self, queue: int) -> int:
+        total = sum(self._utilization.values())
+        if not total:
+            return TIMESLICE_DEFAULT_US * 1_000
+        return self._timeslice_ns * self._utilization[queue] // total
+
+    def _next(self, at_work: list[int]) -> int | None:
+        """The next ready queue after the running one, round robin in the order of handles."""
+        turns = sorted(self._utilization)
+        if self._running in self._utilization:
+            after = turns.index(self._running) + 1
+            turns = turns[after:] + turns[:after]
+        return next((queue for queue in turns if queue in at_work), None)
