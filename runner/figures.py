@@ -104,7 +104,9 @@ def _round_numbers(low: float, high: float) -> list[float]:
         found = [number for number in found if low <= number <= high]
         if len(found) >= 3:
             return found[:: int(np.ceil(len(found) / 6))]
-    return [t for t in MaxNLocator(4).tick_values(low, high) if low <= t <= high] or found
+    return [
+        t for t in MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high) if low <= t <= high
+    ] or found
 
 
 def legend_below(

@@ -55,7 +55,7 @@ class Store:
     def _record(self, run_id: str, entry: dict[str, Any]) -> RunRecord:
         """A run whose artifacts are downloaded."""
         held = tempfile.TemporaryDirectory(prefix="xsched-runner-")
-        for name in (SUMMARY, CONFIG, REQUESTS):
+        for name in (SUMMARY, CONFIG, REQUESTS, "provenance.json", "proof.json", "events.parquet"):
             try:
                 self._open().download_artifacts(run_id, name, held.name)
             except UserError:

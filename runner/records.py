@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
+from numpy.typing import NDArray
 
 from runner import archive, repeats
 from runner.errors import UserError
@@ -70,7 +72,7 @@ class RunRecord:
             for name, each in times.items()
         }
 
-    def _task(self, name: str, rows: "np.ndarray[Any, Any]", count: int, window_ms: float) -> Task:
+    def _task(self, name: str, rows: NDArray[np.float64], count: int, window_ms: float) -> Task:
         measured = self.summary.get("tasks", {}).get(name, {})
         configured = self.config.get("task_set", {}).get("tasks", {}).get(name, {})
         scheduled, started, completed = rows.T
@@ -92,11 +94,9 @@ def _names(rows: pa.Table) -> list[str]:
     return [str(name) for name in rows["task"].unique().to_pylist()]
 
 
-def _times(rows: pa.Table, name: str) -> tuple["np.ndarray[Any, Any]", int]:
+def _times(rows: pa.Table, name: str) -> tuple[NDArray[np.float64], int]:
     """A task's requests after the warm-up as (scheduled, started, completed) in milliseconds, and
     how many of them count."""
-    import pyarrow.compute as pc
-
     mine = rows.filter(pc.and_(pc.equal(rows["task"], name), pc.invert(rows["warmup"])))
     columns = [mine[f"{column}_ns"].to_numpy() for column in ("scheduled", "started", "completed")]
     return np.stack(columns, axis=1) / 1e6, int(pc.sum(pc.invert(mine["extra"])).as_py() or 0)

@@ -226,7 +226,7 @@ def differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """A line for each fact that is not as it was."""
     names = dict.fromkeys([*then, *now])
     return [
-        f"{name}: {then.get(name) or 'none'} then, {now.get(name) or 'none'} now"
+        f"{name}: was {then.get(name) or 'none'}, is {now.get(name) or 'none'}"
         for name in names
         if then.get(name, "") != now.get(name, "")
     ]
@@ -365,12 +365,12 @@ def _cells(then: dict[str, Any], now: dict[str, Any], priority: str) -> Iterator
 def remarks(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What a reader of the two columns must know: what differs of the runs, and solo times."""
     lines = [
-        f"{label}: {_word(then.get(key)) or 'none'} then, {_word(now.get(key)) or 'none'} now"
+        f"{label}: was {_word(then.get(key)) or 'none'}, is {_word(now.get(key)) or 'none'}"
         for key, label in REMARKED.items()
         if then.get(key) != now.get(key)
     ]
     return lines + [
-        f"{name} alone took {old:.2f} ms then, {new:.2f} ms now: arrivals by load are spaced by it"
+        f"{name} alone took {old:.2f} ms, takes {new:.2f} ms: arrivals by load are spaced by it"
         for name, old, new in _solo_times(then, now)
         if abs(new / old - 1) > SOLO_TOLERANCE
     ]

@@ -58,7 +58,7 @@ def preemption_latency(result: TrialResult) -> dict[str, float]:
         probe["quiet_ms"]
         for check in result.proof.checks
         if check.name == "level"
-        for probe in check.evidence["suspensions"]
+        for probe in check.evidence.get("suspensions", ())
     ]
     return statistics.latency(np.array(times))
 

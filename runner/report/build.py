@@ -120,8 +120,12 @@ def _aside(page: Page, found: Comparison) -> None:
     if said := controls(found):
         page.paragraph("; ".join(said) + ".", "soft")
     if found.left_out:
-        runs = "; ".join(f"{record.name}: {reason}" for record, reason in found.left_out)
-        page.paragraph(f"Not compared: {runs}.", "bad")
+        why = [(reason.partition(":")[0], record.name) for record, reason in found.left_out]
+        runs = [
+            f"{', '.join(name for said, name in why if said == reason)} ({reason})"
+            for reason in dict.fromkeys(said for said, _ in why)
+        ]
+        page.paragraph(f"Not compared: {'; '.join(runs)}.", "bad")
 
 
 def _sweep(records: Sequence[RunRecord]) -> Path | None:

@@ -10,10 +10,11 @@ import pyarrow as pa
 from matplotlib.figure import Figure
 
 from runner import timeline
+from runner.comparison_tables import INTERVAL
 from runner.comparison_tables import point as point_name
 from runner.errors import UserError
 from runner.figures import save, timelines
-from runner.intervals import LEVEL, Estimate
+from runner.intervals import Estimate
 from runner.metrics import Task
 from runner.metrics.sharing import entitlements, progress
 from runner.report import plots
@@ -46,7 +47,7 @@ class Drawn:
 
 def draw(points: Sequence[Point], folder: Path, suffix: str = "") -> Iterator[Drawn]:
     """All figures of one task set's points, written to `folder`."""
-    shown = [point for point in points if point.counted]
+    shown = [point for point in points if point.priorities]
     for stem, figure, caption in _figures(shown) if shown else ():
         named = f"{stem}{suffix}"
         image = folder / f"{named}.png"
@@ -79,9 +80,9 @@ def _runs(points: Sequence[Point]) -> str:
     """How many runs are behind a figure, and what its intervals are."""
     counts = sorted({len(point.counted) for point in points})
     if counts == [1]:
-        return f"One run each; {LEVEL:.0%} intervals within the run, an arrow where it has no end."
+        return f"One run each; {INTERVAL}s within the run, an arrow where it has no end."
     number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return f"Geometric mean of {number} runs each, with {LEVEL:.0%} intervals over the runs."
+    return f"Geometric mean of {number} runs each, with {INTERVAL}s over the runs."
 
 
 # --- distributions -------------------------------------------------------------------------------

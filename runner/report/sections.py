@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from runner.comparison import BETTER, WORSE, Comparison, Row
-from runner.comparison_tables import change, point, verdict
-from runner.intervals import LEVEL, Estimate, Interval, significant
+from runner.comparison_tables import INTERVAL, change, point, verdict
+from runner.intervals import Estimate, Interval, significant
 from runner.proof import FAILED as REFUSED
 from runner.proof import PROVEN
 from runner.records import FINISHED, RunRecord
@@ -22,8 +22,10 @@ from runner.report.verdict import figure_name
 #: Notes that a row shows; the list of all runs has the others.
 MOST_NOTES = 3
 UNKNOWN = "–"
-NUMBER = re.compile(r"\d+(\.\d+)?")
-INTERVAL = Column(f"{LEVEL:.0%} interval", "number")
+NOT_VALID = "not valid"
+#: Not the digits of a name, as in low-1.
+NUMBER = re.compile(r"(?<![\w.-])\d+(\.\d+)?(?![\w-])")
+INTERVALS = Column(INTERVAL, "number")
 
 
 def value(estimate: Estimate | None) -> tuple[str, str]:
@@ -55,7 +57,7 @@ def points_table(points: Sequence[Point], found: Comparison | None) -> str:
         *(Column(short_key(key), "number") for key in keys),
         Column("runs", "number"),
         Column(_primary_head(points, found), "number"),
-        INTERVAL,
+        INTERVALS,
         Column("proof"),
         Column("valid"),
     ]
@@ -125,12 +127,13 @@ def _valid(runs: Sequence[RunRecord]) -> Mark:
 
 
 def _notes(runs: Sequence[RunRecord]) -> list[str]:
-    """Every note once, whatever the numbers in it, and how many of the runs have it."""
+    """Every note once, whatever the numbers in it, and how many of the runs have it; those that
+    make a run invalid first."""
     alike: dict[str, list[str]] = {}
-    for note in (note for run in runs for note in notes_of(run)):
+    for note in (note for run in runs for note in dict.fromkeys(notes_of(run))):
         alike.setdefault(NUMBER.sub("#", note), []).append(note)
     said = []
-    for notes in alike.values():
+    for notes in sorted(alike.values(), key=lambda notes: not notes[0].startswith(NOT_VALID)):
         among = "" if len(runs) == 1 else f" ({len(notes)} of {len(runs)} runs)"
         said.append(notes[0] + (among if len(set(notes)) == 1 else f"{among[:-1]}, alike)"))
     more = [f"and {len(said) - MOST_NOTES} more"] if len(said) > MOST_NOTES else []
@@ -149,7 +152,7 @@ def expectations_table(findings: Sequence[dict[str, Any]]) -> str:
         Column("expected", "text"),
         Column("bound"),
         Column("found", "number"),
-        INTERVAL,
+        INTERVALS,
         Column("verdict"),
     ]
     rows: list[list[Cell]] = []
@@ -187,7 +190,7 @@ def comparison_table(rows: Sequence[Row]) -> str:
         Column("baseline", "number"),
         Column("treatment", "number"),
         Column("change", "number"),
-        INTERVAL,
+        INTERVALS,
         Column("repeats", "number"),
         Column("verdict"),
     ]
@@ -210,7 +213,10 @@ def comparison_table(rows: Sequence[Row]) -> str:
 
 
 def _judged(row: Row) -> Mark:
+    """That a treatment is ineffective is said of what decides, and once."""
     kind = {BETTER: "good", WORSE: "bad"}.get(row.verdict, "")
+    if not row.primary:
+        return Mark(row.verdict, kind)
     return Mark(verdict(row), "bad" if row.ineffective else kind)
 
 
@@ -225,7 +231,7 @@ def latency_table(points: Sequence[Point]) -> str:
         Column("priority", "number"),
         Column("requests", "number"),
         *(Column(f"{figure_name(tag)} (ms)", "number") for tag in tags[:3]),
-        INTERVAL,
+        INTERVALS,
         Column("max (ms)", "number"),
         Column("throughput (1/s)", "number"),
         Column("saturation", "number"),

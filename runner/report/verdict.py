@@ -13,8 +13,8 @@ from runner.comparison import (
     Comparison,
     Row,
 )
-from runner.comparison_tables import change, point
-from runner.intervals import LEVEL, significant
+from runner.comparison_tables import INTERVAL, change, point
+from runner.intervals import significant
 
 GOOD, BAD, NEITHER = "good", "bad", ""
 
@@ -96,7 +96,7 @@ def _details(row: Row) -> str:
     if row.interval is None:
         few = f", and a verdict takes {MIN_REPEATS}" if row.repeats < MIN_REPEATS else ""
         return repeats + few
-    return f"{LEVEL:.0%} interval {row.interval.show()}, {repeats}"
+    return f"{INTERVAL} {row.interval.show()}, {repeats}"
 
 
 def _several(rows: Sequence[Row]) -> tuple[str, str]:

@@ -27,7 +27,7 @@ CASES = {
         "allowed: block",
     ),
     "a scheduler the platform lacks": (["xsched.scheduler=global"], "=global", "allowed: local"),
-    "a policy the platform lacks": (["xsched.policy=kedf"], "xsched.policy=kedf", "hpf, up"),
+    "a policy the platform lacks": (["xsched.policy=hhpf"], "xsched.policy=hhpf", "hpf, up"),
     "a placement the platform lacks": (["platform.placement=processes"], "processes", "threads"),
     "two placements": (
         ["-m", "platform.placement=threads,processes"],

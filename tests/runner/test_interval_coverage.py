@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from runner import intervals
 from runner.intervals import Estimate
+from runner.metrics import METRICS
+from tests.runner.metrics.made import task
 from tests.runner.test_intervals import autoregression
 
 Series = NDArray[np.float64]
@@ -87,6 +89,17 @@ def queue(rng: np.random.Generator, draws: int, load: float = 0.5) -> Series:
 def test_a_proportion_of_requests() -> None:
     draws = np.random.default_rng(17).random((DRAWS, REQUESTS)) < 0.9
     assert LOW <= coverage(draws.astype(np.float64), 0.9, intervals.proportion) <= HIGH
+
+
+def test_throughput_of_a_closed_loop() -> None:
+    draws = np.random.default_rng(23).gamma(4, 2.5, (DRAWS, 300))
+    assert LOW <= coverage(draws, 100.0, throughput) <= HIGH
+
+
+def throughput(response_ms: Series) -> Estimate:
+    found = METRICS["throughput_rps"]([task(response_ms)])
+    assert found is not None
+    return found
 
 
 # ------------------------------------------------------------------------- across repeats

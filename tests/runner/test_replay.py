@@ -12,7 +12,7 @@ import pytest
 
 from runner import replay
 from runner.replay import differences, facts, remarks
-from tests.conftest import command, environment
+from tests.conftest import ROOT, command, environment
 
 MODERN = {
     "code": {"commit": "a" * 40, "diff": "", "diff_sha256": ""},
@@ -73,29 +73,38 @@ def test_every_difference_that_matters_is_a_line() -> None:
         },
     )
     assert differences(facts(MODERN), facts(now)) == [
-        "commit: aaaaaaaaaaaa then, bbbbbbbbbbbb now",
-        "uncommitted changes: none then, cccccccccccc now",
-        "python: 3.12.3 then, 3.11.7 now",
-        "cpu: A processor then, Another processor now",
-        "cores: 8 then, 2 now",
-        "governor: performance then, none now",
-        "torch: 2.11.0 then, 2.13.0+cpu now",
-        "device cores: 6 7 then, 1 now",
-        "gpu name: A GPU then, Another GPU now",
-        "gpu driver: 580 then, 590 now",
-        "gpu compute capability: 9 0 then, 8 0 now",
-        "gpu applications sm clock mhz: 1980 then, 1200 now",
-        "gpu ecc: yes then, no now",
-        "torch cuda: 13.0 then, none now",
-        "libpreempt.so: 5ae022eb54b0 then, none now",
-        "mlflow: none then, 3.17 now",
-        "XSCHED_POLICY: none then, GBL now",
+        "commit: was aaaaaaaaaaaa, is bbbbbbbbbbbb",
+        "uncommitted changes: was none, is cccccccccccc",
+        "python: was 3.12.3, is 3.11.7",
+        "cpu: was A processor, is Another processor",
+        "cores: was 8, is 2",
+        "governor: was performance, is none",
+        "torch: was 2.11.0, is 2.13.0+cpu",
+        "device cores: was 6 7, is 1",
+        "gpu name: was A GPU, is Another GPU",
+        "gpu driver: was 580, is 590",
+        "gpu compute capability: was 9 0, is 8 0",
+        "gpu applications sm clock mhz: was 1980, is 1200",
+        "gpu ecc: was yes, is no",
+        "torch cuda: was 13.0, is none",
+        "libpreempt.so: was 5ae022eb54b0, is none",
+        "mlflow: was none, is 3.17",
+        "XSCHED_POLICY: was none, is GBL",
     ]
 
 
 def test_a_machine_without_the_gpu_and_a_run_without_provenance() -> None:
-    assert "gpu name: A GPU then, none now" in differences(facts(MODERN), facts({"device": {}}))
+    assert "gpu name: was A GPU, is none" in differences(facts(MODERN), facts({"device": {}}))
     assert not any(facts({}).values())
+
+
+def test_what_gpu_runs_recorded_is_compared() -> None:
+    """Runs of a real GPU, which are in this repository."""
+    (path, *_) = sorted((ROOT / "docs" / "results" / "h100").glob("six_bert-*/xsched*/prov*.json"))
+    found = facts(json.loads(path.read_text()))
+    for name in ("gpu name", "gpu driver", "gpu power limit w", "gpu applications sm clock mhz"):
+        assert found[name]
+    assert len(found["libpreempt.so"]) == replay.DIGITS
 
 
 def test_changes_of_before_there_were_checksums_are_compared_by_what_is_recorded() -> None:
@@ -114,11 +123,11 @@ def test_remarks_name_what_makes_two_runs_differ_by_themselves() -> None:
     assert remarks(then, then) == []
     tasks = {"open": task | {"solo_ms": 12.0}, "closed": closed | {"solo_ms": 12.0}}
     assert remarks(then, then | {"config_hash": "b", "tasks": tasks}) == [
-        "not the same measurement, config hash: a then, b now",
-        "open alone took 10.00 ms then, 12.00 ms now: arrivals by load are spaced by it",
+        "not the same measurement, config hash: was a, is b",
+        "open alone took 10.00 ms, takes 12.00 ms: arrivals by load are spaced by it",
     ]
     failed = remarks(then, {"status": "FAILED", "reason": "no GPU"})
-    assert failed[:2] == ["status: FINISHED then, FAILED now", "reason: none then, no GPU now"]
+    assert failed[:2] == ["status: was FINISHED, is FAILED", "reason: was none, is no GPU"]
 
 
 def test_it_writes_where_the_run_was_written_if_that_place_is_here(tmp_path: Path) -> None:
@@ -197,9 +206,9 @@ def test_dry_shows_the_differences_and_runs_nothing(place: Path, tmp_path: Path)
     (copy / "provenance.json").write_text(json.dumps(origin))
     done = run("runner.replay", "--dry", copy, cwd=place)
     assert done.returncode == 0, done.stderr
-    assert "governor: a governor then, " in done.stdout
-    assert "torch: 1.0 then, " in done.stdout
-    assert "numpy: none then, " in done.stdout
+    assert "governor: was a governor, is " in done.stdout
+    assert "torch: was 1.0, is " in done.stdout
+    assert "numpy: was none, is " in done.stdout
     (copy / "provenance.json").unlink()
     done = run("runner.replay", "--dry", copy, cwd=place)
     assert "nothing is known of the run's environment" in done.stdout

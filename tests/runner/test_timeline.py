@@ -152,7 +152,7 @@ def test_a_gpu_s_run_has_requests_alone() -> None:
 
 
 def test_a_long_run_is_cut_and_says_where() -> None:
-    times = [(at, at + 1.0, at + 2.0) for at in range(0, 40_000, 2)]
+    times = [(float(at), at + 1.0, at + 2.0) for at in range(0, 40_000, 2)]
     log = events(
         *((at + 0.5, "ready", "a", 0) for at in range(0, 40_000, 2)),
         *((at + 0.7, name, "b", 0) for at in range(5000) for name in ("suspend", "resume")),
@@ -207,7 +207,10 @@ def test_solo_tasks_that_share_no_clock_say_so(tmp_path: Path) -> None:
 
 def test_a_run_that_died_before_its_window_has_an_empty_trace(tmp_path: Path) -> None:
     none = np.zeros((0, 3), np.int64)
-    write_requests(tmp_path / "requests.parquet", [TaskRequests("a", 1, 9, *none.T, none)])
+    write_requests(
+        tmp_path / "requests.parquet",
+        [TaskRequests("a", 1, 9, none[:, 0], none[:, 1], none[:, 2], none)],
+    )
     columns = ("at_ns", "event", "task", "completed")
     write_events(tmp_path / "events.parquet", {name: [] for name in columns})
     write_trace(tmp_path)

@@ -1,17 +1,16 @@
 """Tasks for tests of metrics."""
 
-from collections.abc import Sequence
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from runner.metrics import Task
 
 
 def task(
-    response_ms: Sequence[float],
+    response_ms: ArrayLike,
     name: str = "a",
     priority: int = 0,
-    completed_ms: Sequence[float] | None = None,
+    completed_ms: ArrayLike | None = None,
     window_ms: float | None = None,
     solo_ms: float = 10.0,
     utilization: float | None = None,

@@ -35,8 +35,8 @@ def test_service_counts_from_the_start() -> None:
 
 def test_p99_of_a_thousand_has_an_interval_and_of_a_hundred_no_upper_end() -> None:
     rng = np.random.default_rng(1)
-    many = METRICS["p99_ms"]([task(rng.permutation(np.arange(1.0, 1001.0)))])  # type: ignore[arg-type]
-    few = METRICS["p99_ms"]([task(rng.permutation(np.arange(1.0, 101.0)))])  # type: ignore[arg-type]
+    many = METRICS["p99_ms"]([task(rng.permutation(np.arange(1.0, 1001.0)))])
+    few = METRICS["p99_ms"]([task(rng.permutation(np.arange(1.0, 101.0)))])
     assert many is not None
     assert few is not None
     assert many.interval == Interval(983, 997)

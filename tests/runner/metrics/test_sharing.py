@@ -13,7 +13,7 @@ def sharing(*shares: tuple[float, float | None]) -> list[Task]:
     for number, (got, wanted) in enumerate(shares):
         completed = np.linspace(1000 / got, 1000, int(got))
         response = [10.0] * int(got)
-        made.append(task(response, str(number), 0, completed, 1000, utilization=wanted))  # type: ignore[arg-type]
+        made.append(task(response, str(number), 0, completed, 1000, utilization=wanted))
     return made
 
 

@@ -28,7 +28,7 @@ def test_a_steady_rate_is_known_exactly() -> None:
 
 
 def test_gaps_that_scatter_widen_it() -> None:
-    found = throughput([task(np.random.default_rng(1).exponential(10, 400))])  # type: ignore[arg-type]
+    found = throughput([task(np.random.default_rng(1).exponential(10, 400))])
     assert found is not None
     assert found.interval is not None
     assert 100 in found.interval

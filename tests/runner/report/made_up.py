@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from runner import outputs
 from runner.config import ArrivalOverride, Config, TaskConfig
-from runner.point import write_folder
 from runner.proof import Check, Proof
 from runner.resolve import resolve
 from runner.spec import TaskSpec, TrialSpec
@@ -21,19 +20,20 @@ from runner.trial import TrialResult
 
 MS = 1_000_000
 SOLO_MS = 10.0
+MACHINE = {
+    "python": "3.11.7",
+    "system": "Linux-6.1",
+    "cpu": "A processor & more",
+    "cores": 8,
+    "governor": "performance",
+    "memory_gib": 32.0,
+    "libraries": {"torch": "2.13.0+cpu", "numpy": "2.4.6"},
+}
 ENVIRONMENT = {
     "time": "2026-03-01T10:00:00+00:00",
     "command": ["python", "-m", "runner", "task_set=made_up"],
     "code": {"commit": "0123456789abcdef", "diff": "--- a\n+++ b\n"},
-    "environment": {
-        "python": "3.11.7",
-        "system": "Linux-6.1",
-        "cpu": "A processor & more",
-        "cores": 8,
-        "governor": "performance",
-        "memory_gib": 32.0,
-        "libraries": {"torch": "2.13.0+cpu", "numpy": "2.4.6"},
-    },
+    "environment": MACHINE,
     "xsched_variables": {},
     "load_before": {"load_1min": 0.5, "cpu_mhz": 2300.0},
     "load_after": {"load_1min": 1.5, "cpu_mhz": 2300.0},
@@ -42,7 +42,7 @@ ENVIRONMENT = {
 #: How much longer than solo an urgent request takes, by arm, at the smallest threshold.
 SLOWDOWN = {"solo": 1.0, "native": 4.0, "xsched": 1.3, "xsched_null": 4.0}
 
-Swept = dict[str, Sequence[str]]
+Swept = Mapping[str, Sequence[str]]
 
 
 def sweep(
@@ -59,7 +59,7 @@ def sweep(
     of runs whose proof fails. beside: how many tasks the urgent one has beside it."""
     folder = root / name
     folder.mkdir(parents=True)
-    entries = []
+    entries: list[dict[str, Any]] = []
     for number, values in itertools.product(range(repeats), _combinations(swept)):
         config = _config(dict(values), number, requests, policy, beside)
         entry = _run(folder, dict(values), config, broken, len(entries))
@@ -93,7 +93,10 @@ def _run(
         outputs.write_config(folder, config, trial)
         summary = summarise(trial, result) | {"name": name, "sweep": sweep_folder.name}
         summary |= {"folder": str(folder), "as_expected": name not in broken}
-        write_folder(folder, summary, result)
+        outputs.write_json(folder / outputs.SUMMARY, summary)
+        outputs.write_json(folder / "proof.json", result.proof.as_dict())
+        outputs.write_requests(folder / "requests.parquet", result.requests)
+        outputs.write_events(folder / "events.parquet", result.events)
         outputs.write_json(folder / "provenance.json", ENVIRONMENT)
     return {
         "name": name,
@@ -158,8 +161,8 @@ def _result(trial: TrialSpec, proof: Proof, threshold: int, seed: int) -> TrialR
 
 
 def _requests(task: TaskSpec, slow: float, random: np.random.Generator) -> TaskRequests:
-    service = SOLO_MS * MS * random.lognormal(0, 0.2, task.requests)
-    service = (service * (slow if task.priority else 2.0)).astype(np.int64)
+    longer = (slow if task.priority else 2.0) * random.lognormal(0, 0.2, task.requests)
+    service = (SOLO_MS * MS * longer).astype(np.int64)
     if task.closed:
         completed = np.cumsum(service)
         scheduled = started = completed - service
