@@ -17,7 +17,7 @@ from tests.runner.test_intervals import autoregression
 Series = NDArray[np.float64]
 
 LOW, HIGH = 0.93, 0.985
-DRAWS = 3000
+DRAWS = 1500
 REQUESTS = 1000
 NORMAL = NormalDist()
 
