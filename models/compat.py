@@ -13,6 +13,7 @@ def declare_torchvision_operators() -> None:
     global _library
     if _library is not None or torch.version.cuda is not None or torch.version.hip is not None:
         return
+    # PyTorch annotates neither of the two.
     library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
     for operator in ("nms", "qnms"):
         schema = f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"

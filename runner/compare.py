@@ -4,23 +4,17 @@ Exit codes: 0 there is a comparison, whatever its verdicts; 2 the input was wron
 """
 
 import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from runner.command import end_well
 from runner.errors import UserError
 
 
 def main() -> None:
     """The command."""
     asked = _arguments()
-    try:
-        _run(asked)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    end_well(lambda: _run(asked))
 
 
 def _arguments() -> argparse.Namespace:

@@ -7,13 +7,13 @@ import argparse
 import json
 import re
 import shlex
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from runner import archive
+from runner.command import end_well
 from runner.errors import UserError
 
 #: What a sweep leaves for a reader. Logs are last words of processes, and databases the machine's.
@@ -28,13 +28,7 @@ ABSOLUTE = re.compile(r"(?<![\w.…~/-])~?/(?:[^\s/'\"`|,]+/)*([^\s/'\"`|,]+)")
 def main() -> None:
     """The command."""
     asked = _arguments()
-    try:
-        print(export(asked.sweep, asked.zip, asked.force))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    end_well(lambda: print(export(asked.sweep, asked.zip, asked.force)))
 
 
 def _arguments() -> argparse.Namespace:

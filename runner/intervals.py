@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 # Not scipy.stats: importing it takes a second, and these are the functions it stands on.
+# It ships no types.
 from scipy.special import betainc, betaincinv, stdtr, stdtrit  # type: ignore[import-untyped]
 
 Values = NDArray[np.float64]

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runner.command import end_well
 from runner.errors import UserError
 
 CONFIG, PROVENANCE, SUMMARY, SWEEP = "config.yaml", "provenance.json", "summary.json", "sweep.json"
@@ -44,16 +45,13 @@ SOLO_TOLERANCE = 0.05
 def main() -> None:
     """The command."""
     asked = _arguments()
-    try:
+
+    def work() -> int:
         with found(asked.run, asked.uri) as original:
             _show_differences(original)
-            code = 0 if asked.dry else _again(original, asked.overrides)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    sys.exit(code)
+            return 0 if asked.dry else _again(original, asked.overrides)
+
+    end_well(work)
 
 
 def _arguments() -> argparse.Namespace:

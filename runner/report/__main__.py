@@ -4,9 +4,9 @@ Exit codes: 0 the report is written, 2 the input was wrong, 130 interrupted.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
+from runner.command import end_well
 from runner.errors import UserError
 
 FOLDER = "report"
@@ -15,13 +15,7 @@ FOLDER = "report"
 def main() -> None:
     """The command."""
     asked = _arguments()
-    try:
-        print(_report(asked))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    end_well(lambda: print(_report(asked)))
 
 
 def _arguments() -> argparse.Namespace:

@@ -80,6 +80,7 @@ def test_synthetic_commands_are_of_fixed_work() -> None:
     assert synthetic.commands(0, 100) == []
     assert len(synthetic.commands(7, 0)) == 7
     (one,), (ten,) = synthetic.commands(1, 100), synthetic.commands(1, 1000)
+    # Commands are partials here, which their type, any callable, does not say.
     assert ten.args[0] == pytest.approx(10 * one.args[0], rel=0.01)  # type: ignore[attr-defined]
 
 

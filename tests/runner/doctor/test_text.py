@@ -1,15 +1,15 @@
 import io
 
-from runner.doctor.lines import error, ok, warning
+from runner.doctor.lines import Line, error, ok, warning
 from runner.doctor.text import PLAIN_WIDTH, Printer
 
 
-def printed(*lines: object) -> list[str]:
+def printed(*lines: Line) -> list[str]:
     out = io.StringIO()
     printer = Printer(out)
     for line in lines:
-        printer.show(line)  # type: ignore[arg-type]
-    printer.conclude(lines)  # type: ignore[arg-type]
+        printer.show(line)
+    printer.conclude(list(lines))
     return out.getvalue().splitlines()
 
 
