@@ -4,7 +4,6 @@ Exit codes: 0 all runs finished, 1 a run failed, 2 the input was wrong, 130 inte
 """
 
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -43,10 +42,6 @@ def arguments(given: list[str]) -> list[str]:
     return [*options, *overrides, *(() if printing else HYDRA)]
 
 
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
 def main() -> None:
     """The command."""
     if set(sys.argv[1:]) & set(HELP_FLAGS):
@@ -55,8 +50,10 @@ def main() -> None:
         print(text(CONF))
         return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us whole; we say them in one message
-    signal.signal(signal.SIGTERM, _interrupt)
+    from runner import interruption
     from runner.errors import UserError
+
+    interruption.listen()
 
     try:
         from runner import config_files

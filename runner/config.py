@@ -303,6 +303,11 @@ class ExpectConfig:
     )
     of: str = key("", "Whose figure, as swept: arm=xsched xsched.threshold=64.")
     to: str = key("", "Whose figure it is divided by, in the same repeat; empty for none.")
+    proportional_to: str = key(
+        "",
+        "Swept keys whose product the figure is claimed to be proportional to; judged is the R² of "
+        "a line through the origin over the runs of a repeat.",
+    )
     at_least: float | None = key(None, "The least that meets the claim.")
     at_most: float | None = key(None, "The most that meets it.")
     equals: str | None = key(None, "For a key of summary.json that is a text: its value.")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from models import ModelSpec
+from runner import interruption
 from runner.messages import Gather, Outcome, Ready, Saying, Solo
 from runner.platforms import ChildSetup, Platform
 from runner.recording import Recording
@@ -113,6 +114,7 @@ class Crew:
         for number in range(len(self._members)):
             self._send(number, (self._trial.as_dict(), dict(known)))
         while True:
+            interruption.check()
             spoke = wait([m.messages for m in self._members], LOOK_S)
             if not spoke:
                 progress.show(self._recording)

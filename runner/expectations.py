@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from runner.config import ExpectConfig
 from runner.intervals import Interval, over_repeats
 from runner.records import FINISHED, RunRecord
@@ -13,6 +15,8 @@ from runner.records import FINISHED, RunRecord
 MET, NOT_MET, INCONCLUSIVE = "met", "not met", "inconclusive"
 #: Fewer cannot show how much repeats scatter.
 MIN_REPEATS = 3
+#: Fewer lie on a line more easily than not.
+MIN_POINTS = 3
 
 
 @dataclass(frozen=True)
@@ -80,17 +84,40 @@ def _bounds(expected: ExpectConfig) -> str:
 
 
 def _values(expected: ExpectConfig, records: Sequence[RunRecord]) -> list[float]:
-    """The figure, or the ratio of two, of every repeat that has it."""
-    values = []
-    for repeat in sorted({record.repeat for record in records}):
-        here = [record for record in records if record.repeat == repeat]
-        value = _mean(expected.metric, _select(expected.of, here))
-        if expected.to:
-            below = _mean(expected.metric, _select(expected.to, here))
-            value = None if value is None or below is None else value / below
-        if value is not None and value > 0:
-            values.append(value)
-    return values
+    """What is judged, of every repeat that has it."""
+    repeats = sorted({record.repeat for record in records})
+    found = [_value(expected, [r for r in records if r.repeat == repeat]) for repeat in repeats]
+    return [value for value in found if value is not None and value > 0]
+
+
+def _value(expected: ExpectConfig, records: Sequence[RunRecord]) -> float | None:
+    """The figure in one repeat, the ratio of two, or how well a line describes it."""
+    own = _select(expected.of, records)
+    if expected.proportional_to:
+        return _proportionality(expected.metric, expected.proportional_to.split(), own)
+    value = _mean(expected.metric, own)
+    if not expected.to:
+        return value
+    below = _mean(expected.metric, _select(expected.to, records))
+    return None if value is None or below is None else value / below
+
+
+def _proportionality(
+    metric: str, keys: Sequence[str], records: Sequence[RunRecord]
+) -> float | None:
+    """R² of the least-squares line through the origin: the share of the figure's variance, about
+    its mean, that the line explains. None for fewer than three runs or without any variance."""
+    points = [
+        (math.prod(float(setting(record, key) or math.nan) for key in keys), value)
+        for record in records
+        if record.status == FINISHED and (value := figure(record.summary, metric)) is not None
+    ]
+    if len(points) < MIN_POINTS:
+        return None
+    x, y = np.array(points).T
+    slope = (x @ y) / (x @ x)
+    variance = ((y - y.mean()) ** 2).sum()
+    return float(1 - ((y - slope * x) ** 2).sum() / variance) if variance else None
 
 
 def _select(selector: str, records: Sequence[RunRecord]) -> list[RunRecord]:
@@ -100,11 +127,22 @@ def _select(selector: str, records: Sequence[RunRecord]) -> list[RunRecord]:
     return [
         record
         for record in records
-        if all(
-            record.arm == value if key == "arm" else record.values.get(key) in (value, None)
-            for key, value in wanted.items()
-        )
+        if all(setting(record, key) in (value, None) for key, value in wanted.items())
     ]
+
+
+def setting(record: RunRecord, key: str) -> str | None:
+    """What the run had for a key: as swept (None where it does not depend on it), else as
+    configured; of a group like ``model`` its name."""
+    if key == "arm":
+        return record.arm
+    if key in record.values:
+        return record.values[key]
+    found: Any = record.config
+    for part in key.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    found = found.get("name") if isinstance(found, dict) else found
+    return str(found)
 
 
 def _mean(metric: str, records: Sequence[RunRecord]) -> float | None:

@@ -9,9 +9,11 @@ from runner import arrivals
 from runner.config import (
     ArrivalOverride,
     Config,
+    ExpectConfig,
     LaunchOverride,
     ModelOverride,
     TaskConfig,
+    all_keys,
     allowed_range,
 )
 from runner.errors import UserError
@@ -31,6 +33,7 @@ def resolve(config: Config) -> TrialSpec:
     """Check every value and fill in what tasks inherit. What the platform decides (placement,
     scheduler, the level in effect) stays as asked; see `runner.platforms.settle`."""
     check_ranges(config)
+    _check_expectations(config.expect)
     task_set = config.task_set
     if not task_set.tasks:
         raise UserError("task_set.tasks", "{}", "a task set needs at least one task")
@@ -199,6 +202,26 @@ def _inherit(inherited: Any, override: Any) -> dict[str, Any]:
         f.name: getattr(inherited, f.name) if own.get(f.name) is None else own[f.name]
         for f in fields(inherited)
     }
+
+
+def _check_expectations(expect: list[ExpectConfig]) -> None:
+    """An expectation with a misspelled key would be judged by runs that it does not mean."""
+    keys = set(all_keys())
+    groups = {key.partition(".")[0] for key in keys if "." in key}
+    for number, each in enumerate(expect):
+        path = f"expect.{number}"
+        if each.at_least is None and each.at_most is None and each.equals is None:
+            remedy = "give at_least, at_most or equals"
+            raise UserError(path, each.what, "it has no bound, so nothing can meet it", "", remedy)
+        for name in ("of", "to"):
+            for token in getattr(each, name).split():
+                if "=" not in token:
+                    allowed = "key=value, separated by blanks"
+                    raise UserError(f"{path}.{name}", token, "not understood", allowed)
+        named = [token.partition("=")[0] for token in (*each.of.split(), *each.to.split())]
+        for key in (*named, *each.proportional_to.split()):
+            if key not in keys | groups and not key.startswith("task_set.tasks."):
+                raise UserError(path, key, "there is no such key", sorted(keys | groups))
 
 
 def check_ranges(node: Any, path: str = "") -> None:

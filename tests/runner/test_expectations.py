@@ -1,9 +1,13 @@
 """Expectations of an experiment against records made by hand."""
 
+import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runner.config import ExpectConfig
 from runner.expectations import INCONCLUSIVE, MET, NOT_MET, evaluate, figure
@@ -85,6 +89,61 @@ def test_a_run_that_depends_on_no_threshold_serves_all() -> None:
     (found,) = evaluate([expected], sweep(50, 51, 52))
     assert found.verdict == MET
     assert found.value == pytest.approx(1.02, abs=0.01)
+
+
+def test_what_is_not_swept_is_as_configured() -> None:
+    runs = [
+        replace(each, config={"model": {"name": "gpt2"}, "seed": 0}) for each in sweep(50, 52, 51)
+    ]
+    for of, verdict in (
+        ("arm=xsched model=gpt2 seed=0", MET),
+        ("arm=xsched model=bert_mini", INCONCLUSIVE),
+        ("arm=xsched seed=1", INCONCLUSIVE),
+    ):
+        (found,) = evaluate([ExpectConfig(of=of, at_most=200)], runs)
+        assert found.verdict == verdict, of
+
+
+@given(
+    slope=st.floats(0.01, 100),
+    noise=st.lists(st.floats(-0.01, 0.01), min_size=6, max_size=6),
+)
+def test_what_is_proportional_lies_on_a_line(slope: float, noise: list[float]) -> None:
+    settings = itertools.product(("4", "16"), ("500", "1000", "2000"))
+    lines, flat = [], []
+    for (threshold, work), off in zip(settings, noise, strict=True):
+        values = {"xsched.threshold": threshold, "xsched.probe_work_us": work}
+        product = float(threshold) * float(work)
+        for repeat in range(3):
+            lines.append(timed(repeat, values, slope * product * (1 + off)))
+            flat.append(timed(repeat, values, slope * (1 + off)))
+    claim = ExpectConfig(
+        metric="preemption_ms/p50",
+        proportional_to="xsched.threshold xsched.probe_work_us",
+        at_least=0.95,
+    )
+    (found,) = evaluate([claim], lines)
+    assert found.verdict == MET
+    # A figure that does not grow is no line through the origin, however little it scatters.
+    (found,) = evaluate([claim], flat)
+    assert found.verdict != MET
+
+
+def timed(repeat: int, values: dict[str, str], ms: float) -> RunRecord:
+    run = record("xsched", repeat, 1.0)
+    return replace(run, values=dict(values), summary={"preemption_ms": {"p50": ms}})
+
+
+def test_two_runs_make_no_line() -> None:
+    runs = [
+        timed(repeat, {"xsched.threshold": threshold}, float(threshold))
+        for repeat in range(3)
+        for threshold in ("4", "8")
+    ]
+    claim = ExpectConfig(
+        metric="preemption_ms/p50", proportional_to="xsched.threshold", at_least=0.9
+    )
+    assert evaluate([claim], runs)[0].verdict == INCONCLUSIVE
 
 
 def test_runs_that_are_not_there_prove_nothing() -> None:

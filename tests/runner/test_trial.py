@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from runner.config import ARMS
+from runner.recording import Recording
 from tests.conftest import Run, command, environment
 
 #: A quick real model, and an urgent task that comes and goes.
@@ -246,27 +247,30 @@ def wait_for(condition: Any, timeout_s: float = 30) -> Any:
     raise AssertionError("it did not happen in time")
 
 
+def recording_of(process: "subprocess.Popen[str]", tasks: int) -> Recording | None:
+    """The memory that the trial's workers write to; None while there is none."""
+    for link in Path(f"/proc/{process.pid}/fd").iterdir():
+        with suppress(OSError):
+            if "xsched-recording" in os.readlink(link):
+                return Recording(os.open(link, os.O_RDWR), tasks)
+    return None
+
+
 def measuring(process: "subprocess.Popen[str]") -> tuple[psutil.Process, list[psutil.Process]]:
-    """The trial's process and its executors, once the window has begun: two tasks, a launch worker
-    and a worker each, and the scheduler."""
+    """The trial's process and the executors of its two tasks, once each has completed a request
+    within the window."""
 
-    def look() -> Any:
-        trials = descendants(process, "runner.child")
-        executors = [
-            child
-            for device in descendants(process, "device_server")[:1]
-            for child in device.children()
-        ]
-        try:
-            if trials and len(executors) >= 2 and trials[0].num_threads() >= 6:
-                return trials[0], executors
-        except psutil.NoSuchProcess:
-            pass
-        return None
+    def look() -> bool:
+        recording = recording_of(process, 2)
+        if recording is None:
+            return False
+        begun = [recording.start_ns(task) and recording.progress(task)[0] for task in range(2)]
+        recording.close()
+        return all(begun)
 
-    found: tuple[psutil.Process, list[psutil.Process]] = wait_for(look)
-    time.sleep(0.5)
-    return found
+    wait_for(look)
+    (device,) = descendants(process, "device_server")[:1]
+    return descendants(process, "runner.child")[0], device.children()
 
 
 LONG = (*SMOKE, "task_set.requests=200")
