@@ -17,7 +17,7 @@ from runner.statistics import TaskRequests
 
 SUMMARY = "summary.json"
 CONFIG_HEADER = """\
-# This run again: python -m runner --config-path {folder} --config-name config
+# This run again: python -m runner.replay {folder}
 defaults:
   - schema
   - _self_

@@ -38,7 +38,7 @@ def test_the_config_says_what_was_decided_and_how_to_run_it_again(tmp_path: Path
     config.task_set.tasks = {"a": TaskConfig(priority=3)}
     write_config(tmp_path, config, resolve(config))
     text = (tmp_path / "config.yaml").read_text()
-    assert text.splitlines()[0].endswith(f"--config-path {tmp_path} --config-name config")
+    assert text.splitlines()[0].endswith(f"python -m runner.replay {tmp_path}")
     content = yaml.safe_load(text)
     assert content["defaults"] == ["schema", "_self_"]
     assert content["task_set"]["tasks"]["a"]["priority"] == 3

@@ -251,7 +251,7 @@ def recording_of(process: "subprocess.Popen[str]", tasks: int) -> Recording | No
     """The memory that the trial's workers write to; None while there is none."""
     for link in Path(f"/proc/{process.pid}/fd").iterdir():
         with suppress(OSError):
-            if "xsched-recording" in os.readlink(link):
+            if "xsched-recording" in str(link.readlink()):
                 return Recording(os.open(link, os.O_RDWR), tasks)
     return None
 
