@@ -1,68 +1,181 @@
-"""``python -m benchmarks.results docs/results/NAME SWEEP…``: keep of every run what a page of
-results rests on, summary.json, proof.json and provenance.json, with the places of the machine that
-it ran on taken out, and print one table a sweep."""
+"""``python -m benchmarks.results NAME SWEEP…``: keep sweeps of experiments, and write the page that
+shows them.
+
+Of each sweep ``docs/results/NAME/`` gets a zip of its raw data, without the places of the machine
+that it ran on, and its figures; ``docs/results/NAME.md`` gets a section. The zips of earlier calls
+stay on the page. What a person has to say of it is in ``docs/results/NAME/remarks.yaml``: `title`,
+`intro`, and a text by experiment.
+"""
 
 import json
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
-KEPT = ("summary.json", "proof.json", "provenance.json")
-#: What a figure cannot depend on, or what another machine's reader has no use for.
-LEFT_OUT = {"folder", "mlflow_run_id", "diff", "xsched_variables"}
+import yaml
 
+from runner import archive, records
+from runner.comparison import ArmRow, Comparison, compare
+from runner.comparison_tables import change, point, verdict
+from runner.errors import UserError
+from runner.export import export
+from runner.intervals import Estimate, significant
+from runner.records import RunRecord
+from runner.report.build import EXPECTATIONS, build
 
-def keep(target: Path, sweep: Path) -> None:
-    """Copy the three files of every run of a sweep below `target`."""
-    root = str(sweep.parent)
-    for summary in sorted(sweep.glob("*/summary.json")):
-        folder = target / sweep.name / summary.parent.name
-        folder.mkdir(parents=True, exist_ok=True)
-        places = [root, json.loads(summary.read_text())["folder"].rpartition(f"/{sweep.name}/")[0]]
-        for name in KEPT:
-            content = _without_places(json.loads((summary.parent / name).read_text()), places)
-            (folder / name).write_text(json.dumps(content, indent=1) + "\n")
-
-
-def _without_places(value: Any, places: list[str]) -> Any:
-    match value:
-        case dict():
-            return {k: _without_places(v, places) for k, v in value.items() if k not in LEFT_OUT}
-        case list():
-            kept = [_without_places(item, places) for item in value]
-            return [item for item in kept if not str(item).startswith("hydra.")]
-        case str():
-            for place in filter(None, places):
-                value = value.replace(place, "outputs")
-            return value
-        case _:
-            return value
-
-
-def table(sweep: Path) -> str:
-    """The runs of a kept sweep in Markdown: p50 and p99 of each priority, throughput, proof."""
-    runs = [json.loads(path.read_text()) for path in sorted(sweep.glob("*/summary.json"))]
-    priorities = sorted({int(p) for run in runs for p in run["priorities"]}, reverse=True)
-    heads = [f"priority {p}: p50, p99 ms" for p in priorities]
-    columns = ["run", *heads, "req/s", "saturation", "preemptions", "proof"]
-    lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
-    for run in runs:
-        cells = [run["name"]]
-        for priority in priorities:
-            latency = run["priorities"].get(str(priority), {}).get("latency_ms", {})
-            cells.append(f"{latency['p50']:.1f}, {latency['p99']:.1f}" if latency else "–")
-        total = sum(task["throughput_rps"] for task in run["tasks"].values())
-        cells += [f"{total:.2f}" if run["tasks"] else "–", f"{run['saturation'] or 0:.2f}"]
-        cells += [str(run["preemptions"]), run["proof"]]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "docs" / "results"
+CONF = ROOT / "conf" / "experiment"
+#: What the report draws anew, and logs.
+NOT_KEPT = ("*.png", "*.pdf", "*.html", "trace.json", "comparison.*", "*.log")
+TEXTS = (".json", ".yaml")
+#: Figures of a report that a page shows, where the report has them.
+SHOWN = ("latency_cdf", "p99", "primary", "preemption", "shares")
 
 
 def main(arguments: list[str]) -> None:
-    target = Path(arguments[0])
-    for sweep in map(Path, arguments[1:]):
-        keep(target, sweep)
-        print(f"\n{sweep.name}\n\n{table(target / sweep.name)}")
+    name, *sweeps = arguments
+    target = RESULTS / name
+    target.mkdir(parents=True, exist_ok=True)
+    for sweep in map(Path, sweeps):
+        print(keep(sweep, target))
+    remarks = yaml.safe_load((target / "remarks.yaml").read_text())
+    kept = [target / f"{each.stem}.zip" for each in sorted(CONF.glob("*.yaml"))]
+    sections = [_section(path, remarks) for path in kept if path.is_file()]
+    parts = [f"# {remarks['title']}", remarks["intro"].strip(), *sections]
+    (RESULTS / f"{name}.md").write_text("\n\n".join(parts) + "\n")
+
+
+def keep(sweep: Path, target: Path) -> str:
+    """The zip of a sweep in the folder `target`, named like its experiment."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / sweep.name
+        shutil.copytree(sweep, copy, ignore=shutil.ignore_patterns(*NOT_KEPT, "superseded"))
+        shutil.rmtree(copy / "report", ignore_errors=True)
+        output_root = str(sweep.absolute().parent)
+        first = json.loads(next(copy.glob("*/summary.json")).read_text())
+        ran_in = first["folder"].rpartition(f"/{sweep.name}/")[0] or output_root
+        for path in copy.rglob("*"):
+            if path.suffix in TEXTS:
+                text = path.read_text().replace(ran_in, "outputs")
+                path.write_text(text.replace(f"{Path(ran_in).parent}/", ""))
+        return export(copy, target / f"{_experiment(copy)}.zip", force=True)
+
+
+def _experiment(sweep: Path) -> str:
+    command = json.loads((sweep / archive.SWEEP).read_text())["command"]
+    return next(w.partition("=")[2] for w in command.split() if w.startswith("experiment="))
+
+
+# ------------------------------------------------------------------------------ the page
+
+
+def _section(path: Path, remarks: dict[str, Any]) -> str:
+    """An experiment: what it is, what was expected of it, its figures, its verdicts."""
+    name = path.stem
+    runs = records.load([path])
+    sweep = runs[0].folder.parent
+    with tempfile.TemporaryDirectory() as folder:
+        build(runs, Path(folder), path)
+        images = _images(Path(folder) / "figures", path)
+    findings = sweep / EXPECTATIONS
+    try:
+        found = compare(runs)
+    except UserError:  # a single arm
+        found = None
+    parts = [
+        f"## {name}",
+        _question(name),
+        _told(json.loads((sweep / archive.SWEEP).read_text())["command"], runs),
+        _expectations(json.loads(findings.read_text())) if findings.is_file() else "",
+        remarks.get(name, "").strip(),
+        _arms(found.arms) if found else "",
+        _verdicts(found) if found else "",
+        *images,
+        f"Raw data, proofs, provenance: [{path.name}]({path.parent.name}/{path.name}); "
+        f"`python -m runner.report docs/results/{path.parent.name}/{path.name}` makes its page.",
+    ]
+    return "\n\n".join(filter(None, parts))
+
+
+def _question(name: str) -> str:
+    """The comment that the experiment's file opens with, after its command."""
+    lines = (CONF / f"{name}.yaml").read_text().splitlines()[2:]
+    return " ".join(line[2:] for line in lines[: [line[:1] for line in lines].index("d")])
+
+
+def _told(command: str, runs: list[RunRecord]) -> str:
+    """The command, and how its runs ended."""
+    words = [w for w in command.split() if not w.startswith(("hydra", "output_root=", "tracking"))]
+    proofs = [run.proof for run in runs]
+    counts = ", ".join(f"{proofs.count(proof)} {proof}" for proof in dict.fromkeys(proofs))
+    wrong = sum(not run.valid for run in runs)
+    return f"`{' '.join(words)}`: {len(runs)} runs; proof: {counts}; {wrong or 'none'} not valid."
+
+
+def _images(figures: Path, path: Path) -> list[str]:
+    """The figures that the report has, copied beside the zip."""
+    shown = []
+    for stem in SHOWN:
+        if (figures / f"{stem}.png").is_file():
+            copied = path.with_name(f"{path.stem}-{stem}.png")
+            shutil.copy(figures / f"{stem}.png", copied)
+            shown.append(f"![{path.stem}: {stem}]({path.parent.name}/{copied.name})")
+    return shown
+
+
+def _expectations(findings: list[dict[str, Any]]) -> str:
+    rows = [
+        (
+            each["what"],
+            each["bounds"],
+            each["value"] if isinstance(each["value"], str) else _number(each["value"]),
+            f"[{', '.join(map(_number, each['interval']))}]" if each["interval"] else each["why"],
+            f"**{each['verdict']}**",
+        )
+        for each in findings
+    ]
+    return _table(("expected", "bound", "found", "95 % interval", ""), rows)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else significant(value)
+
+
+def _arms(arms: list[ArmRow]) -> str:
+    rows = [
+        (point(arm.arm, arm.values), str(arm.repeats), *_estimate(arm.value, arm.unit))
+        for arm in arms
+    ]
+    return _table(("arm", "repeats", arms[0].figure, "95 % interval"), rows)
+
+
+def _estimate(value: Estimate, unit: str) -> tuple[str, str]:
+    return f"{significant(value.value)} {unit}", str(value.interval or "–")
+
+
+def _verdicts(found: Comparison) -> str:
+    rows = [
+        (
+            point(row.treatment, row.values),
+            row.figure,
+            change(row),
+            str(row.interval or "–"),
+            verdict(row),
+        )
+        for row in found.rows
+        if row.primary
+    ]
+    if not rows:
+        return ""
+    return _table((f"against {found.baseline}", "figure", "ratio", "95 % interval", ""), rows)
+
+
+def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [heads, ("---",) * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 if __name__ == "__main__":
