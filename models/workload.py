@@ -1,12 +1,16 @@
-"""A model ready to run, and how random weights are made quickly."""
+"""A model ready to run, and how random weights are made quickly. Only the functions import torch:
+families import this module to say what they offer, which must not."""
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
+from models.spec import ModelSpec
 
-from models.catalog import ModelSpec
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,8 @@ def random_weights(make: Callable[[], nn.Module], spec: ModelSpec) -> nn.Module:
     precision; their values do not change how long an operator takes. Buffers keep what the model's
     own constructor would compute: position indices count up, statistics are those of unit variance.
     """
+    import torch
+
     with torch.device("meta"):
         module = make()
     module = module.to_empty(device="cpu").to(getattr(torch, spec.dtype))
@@ -49,5 +55,7 @@ def random_weights(make: Callable[[], nn.Module], spec: ModelSpec) -> nn.Module:
 
 def token_ids(spec: ModelSpec, vocabulary: int) -> Tensor:
     """Random tokens of shape (batch_size, size), from the specification's seed."""
+    import torch
+
     generator = torch.Generator().manual_seed(spec.seed)
     return torch.randint(0, vocabulary, (spec.batch_size, spec.size), generator=generator)

@@ -182,7 +182,7 @@ def _model(config: Config, override: ModelOverride, path: str) -> ModelSpec:
             f"{model['name']} does not take that many {info.size_unit}",
             allowed=f"{info.smallest} to {info.largest}",
         )
-    if model["work_us"] and info.family != "synthetic":
+    if model["work_us"] and not info.bare:
         raise UserError(
             f"{where}.work_us",
             model["work_us"],
