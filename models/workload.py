@@ -1,5 +1,5 @@
-"""A model ready to run, and how random weights are made quickly. Only the functions import torch:
-families import this module to say what they offer, which must not."""
+"""A model ready to run, and how it gets its weights. Only the functions import torch: families
+import this module to say what they offer, which must not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from models import weights
 from models.spec import ModelSpec
+from models.weights import State
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -24,7 +26,23 @@ class Workload:
     inputs: tuple[Tensor, ...]
 
 
-def random_weights(make: Callable[[], nn.Module], spec: ModelSpec) -> nn.Module:
+def with_weights(
+    make: Callable[[], nn.Module],
+    spec: ModelSpec,
+    as_ours: Callable[[State], State] = lambda state: state,
+) -> nn.Module:
+    """The module on the CPU, in the specification's type: with the weights of `spec.pretrained`, or
+    random ones.
+
+    as_ours: from a file's names to the module's, where they differ. Raises
+    `models.weights.WeightsError`."""
+    module = _random_weights(make, spec)  # also makes the buffers that no file has
+    if spec.pretrained:
+        weights.load(module, spec, as_ours)
+    return module
+
+
+def _random_weights(make: Callable[[], nn.Module], spec: ModelSpec) -> nn.Module:
     """Construct on the meta device, then fill: a quarter of the time of the usual initialisers.
 
     Weights are uniform and of the scale of trained ones, so that activations stay finite in half

@@ -1,7 +1,8 @@
 """BERT encoders: input token ids (batch_size, size), output the pooled hidden state."""
 
 from models.spec import ModelInfo, ModelSpec
-from models.workload import Workload, random_weights, token_ids
+from models.weights import State
+from models.workload import Workload, token_ids, with_weights
 
 #: hidden size, layers, heads, inner size (Devlin et al. 2019, table 1; mini: Turc et al. 2019).
 SHAPES = {
@@ -10,6 +11,10 @@ SHAPES = {
     "bert_mini": (256, 4, 4, 1024),
 }
 MODELS = dict.fromkeys(SHAPES, ModelInfo("tokens", 128, 1, 512))
+PARTS = ("embeddings.", "encoder.", "pooler.")
+#: Names of the oldest files. Positions are counted, not learned.
+OLD = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
+COUNTED = "embeddings.position_ids"
 
 
 def build(spec: ModelSpec) -> Workload:
@@ -36,4 +41,16 @@ def build(spec: ModelSpec) -> Workload:
             pooled: Tensor = self.bert(input_ids=ids).pooler_output
             return pooled
 
-    return Workload(random_weights(Encoder, spec), (token_ids(spec, config.vocab_size),))
+    return Workload(with_weights(Encoder, spec, _as_ours), (token_ids(spec, config.vocab_size),))
+
+
+def _as_ours(state: State) -> State:
+    """Hugging Face's names, of an encoder alone or below a head, as those of `Encoder`."""
+    ours = {}
+    for key, tensor in state.items():
+        name = key.removeprefix("bert.")
+        for old, new in OLD.items():
+            name = name.replace(old, new)
+        if name.startswith(PARTS) and name != COUNTED:
+            ours[f"bert.{name}"] = tensor
+    return ours

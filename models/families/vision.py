@@ -1,7 +1,7 @@
 """Image classifiers of torchvision: input images (batch_size, 3, size, size), output logits."""
 
 from models.spec import ModelInfo, ModelSpec
-from models.workload import Workload, random_weights
+from models.workload import Workload, with_weights
 
 CONSTRUCTORS = {
     "resnet18": "resnet18",
@@ -19,7 +19,7 @@ def build(spec: ModelSpec) -> Workload:
     import torch
     from torchvision import models
 
-    module = random_weights(lambda: getattr(models, CONSTRUCTORS[spec.name])(weights=None), spec)
+    module = with_weights(lambda: getattr(models, CONSTRUCTORS[spec.name])(weights=None), spec)
     generator = torch.Generator().manual_seed(spec.seed)
     images = torch.rand(spec.batch_size, 3, spec.size, spec.size, generator=generator)
     return Workload(module, (images.to(getattr(torch, spec.dtype)),))
