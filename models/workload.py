@@ -1,12 +1,18 @@
-"""A model ready to run, and how random weights are made quickly."""
+"""A model ready to run, and how it gets its weights. Only the functions import torch: families
+import this module to say what they offer, which must not."""
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
+from models import weights
+from models.spec import ModelSpec
+from models.weights import State
 
-from models.catalog import ModelSpec
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -20,13 +26,31 @@ class Workload:
     inputs: tuple[Tensor, ...]
 
 
-def random_weights(make: Callable[[], nn.Module], spec: ModelSpec) -> nn.Module:
+def with_weights(
+    make: Callable[[], nn.Module],
+    spec: ModelSpec,
+    as_ours: Callable[[State], State] = lambda state: state,
+) -> nn.Module:
+    """The module on the CPU, in the specification's type: with the weights of `spec.pretrained`, or
+    random ones.
+
+    as_ours: from a file's names to the module's, where they differ. Raises
+    `models.weights.WeightsError`."""
+    module = _random_weights(make, spec)  # also makes the buffers that no file has
+    if spec.pretrained:
+        weights.load(module, spec, as_ours)
+    return module
+
+
+def _random_weights(make: Callable[[], nn.Module], spec: ModelSpec) -> nn.Module:
     """Construct on the meta device, then fill: a quarter of the time of the usual initialisers.
 
     Weights are uniform and of the scale of trained ones, so that activations stay finite in half
     precision; their values do not change how long an operator takes. Buffers keep what the model's
     own constructor would compute: position indices count up, statistics are those of unit variance.
     """
+    import torch
+
     with torch.device("meta"):
         module = make()
     module = module.to_empty(device="cpu").to(getattr(torch, spec.dtype))
@@ -49,5 +73,7 @@ def random_weights(make: Callable[[], nn.Module], spec: ModelSpec) -> nn.Module:
 
 def token_ids(spec: ModelSpec, vocabulary: int) -> Tensor:
     """Random tokens of shape (batch_size, size), from the specification's seed."""
+    import torch
+
     generator = torch.Generator().manual_seed(spec.seed)
     return torch.randint(0, vocabulary, (spec.batch_size, spec.size), generator=generator)

@@ -71,6 +71,10 @@ GPU_BATCH_SIZE = "Inputs in a request that make a GPU the bottleneck, not the ho
 SIZE = "Sequence length, image edge or number of commands; null is the model's own default."
 DTYPE = "Type of weights and activations."
 MODEL_SEED = "Seed of the random weights and inputs."
+PRETRAINED = (
+    "Path of local weights: a .safetensors file, a state dict as .pt, .pth or .bin, or a Hugging "
+    "Face folder; null is random weights."
+)
 WORK = "Work of one command; synthetic only."
 PROCESS = (
     f"How requests arrive, T the mean gap. {'; '.join(f'{p}: {d}' for p, d in PROCESSES.items())}."
@@ -105,11 +109,12 @@ class ModelConfig:
     dtype: str = key("float32", DTYPE, choices=DTYPES)
     seed: int = key(0, MODEL_SEED, low=0, high=2**31 - 1)
     work_us: int = key(0, WORK, unit="µs", low=0, high=10_000_000)
+    pretrained: str | None = key(None, PRETRAINED)
 
 
 @dataclass
 class ModelOverride:
-    """A task's own model; null inherits. Naming another model resets its size."""
+    """A task's own model; null inherits. Naming another model resets its size and weights."""
 
     name: str | None = key(None, MODEL_NAME, choices=list(CATALOG))
     batch_size: int | None = key(None, BATCH_SIZE, low=1, high=4096)
@@ -119,6 +124,7 @@ class ModelOverride:
     dtype: str | None = key(None, DTYPE, choices=DTYPES)
     seed: int | None = key(None, MODEL_SEED, low=0, high=2**31 - 1)
     work_us: int | None = key(None, WORK, unit="µs", low=0, high=10_000_000)
+    pretrained: str | None = key(None, PRETRAINED)
 
 
 @dataclass

@@ -215,6 +215,11 @@ def _again(sweep: Sweep, files: list[str], traces: dict[Path, str]) -> str:
         lines.append(f"git apply {PATCH}   # and what differed from the commit")
     elif any(_code(run).get("diff") for run in sweep.runs):
         lines.append("# the code differed from the commit; see code in provenance.json")
+    given = {file: sha for run in sweep.runs for file, sha in run.origin.get("weights", {}).items()}
+    lines += [
+        f"# weights of your own copy, model.pretrained=…/{Path(file).name}: sha256 {sha}"
+        for file, sha in given.items()
+    ]
     lines += [
         "python -m runner.report paper.zip   # page and figures from the raw data",
         "python -m runner.compare paper.zip   # the arms against one of them",

@@ -91,7 +91,10 @@ def _run(composed: DictConfig, hydra: HydraConf, folder: Path) -> None:
     }
     write_folder(folder, summary, result)
     overrides = list(hydra.overrides.task)
-    origin = provenance.collect(overrides, load_before) | {"device": platform.provenance()}
+    origin = provenance.collect(overrides, load_before) | {
+        "device": platform.provenance(),
+        "weights": {m.pretrained: m.weights_sha256 for m in models if m.pretrained},
+    }
     outputs.write_json(folder / "provenance.json", origin)
     summary["mlflow_run_id"] = log(store, folder, summary, config, trial, result)
     outputs.write_json(folder / outputs.SUMMARY, summary)

@@ -2,9 +2,10 @@
 inherited filled in. What is wrong raises `UserError`, before any process is started."""
 
 from dataclasses import Field, fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
-from models import CATALOG, ModelSpec
+from models import CATALOG, ModelSpec, weights
 from runner import arrivals
 from runner.config import (
     ArrivalOverride,
@@ -171,8 +172,17 @@ def _model(config: Config, override: ModelOverride, path: str) -> ModelSpec:
     on_gpu = config.platform.name in GPU_NAMES
     model["batch_size"] = model["batch_size"] or (gpu_batch_size if on_gpu else 1)
     if override.name not in (None, inherited.name):
-        model["size"] = override.size
+        model |= {"size": override.size, "pretrained": override.pretrained}
+    pretrained = model.pop("pretrained")
+    of_weights = f"{path if override.pretrained else 'model'}.pretrained"
     if on_gpu and gpu_name not in (None, model["name"]):
+        if pretrained is not None:
+            raise UserError(
+                of_weights,
+                pretrained,
+                f"these are weights of {model['name']}, and gpu_name makes it {gpu_name} here",
+                remedy=f"model.name={gpu_name} for weights of that, or model.gpu_name=null",
+            )
         model |= {"name": gpu_name, "size": None}
     info = CATALOG[model["name"]]
     if model["size"] is None:
@@ -185,14 +195,36 @@ def _model(config: Config, override: ModelOverride, path: str) -> ModelSpec:
             f"{model['name']} does not take that many {info.size_unit}",
             allowed=f"{info.smallest} to {info.largest}",
         )
-    if model["work_us"] and info.family != "synthetic":
+    if model["work_us"] and not info.bare:
         raise UserError(
             f"{where}.work_us",
             model["work_us"],
             f"{model['name']}'s commands have work of their own",
             allowed="0, or model.name=synthetic",
         )
-    return ModelSpec(**model)
+    return ModelSpec(**model, **_weights(pretrained, of_weights, model["name"]))
+
+
+def _weights(pretrained: str | None, where: str, name: str) -> dict[str, Any]:
+    """What of a specification says which weights they are, with their content's checksum."""
+    if pretrained is None:
+        return {}
+    if CATALOG[name].bare:
+        raise UserError(
+            where, pretrained, f"{name} has no weights", allowed="null, or a model that has some"
+        )
+    path = Path(pretrained).expanduser().absolute()
+    try:
+        return {"pretrained": str(path), "weights_sha256": weights.digest(path)}
+    except weights.WeightsError as error:
+        raise UserError(
+            where,
+            pretrained,
+            str(error),
+            allowed=f"a file ({' '.join(weights.SUFFIXES)}), or a folder with one of "
+            f"{' '.join(weights.IN_A_FOLDER)}",
+            remedy="the path is absolute or from the folder that the command runs in",
+        ) from error
 
 
 def _inherit(inherited: Any, override: Any) -> dict[str, Any]:

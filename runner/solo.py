@@ -11,7 +11,7 @@ FILE = Path(".cache") / "solo.json"
 
 
 def _key(fingerprint: str, model: ModelSpec) -> str:
-    return f"{fingerprint} {json.dumps(model.as_dict(), sort_keys=True)}"
+    return f"{fingerprint} {json.dumps(model.identity, sort_keys=True)}"
 
 
 def known(output_root: Path, fingerprint: str, models: set[ModelSpec]) -> dict[ModelSpec, float]:

@@ -155,6 +155,8 @@ class TrialSpec:
 
     def _measured(self) -> dict[str, Any]:
         plain = self.as_dict()
+        for task, made in zip(self.tasks, plain["tasks"], strict=True):
+            made["model"] = task.model.identity
         if not self.uses_xsched:
             for name in OF_XSCHED:
                 plain.pop(name)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from models import CATALOG, ModelSpec, synthetic
+from models import CATALOG, ModelSpec
+from models.families import synthetic
 from xsched_bindings.host.executor import Program
 
 
@@ -11,7 +12,7 @@ def load(spec: Mapping[str, Any]) -> Program:
     """The program of a model specification (see `models.ModelSpec`). Torch is imported for the
     models that need it, and not for synthetic commands."""
     model = ModelSpec(**spec)
-    if CATALOG[model.name].family == "synthetic":
+    if CATALOG[model.name].bare:
         return Program(synthetic.commands(model.size, model.work_us))
 
     import torch

@@ -120,7 +120,7 @@ class TorchDevice:
         return request
 
     def _forward(self, model: ModelSpec) -> Callable[[], object]:
-        if CATALOG[model.name].family == "synthetic":
+        if CATALOG[model.name].bare:
             cycles = max(1, int(model.work_us * self._cycles_per_us))
             sleep, commands = torch.cuda._sleep, range(model.size)
 

@@ -1,9 +1,11 @@
 import pytest
 import torch
 
-from models import CATALOG, ModelSpec, synthetic
+from models import CATALOG, ModelSpec
 from models.build import build
+from models.catalog import FAMILIES
 from models.export import ExportedProgram
+from models.families import synthetic
 
 SMALL = [
     ModelSpec("bert_mini", size=16),
@@ -30,6 +32,15 @@ def test_commands_compute_exactly_what_the_eager_model_does(spec: ModelSpec) -> 
     assert torch.isfinite(expected).all()
     assert len(program.commands) > 50
     assert expected.std() > 0
+
+
+def test_every_family_is_tested() -> None:
+    tested = {FAMILIES[spec.name] for spec in SMALL}
+    assert tested == {FAMILIES[name] for name, info in CATALOG.items() if not info.bare}
+
+
+def test_no_two_families_offer_a_model_of_the_same_name() -> None:
+    assert len(CATALOG) == sum(len(family.MODELS) for family in set(FAMILIES.values()))
 
 
 @pytest.mark.parametrize("name", ["bert_base", "bert_large", "resnet50", "resnet152"])
@@ -88,5 +99,6 @@ def test_the_catalogue_needs_no_torch() -> None:
     import subprocess
     import sys
 
-    code = "import sys, models, runner.config; sys.exit('torch' in sys.modules)"
+    modules = {"torch", "torchvision", "transformers", "safetensors"}
+    code = f"import sys, models, runner.config; sys.exit(bool({modules} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

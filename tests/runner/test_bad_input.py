@@ -19,6 +19,21 @@ CASES = {
     "priority 256": (["task_set.tasks.low-1.priority=256"], "low-1.priority=256", "-255 to 255"),
     "an unknown model": (["model=bert_bas"], "model=bert_bas", "did you mean: bert_base"),
     "an unknown model's name": (["model.name=brt"], "model.name=brt", "allowed: bert_base"),
+    "weights that are not there": (
+        ["model.pretrained=none.safetensors"],
+        "model.pretrained=none.safetensors: is not there",
+        "absolute or from the folder that the command runs in",
+    ),
+    "a task's weights that are none": (
+        ["+task_set.tasks.low-1.model.pretrained=."],
+        "task_set.tasks.low-1.model.pretrained=.: has no weights in it",
+        "model.safetensors",
+    ),
+    "weights of synthetic": (
+        ["model=synthetic", "model.pretrained=none.pt"],
+        "model.pretrained=none.pt: synthetic has no weights",
+        "allowed: null",
+    ),
     "zero tasks": (["~task_set"], "task_set.tasks", "at least one task"),
     "negative requests": (["task_set.requests=-1"], "task_set.requests=-1", "allowed: 1 to"),
     "a level the platform lacks": (

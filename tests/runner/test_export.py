@@ -144,6 +144,14 @@ def test_the_readme_has_commands_and_no_path_of_the_machine(paper: Path, tmp_pat
     assert not re.search(r"(^|[\s=`'])/\w", readme, re.M)
 
 
+def test_weights_stay_behind_and_are_named(sweep: Path, tmp_path: Path) -> None:
+    path = sweep / "native-r0-0123abcd" / "provenance.json"
+    path.write_text(json.dumps(ORIGIN | {"weights": {"/home/somebody/w.pt": "ab" * 32}}))
+    export(sweep, tmp_path / "paper.zip")
+    readme = text(tmp_path / "paper.zip", "README.md")
+    assert f"# weights of your own copy, model.pretrained=…/w.pt: sha256 {'ab' * 32}" in readme
+
+
 def test_a_trace_comes_along_under_a_name_of_its_own(sweep: Path, tmp_path: Path) -> None:
     for place in ("a", "b"):
         (tmp_path / place).mkdir()

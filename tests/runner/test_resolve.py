@@ -13,6 +13,7 @@ from runner.config import (
     Config,
     LaunchOverride,
     Level,
+    ModelConfig,
     ModelOverride,
     TaskConfig,
     all_keys,
@@ -299,3 +300,53 @@ def test_every_key_is_documented() -> None:
 def test_the_nearest_spelling() -> None:
     assert nearest("blok", ["block", "deactivate"]) == "block"
     assert nearest("xyz", ["block", "deactivate"]) is None
+
+
+def weighted(file: Path, content: bytes, **own: ModelOverride) -> Config:
+    """Tasks with weights of this content, as far as anybody looks before they are loaded."""
+    file.write_bytes(content)
+    made = config(**{name: TaskConfig(model=model) for name, model in own.items()})
+    made.model.pretrained = str(file)
+    return made
+
+
+def test_weights_are_their_content_and_not_their_path(tmp_path: Path) -> None:
+    first = resolve(weighted(tmp_path / "1.pt", b"same"))
+    same = resolve(weighted(tmp_path / "2.bin", b"same"))
+    other = resolve(weighted(tmp_path / "3.pt", b"other"))
+    assert (first == same, first.config_hash == same.config_hash) == (True, True)
+    assert len({first.config_hash, other.config_hash, resolve(config()).config_hash}) == 3
+    sent = TrialSpec.from_dict(first.as_dict())
+    assert sent == first
+    assert sent.tasks[0].model.pretrained == str(tmp_path / "1.pt")
+
+
+def test_random_weights_keep_the_hashes_that_were_recorded_before_there_were_others() -> None:
+    made = config()
+    assert resolve(made).config_hash == "73c2bbd1c58f"
+    made.model = ModelConfig(name="gpt2", dtype="float16", seed=3)
+    made.arm.name = "native"
+    assert resolve(made).config_hash == "3f17cdadb36d"
+
+
+def test_weights_are_inherited_by_tasks_of_the_same_model(tmp_path: Path) -> None:
+    (tmp_path / "own.pt").write_bytes(b"own")
+    made = weighted(
+        tmp_path / "w.pt",
+        b"w",
+        same=ModelOverride(size=64),
+        another=ModelOverride(name="resnet18"),
+        bare=ModelOverride(name="synthetic"),
+        own=ModelOverride(pretrained=str(tmp_path / "own.pt")),
+    )
+    names = [Path(task.model.pretrained).name for task in resolve(made).tasks]
+    assert names == ["w.pt", "", "", "own.pt"]
+
+
+def test_weights_are_not_given_to_the_model_that_a_gpu_runs_instead(tmp_path: Path) -> None:
+    made = weighted(tmp_path / "w.pt", b"w")
+    made.model.gpu_name = "bert_large"
+    assert resolve(made).tasks[0].model.pretrained
+    made.platform.name = "cuda"
+    with pytest.raises(UserError, match="these are weights of bert_base, and gpu_name makes it"):
+        resolve(made)

@@ -151,7 +151,9 @@ class DeviceSession:
             raise DeviceLost(f"the device process ended during {question['do']!r}")
         reply: dict[str, Any] = json.loads(answer)
         if "error" in reply:
-            raise RuntimeError(reply["error"])
+            failure = RuntimeError(reply["error"])
+            failure.add_note(reply["traceback"])
+            raise failure
         return reply
 
     def close(self) -> None:

@@ -56,8 +56,9 @@ class _Server:
         question = json.loads(message)
         try:
             reply = self._answer(session, question, fds)
-        except Exception:
-            reply = {"error": traceback.format_exc()}
+        except Exception as error:
+            words = "".join(traceback.format_exception_only(error)).strip()
+            reply = {"error": words, "traceback": traceback.format_exc()}
         finally:
             for fd in fds:
                 os.close(fd)

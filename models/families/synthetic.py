@@ -10,6 +10,10 @@ import time
 from collections.abc import Callable
 from functools import cache, partial
 
+from models.spec import ModelInfo
+
+MODELS = {"synthetic": ModelInfo("commands", 100, 0, 100_000, bare=True)}
+
 CALIBRATION_ITERATIONS = 20_000
 
 

@@ -1,11 +1,7 @@
 """Image classifiers of torchvision: input images (batch_size, 3, size, size), output logits."""
 
-import importlib
-
-import torch
-
-from models.catalog import ModelSpec
-from models.workload import Workload, random_weights
+from models.spec import ModelInfo, ModelSpec
+from models.workload import Workload, with_weights
 
 CONSTRUCTORS = {
     "resnet18": "resnet18",
@@ -14,11 +10,16 @@ CONSTRUCTORS = {
     "mobilenet": "mobilenet_v3_large",
     "vit_b_16": "vit_b_16",
 }
+MODELS = dict.fromkeys(CONSTRUCTORS, ModelInfo("pixels", 224, 32, 1024))
+# The position embedding fixes ViT's image size.
+MODELS["vit_b_16"] = ModelInfo("pixels", 224, 224, 224)
 
 
 def build(spec: ModelSpec) -> Workload:
-    constructor = getattr(importlib.import_module("torchvision.models"), CONSTRUCTORS[spec.name])
-    module = random_weights(lambda: constructor(weights=None), spec)
+    import torch
+    from torchvision import models
+
+    module = with_weights(lambda: getattr(models, CONSTRUCTORS[spec.name])(weights=None), spec)
     generator = torch.Generator().manual_seed(spec.seed)
     images = torch.rand(spec.batch_size, 3, spec.size, spec.size, generator=generator)
     return Workload(module, (images.to(getattr(torch, spec.dtype)),))
