@@ -76,9 +76,7 @@ class _Server:
                 return {"commands": len(program.commands), "seconds": seconds}
             case "open":
                 programs = [self._load(spec)[0] for spec in question["specs"]]
-                pid = os.fork()
-                if pid == 0:
-                    _become_executor(programs, fds, question["niceness"])
+                pid = _fork_executor(programs, fds, question["niceness"])
                 self.executors[session].append(pid)
                 return {"pid": pid, "programs": [len(p.commands) for p in programs]}
             case "fate":
@@ -111,11 +109,27 @@ class _Server:
         session.close()
 
 
-def _become_executor(programs: list[Program], fds: list[int], niceness: int) -> None:
+def _fork_executor(programs: list[Program], fds: list[int], niceness: int) -> int:
+    """A new executor's process id, once the executor is sure to end with this process: one that is
+    stopped before that would outlive it."""
+    bound, binding = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _become_executor(programs, fds, niceness, binding)
+    os.close(binding)
+    os.read(bound, 1)
+    os.close(bound)
+    return pid
+
+
+def _become_executor(
+    programs: list[Program], fds: list[int], niceness: int, binding: int
+) -> None:
     """In the forked child: keep only the stream's descriptors, run, and never return."""
     code = 1
     try:
         die_with_parent()
+        os.write(binding, b"!")
         os.setpriority(os.PRIO_PROCESS, 0, niceness)
         close_all_but({0, 1, 2, *fds})
         command_fd, gate_fd, page_fd, *reply_fds = fds
