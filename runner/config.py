@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any
 
 from models import CATALOG, DTYPES
+from runner.arrivals import PROCESSES
 from xsched_bindings.types import (
     PRIORITY_MAX,
     PRIORITY_MIN,
@@ -29,16 +30,6 @@ ARMS = {
     "xsched_null": "XSched in place with all hints equal: the null control",
 }
 POLICIES = [policy.name for policy in PolicyType if policy is not PolicyType.unknown]
-PROCESSES = {
-    "closed": "the next request arrives when the last one is done",
-    "periodic": "every T",
-    "jitter": "gaps uniform in [T/2, 3T/2)",
-    "poisson": "independent arrivals, exponential gaps",
-    "lognormal": "log-normal gaps of width sigma",
-    "gamma": "gamma gaps with coefficient of variation cv",
-    "burst": "burst_size at once, every burst_size × T",
-    "trace": "at the times in a file; when it ends, so does the task",
-}
 
 
 class Level(Enum):
@@ -73,7 +64,8 @@ DTYPE = "Type of weights and activations."
 MODEL_SEED = "Seed of the random weights and inputs."
 WORK = "Work of one command; synthetic only."
 PROCESS = (
-    f"How requests arrive, T the mean gap. {'; '.join(f'{p}: {d}' for p, d in PROCESSES.items())}."
+    "How requests arrive, T the mean gap. "
+    f"{'; '.join(f'{name}: {process.doc}' for name, process in PROCESSES.items())}."
 )
 LOAD = (
     "Arrivals as a share of the task's own solo capacity: T = solo time / load. Above 1 the queue "
