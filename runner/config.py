@@ -11,6 +11,7 @@ from typing import Any
 
 from models import CATALOG, DTYPES
 from runner.arrivals import PROCESSES
+from xsched_bindings.policies import POLICIES
 from xsched_bindings.types import (
     PRIORITY_MAX,
     PRIORITY_MIN,
@@ -29,7 +30,8 @@ ARMS = {
     "xsched": "XSched",
     "xsched_null": "XSched in place with all hints equal: the null control",
 }
-POLICIES = [policy.name for policy in PolicyType if policy is not PolicyType.unknown]
+XSCHEDS_POLICIES = [policy.name for policy in PolicyType if policy is not PolicyType.unknown]
+POLICY_NAMES = [*XSCHEDS_POLICIES, *(name for name in POLICIES if name not in XSCHEDS_POLICIES)]
 
 
 class Level(Enum):
@@ -149,7 +151,7 @@ class XSchedConfig:
         "the placement (threads: local, processes: global).",
         choices=["auto", "local", "global"],
     )
-    policy: str = key("hpf", "XSched's scheduling policy.", choices=POLICIES)
+    policy: str = key("hpf", "Scheduling policy.", choices=POLICY_NAMES)
     level: Level = key(Level.block, LEVEL)
     threshold: int = key(8, THRESHOLD, unit="commands", low=1, high=4096)
     batch_size: int | None = key(4, LAUNCH_BATCH + HALF, unit="commands", low=1, high=4096)

@@ -1,5 +1,5 @@
-"""What an arrival process is. numpy is not imported here: the schema, which lists them, does without
-and a config error answers at once."""
+"""What an arrival process is. numpy is not imported here: the schema lists the processes, and an
+error in a configuration answers at once."""
 
 import inspect
 from collections.abc import Callable, Iterator

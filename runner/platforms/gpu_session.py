@@ -23,8 +23,8 @@ from runner.platforms import xserver
 from runner.proof_on_gpus import Course, Served
 from runner.recording import Recording
 from runner.spec import TaskSpec, TrialSpec
-from xsched_bindings.host.policies import create_policy
 from xsched_bindings.interface import ControlPlane, Queue
+from xsched_bindings.policies import create_policy
 from xsched_bindings.types import (
     PRIORITY_DEFAULT,
     PolicyType,
@@ -291,7 +291,7 @@ class GpuSession:
         """Tasks that the policy suspends when all have work, asked of a pure instance of it."""
         if self.trial.arm == "xsched_null":
             return []
-        oracle = create_policy(PolicyType[self.trial.policy])
+        oracle = create_policy(self.trial.policy)
         for number, task in enumerate(self._running):
             oracle.hint_priority(number, task.priority)
             if task.utilization is not None:

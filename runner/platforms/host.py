@@ -11,7 +11,7 @@ from runner.errors import UserError
 from runner.platforms import ChildSetup, Observations, available_cores
 from runner.spec import TrialSpec
 from xsched_bindings.host import Device, DeviceSession
-from xsched_bindings.host.policies import POLICIES
+from xsched_bindings.policies import POLICIES
 from xsched_bindings.types import PreemptLevel
 
 LOG = "device.log"
@@ -33,7 +33,7 @@ class HostPlatform:
 
     name = "host"
     placements = ("threads",)
-    policies = tuple(policy.name for policy in POLICIES)
+    policies = tuple(POLICIES)
     lock = "host"
 
     def __init__(self, device_cores: int) -> None:
