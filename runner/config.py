@@ -7,6 +7,7 @@ it and turns it into a `runner.spec.TrialSpec`.
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from models import CATALOG, DTYPES
@@ -32,6 +33,8 @@ ARMS = {
 }
 XSCHEDS_POLICIES = [policy.name for policy in PolicyType if policy is not PolicyType.unknown]
 POLICY_NAMES = [*XSCHEDS_POLICIES, *(name for name in POLICIES if name not in XSCHEDS_POLICIES)]
+#: The modules of `runner.platforms`, which are not imported to be listed.
+PLATFORMS = sorted(each.stem for each in (Path(__file__).parent / "platforms").glob("[!_]*.py"))
 
 
 class Level(Enum):
@@ -261,7 +264,7 @@ class PlatformConfig:
     name: str = key(
         "auto",
         "host: CPU cores; cuda, hip: GPUs; auto picks once for a sweep.",
-        choices=["auto", "host", "cuda", "hip"],
+        choices=["auto", *PLATFORMS],
     )
     placement: str = key(
         "auto",
@@ -301,7 +304,7 @@ class ExpectConfig:
     at_most: float | None = key(None, "The most that meets it.")
     equals: str | None = key(None, "For a key of summary.json that is a text: its value.")
     platform: str | None = key(
-        None, "The platform that it is claimed for; null is any.", choices=["host", "cuda", "hip"]
+        None, "The platform that it is claimed for; null is any.", choices=PLATFORMS
     )
 
 

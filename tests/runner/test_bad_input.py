@@ -19,6 +19,12 @@ CASES = {
     "priority 256": (["task_set.tasks.low-1.priority=256"], "low-1.priority=256", "-255 to 255"),
     "an unknown model": (["model=bert_bas"], "model=bert_bas", "did you mean: bert_base"),
     "an unknown model's name": (["model.name=brt"], "model.name=brt", "allowed: bert_base"),
+    "load 0": (["arrival.load=0"], "arrival.load=0", "allowed: 0.001 to 10.0"),
+    "a task's load below 0": (
+        ["task_set.tasks.high-1.arrival.load=-1"],
+        "high-1.arrival.load=-1",
+        "allowed: 0.001 to 10.0",
+    ),
     "zero tasks": (["~task_set"], "task_set.tasks", "at least one task"),
     "negative requests": (["task_set.requests=-1"], "task_set.requests=-1", "allowed: 1 to"),
     "a level the platform lacks": (

@@ -18,8 +18,8 @@ from typing import Any, Protocol
 
 from models import ModelSpec
 from runner import proof, proof_on_gpus, statistics
+from runner.gpus import xserver
 from runner.peers import Peers
-from runner.platforms import xserver
 from runner.proof_on_gpus import Course, Served
 from runner.recording import Recording
 from runner.spec import TaskSpec, TrialSpec
@@ -384,7 +384,7 @@ def open_session(
     trial: TrialSpec, tasks: list[int], start: dict[str, Any], say: Callable[[str], None]
 ) -> GpuSession:
     """What `runner.child` asks for: the session over this process's GPU."""
-    from runner.platforms.torch_device import TorchDevice
+    from runner.gpus.torch_device import TorchDevice
 
     details = start["details"]
     return GpuSession(
