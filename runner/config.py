@@ -32,7 +32,7 @@ ARMS = {
     "xsched_null": "XSched in place with all hints equal: the null control",
 }
 XSCHEDS_POLICIES = [policy.name for policy in PolicyType if policy is not PolicyType.unknown]
-POLICY_NAMES = [*XSCHEDS_POLICIES, *(name for name in POLICIES if name not in XSCHEDS_POLICIES)]
+POLICY_NAMES = [*XSCHEDS_POLICIES, *sorted(set(POLICIES) - set(XSCHEDS_POLICIES))]
 #: The modules of `runner.platforms`, which are not imported to be listed.
 PLATFORMS = sorted(each.stem for each in (Path(__file__).parent / "platforms").glob("[!_]*.py"))
 
@@ -70,7 +70,7 @@ MODEL_SEED = "Seed of the random weights and inputs."
 WORK = "Work of one command; synthetic only."
 PROCESS = (
     "How requests arrive, T the mean gap. "
-    f"{'; '.join(f'{name}: {process.doc}' for name, process in PROCESSES.items())}."
+    f"{'; '.join(f'{name}: {process.doc}' for name, process in sorted(PROCESSES.items()))}."
 )
 LOAD = (
     "Arrivals as a share of the task's own solo capacity: T = solo time / load. Above 1 the queue "
@@ -122,7 +122,7 @@ class ModelOverride:
 class ArrivalConfig:
     """When requests arrive."""
 
-    process: str = key("closed", PROCESS, choices=list(PROCESSES))
+    process: str = key("closed", PROCESS, choices=sorted(PROCESSES))
     load: float = key(0.15, LOAD, low=0.001, high=10.0)
     rate_rps: float | None = key(None, RATE, unit="1/s", low=0.001, high=100_000)
     sigma: float = key(1.0, SIGMA, low=0, high=4)
@@ -135,7 +135,7 @@ class ArrivalConfig:
 class ArrivalOverride:
     """A task's own arrivals; null inherits. A load of its own goes before an inherited rate."""
 
-    process: str | None = key(None, PROCESS, choices=list(PROCESSES))
+    process: str | None = key(None, PROCESS, choices=sorted(PROCESSES))
     load: float | None = key(None, LOAD, low=0.001, high=10.0)
     rate_rps: float | None = key(None, RATE, unit="1/s", low=0.001, high=100_000)
     sigma: float | None = key(None, SIGMA, low=0, high=4)

@@ -4,8 +4,7 @@ import math
 from pathlib import Path
 
 from runner import point, solo
-from runner.arrivals import mean_gap_ns
-from runner.arrivals.trace import times_ns
+from runner.arrivals import mean_gap_ns, times_ns
 from runner.points import Point
 from runner.spec import TaskSpec
 

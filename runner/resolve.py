@@ -5,8 +5,7 @@ from dataclasses import Field, fields, is_dataclass
 from typing import Any
 
 from models import CATALOG, ModelSpec
-from runner.arrivals import PROCESSES
-from runner.arrivals.trace import read_trace, times_ns
+from runner import arrivals
 from runner.config import (
     ArrivalOverride,
     Config,
@@ -90,7 +89,7 @@ def _task(config: Config, name: str, task: TaskConfig) -> TaskSpec:
 def _arrival(config: Config, own: ArrivalOverride, requests: int, path: str) -> Arrival:
     asked = _inherit(config.arrival, own)
     name = asked["process"]
-    process = PROCESSES[name]
+    process = arrivals.PROCESSES[name]
     rate_rps = _rate(config, own, name, path)
     load = asked["load"] if rate_rps is None and not process.no_rate else None
     taken = {key: asked[key] for key in process.takes}
@@ -109,7 +108,7 @@ def _rate(config: Config, own: ArrivalOverride, process: str, path: str) -> floa
             f"the task has a rate already, load={own.load:g}",
             remedy="set one of the two to null",
         )
-    no_rate = PROCESSES[process].no_rate
+    no_rate = arrivals.PROCESSES[process].no_rate
     if own.rate_rps is None and (own.load is not None or (own.process and no_rate)):
         return None
     rate_rps = config.arrival.rate_rps if own.rate_rps is None else own.rate_rps
@@ -136,16 +135,16 @@ def _trace(config: Config, own: ArrivalOverride, requests: int, path: str) -> by
             allowed="the path of a file with one timestamp in seconds a line",
         )
     where = f"{path}.trace" if own.trace else "arrival.trace"
-    trace = read_trace(file, where)
-    arrivals_ns = times_ns(trace)
-    if len(arrivals_ns) < requests:
+    trace = arrivals.read_trace(file, where)
+    times_ns = arrivals.times_ns(trace)
+    if len(times_ns) < requests:
         raise UserError(
             where,
             file,
-            f"{len(arrivals_ns)} arrivals, and the task is to complete {requests} requests",
+            f"{len(times_ns)} arrivals, and the task is to complete {requests} requests",
             remedy="lower the task's requests (task_set.requests) or give a longer trace",
         )
-    last_s = arrivals_ns[requests - 1] / 1e9
+    last_s = times_ns[requests - 1] / 1e9
     if last_s > config.limit_s:
         raise UserError(
             where,

@@ -9,10 +9,19 @@ import math
 import pkgutil
 import zlib
 
-from runner.arrivals.base import BLOCK, LONGEST_NS, PROCESSES, Process, Schedule
+from runner.arrivals.base import BLOCK, LONGEST_NS, PROCESSES, Schedule
+from runner.arrivals.trace import read_trace, times_ns
 from runner.spec import TaskSpec
 
-__all__ = ["BLOCK", "LONGEST_NS", "PROCESSES", "Process", "mean_gap_ns", "schedule"]
+__all__ = [
+    "BLOCK",
+    "LONGEST_NS",
+    "PROCESSES",
+    "mean_gap_ns",
+    "read_trace",
+    "schedule",
+    "times_ns",
+]
 
 for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
     importlib.import_module(_module.name)  # registers its process

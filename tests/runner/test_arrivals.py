@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from runner.arrivals import BLOCK, LONGEST_NS, PROCESSES, schedule
-from runner.arrivals.trace import read_trace, replay, times_ns
+from runner.arrivals import BLOCK, LONGEST_NS, PROCESSES, read_trace, schedule, times_ns
+from runner.arrivals.trace import replay
 from runner.config import ArrivalConfig, Config, TaskConfig
 from runner.errors import UserError
 from runner.resolve import resolve

@@ -12,6 +12,12 @@ CASES = {
     "an unknown key": (["xsched.treshold=4"], "xsched.treshold=4", "xsched.threshold"),
     "an unknown key with +": (["+xsched.treshold=4"], "xsched.treshold=4", "xsched.threshold"),
     "a misspelt level": (["xsched.level=blok"], "xsched.level=blok", "did you mean: block"),
+    "load 0": (["arrival.load=0"], "arrival.load=0", "allowed: 0.001 to 10.0"),
+    "a task's load below 0": (
+        ["task_set.tasks.high-1.arrival.load=-1"],
+        "high-1.arrival.load=-1",
+        "allowed: 0.001 to 10.0",
+    ),
     "threshold 0": (["xsched.threshold=0"], "xsched.threshold=0", "allowed: 1 to 4096"),
     "threshold -1": (["xsched.threshold=-1"], "xsched.threshold=-1", "allowed: 1 to 4096"),
     "threshold eight": (["xsched.threshold=eight"], "xsched.threshold=eight", "a whole number"),
@@ -19,12 +25,6 @@ CASES = {
     "priority 256": (["task_set.tasks.low-1.priority=256"], "low-1.priority=256", "-255 to 255"),
     "an unknown model": (["model=bert_bas"], "model=bert_bas", "did you mean: bert_base"),
     "an unknown model's name": (["model.name=brt"], "model.name=brt", "allowed: bert_base"),
-    "load 0": (["arrival.load=0"], "arrival.load=0", "allowed: 0.001 to 10.0"),
-    "a task's load below 0": (
-        ["task_set.tasks.high-1.arrival.load=-1"],
-        "high-1.arrival.load=-1",
-        "allowed: 0.001 to 10.0",
-    ),
     "zero tasks": (["~task_set"], "task_set.tasks", "at least one task"),
     "negative requests": (["task_set.requests=-1"], "task_set.requests=-1", "allowed: 1 to"),
     "a level the platform lacks": (
