@@ -18,7 +18,7 @@ TEN_MS = ModelSpec("synthetic", size=100, work_us=100)
 
 
 def run() -> list[Figure]:
-    from runner.platforms.torch_device import TorchDevice
+    from runner.gpus.torch_device import TorchDevice
 
     device = TorchDevice("cuda")
     stream = device.open_stream(None, default=False)

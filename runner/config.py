@@ -7,9 +7,12 @@ it and turns it into a `runner.spec.TrialSpec`.
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from models import CATALOG, DTYPES
+from runner.arrivals import PROCESSES
+from xsched_bindings.policies import POLICIES
 from xsched_bindings.types import (
     PRIORITY_MAX,
     PRIORITY_MIN,
@@ -28,17 +31,10 @@ ARMS = {
     "xsched": "XSched",
     "xsched_null": "XSched in place with all hints equal: the null control",
 }
-POLICIES = [policy.name for policy in PolicyType if policy is not PolicyType.unknown]
-PROCESSES = {
-    "closed": "the next request arrives when the last one is done",
-    "periodic": "every T",
-    "jitter": "gaps uniform in [T/2, 3T/2)",
-    "poisson": "independent arrivals, exponential gaps",
-    "lognormal": "log-normal gaps of width sigma",
-    "gamma": "gamma gaps with coefficient of variation cv",
-    "burst": "burst_size at once, every burst_size × T",
-    "trace": "at the times in a file; when it ends, so does the task",
-}
+XSCHEDS_POLICIES = [policy.name for policy in PolicyType if policy is not PolicyType.unknown]
+POLICY_NAMES = [*XSCHEDS_POLICIES, *sorted(set(POLICIES) - set(XSCHEDS_POLICIES))]
+#: The modules of `runner.platforms`, which are not imported to be listed.
+PLATFORMS = sorted(each.stem for each in (Path(__file__).parent / "platforms").glob("[!_]*.py"))
 
 
 class Level(Enum):
@@ -77,7 +73,8 @@ PRETRAINED = (
 )
 WORK = "Work of one command; synthetic only."
 PROCESS = (
-    f"How requests arrive, T the mean gap. {'; '.join(f'{p}: {d}' for p, d in PROCESSES.items())}."
+    "How requests arrive, T the mean gap. "
+    f"{'; '.join(f'{name}: {process.doc}' for name, process in sorted(PROCESSES.items()))}."
 )
 LOAD = (
     "Arrivals as a share of the task's own solo capacity: T = solo time / load. Above 1 the queue "
@@ -131,7 +128,7 @@ class ModelOverride:
 class ArrivalConfig:
     """When requests arrive."""
 
-    process: str = key("closed", PROCESS, choices=list(PROCESSES))
+    process: str = key("closed", PROCESS, choices=sorted(PROCESSES))
     load: float = key(0.15, LOAD, low=0.001, high=10.0)
     rate_rps: float | None = key(None, RATE, unit="1/s", low=0.001, high=100_000)
     sigma: float = key(1.0, SIGMA, low=0, high=4)
@@ -144,7 +141,7 @@ class ArrivalConfig:
 class ArrivalOverride:
     """A task's own arrivals; null inherits. A load of its own goes before an inherited rate."""
 
-    process: str | None = key(None, PROCESS, choices=list(PROCESSES))
+    process: str | None = key(None, PROCESS, choices=sorted(PROCESSES))
     load: float | None = key(None, LOAD, low=0.001, high=10.0)
     rate_rps: float | None = key(None, RATE, unit="1/s", low=0.001, high=100_000)
     sigma: float | None = key(None, SIGMA, low=0, high=4)
@@ -163,7 +160,7 @@ class XSchedConfig:
         "the placement (threads: local, processes: global).",
         choices=["auto", "local", "global"],
     )
-    policy: str = key("hpf", "XSched's scheduling policy.", choices=POLICIES)
+    policy: str = key("hpf", "Scheduling policy.", choices=POLICY_NAMES)
     level: Level = key(Level.block, LEVEL)
     threshold: int = key(8, THRESHOLD, unit="commands", low=1, high=4096)
     batch_size: int | None = key(4, LAUNCH_BATCH + HALF, unit="commands", low=1, high=4096)
@@ -273,7 +270,7 @@ class PlatformConfig:
     name: str = key(
         "auto",
         "host: CPU cores; cuda, hip: GPUs; auto picks once for a sweep.",
-        choices=["auto", "host", "cuda", "hip"],
+        choices=["auto", *PLATFORMS],
     )
     placement: str = key(
         "auto",
@@ -318,7 +315,7 @@ class ExpectConfig:
     at_most: float | None = key(None, "The most that meets it.")
     equals: str | None = key(None, "For a key of summary.json that is a text: its value.")
     platform: str | None = key(
-        None, "The platform that it is claimed for; null is any.", choices=["host", "cuda", "hip"]
+        None, "The platform that it is claimed for; null is any.", choices=PLATFORMS
     )
 
 

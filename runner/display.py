@@ -173,6 +173,11 @@ def show_sweep(swept: list[str], runs: list[tuple[list[str], dict[str, Any]]]) -
     console.print(rows)
 
 
+def show_warnings(lines: Sequence[str]) -> None:
+    for line in lines:
+        console.print(Text(f"warning: {line}", style="yellow"), soft_wrap=True)
+
+
 def show_plan(trials: list[tuple[str, float | None]]) -> None:
     """What a sweep would run, in order, and how long that would take."""
     rows = table("", "trial", "minutes")

@@ -7,13 +7,10 @@ from typing import Any, Protocol
 
 from runner.proof import Check, Interval
 from runner.spec import TaskSpec, TrialSpec
-from xsched_bindings.host.policies import Policy, create_policy
 from xsched_bindings.host.scheduler import Event
-from xsched_bindings.types import PRIORITY_DEFAULT, PolicyType
+from xsched_bindings.policies import POLICIES, Policy, create_policy
+from xsched_bindings.types import PRIORITY_DEFAULT
 
-#: Policies whose queues take turns. Whose turn it is depends on all that has run before, so the
-#: question is how many queues wait, and not which ones at a certain time.
-BY_TURNS = ("up", "cfs", "mlfq")
 #: How far ahead turns are foreseen. In its first half they settle down.
 TURNS_NS = 1_000_000_000
 #: Of a phase that is judged: the scheduler must have had time to follow.
@@ -71,7 +68,7 @@ class _PureQueue:
 
 def pure_policy(trial: TrialSpec, tasks: Mapping[int, TaskSpec]) -> Policy:
     """The trial's policy with the hints that the live one has. tasks: by queue."""
-    policy = create_policy(PolicyType[trial.policy])
+    policy = create_policy(trial.policy)
     policy.set_timeslice(trial.timeslice_us)
     policy.set_k_deadline(trial.k)
     for handle, task in tasks.items():
@@ -161,10 +158,11 @@ def check_policy(policy: str, rehearsal: Rehearsal, intervals: Sequence[Interval
         for i in intervals
         if i.completed > i.limit
     ]
-    held = rehearsal.seen_after(SETTLE_NS if policy in BY_TURNS else SHORTEST_NS)
+    by_turns = POLICIES[policy].by_turns
+    held = rehearsal.seen_after(SETTLE_NS if by_turns else SHORTEST_NS)
     if rehearsal.starved:
         faults.append("a queue ran out of work before the policy could be judged")
-    elif policy in BY_TURNS:
+    elif by_turns:
         faults += _missing_turns(rehearsal, held)
     else:
         faults += _missing_phases(rehearsal, held)

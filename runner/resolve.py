@@ -23,11 +23,6 @@ from runner.spec import Arrival, TaskSpec, TrialSpec
 from xsched_bindings.types import PreemptLevel
 
 GPU_NAMES = ("cuda", "hip")
-#: Arrival processes that have no use for a rate, and why.
-NO_RATE = {
-    "closed": "a closed loop has no rate: the next request arrives when the last one is done",
-    "trace": "a trace has the rate of its timestamps",
-}
 
 
 def resolve(config: Config) -> TrialSpec:
@@ -97,15 +92,14 @@ def _task(config: Config, name: str, task: TaskConfig) -> TaskSpec:
 
 def _arrival(config: Config, own: ArrivalOverride, requests: int, path: str) -> Arrival:
     asked = _inherit(config.arrival, own)
-    process = asked["process"]
-    rate_rps = _rate(config, own, process, path)
-    if process == "closed":
-        return Arrival(process)
-    if process == "trace":
-        return Arrival(process, trace=_trace(config, own, requests, path))
-    takes = {"lognormal": ["sigma"], "gamma": ["cv"], "burst": ["burst_size"]}.get(process, [])
-    load = asked["load"] if rate_rps is None else None
-    return Arrival(process, load, rate_rps, **{name: asked[name] for name in takes})
+    name = asked["process"]
+    process = arrivals.PROCESSES[name]
+    rate_rps = _rate(config, own, name, path)
+    load = asked["load"] if rate_rps is None and not process.no_rate else None
+    taken = {key: asked[key] for key in process.takes}
+    if "trace" in taken:
+        taken["trace"] = _trace(config, own, requests, path)
+    return Arrival(name, load, rate_rps, **taken)
 
 
 def _rate(config: Config, own: ArrivalOverride, process: str, path: str) -> float | None:
@@ -118,15 +112,16 @@ def _rate(config: Config, own: ArrivalOverride, process: str, path: str) -> floa
             f"the task has a rate already, load={own.load:g}",
             remedy="set one of the two to null",
         )
-    if own.rate_rps is None and (own.load is not None or own.process in NO_RATE):
+    no_rate = arrivals.PROCESSES[process].no_rate
+    if own.rate_rps is None and (own.load is not None or (own.process and no_rate)):
         return None
     rate_rps = config.arrival.rate_rps if own.rate_rps is None else own.rate_rps
-    if rate_rps is not None and process in NO_RATE:
+    if rate_rps is not None and no_rate:
         where = "arrival" if own.rate_rps is None else path
         raise UserError(
             f"{where}.rate_rps",
             rate_rps,
-            NO_RATE[process],
+            no_rate,
             allowed=f"null with process {process}",
             remedy=f"leave it out, or choose another {where}.process",
         )

@@ -10,8 +10,9 @@ from typing import Any
 from omegaconf import DictConfig, open_dict
 
 from runner import estimate, outputs, point, resume, tracking
+from runner.caveats import caveats
 from runner.conclusion import conclude
-from runner.display import console, show_plan, show_sweep
+from runner.display import console, show_plan, show_sweep, show_warnings
 from runner.errors import UserError
 from runner.points import Compose, Point, plan
 from runner.trial import FAILED, FINISHED
@@ -26,6 +27,7 @@ def run(arguments: list[str], compose: Compose, launch: Launch) -> int:
     """
     points = plan(arguments, compose)
     config = points[0].config
+    show_warnings(caveats(points))
     if config.dry_run:
         show_plan([(each.name, estimate.minutes(each)) for each in points])
         return 0

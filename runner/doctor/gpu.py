@@ -3,7 +3,7 @@
 from runner.doctor.lines import Line, error, ok, warning
 from runner.doctor.machine import Machine
 from runner.gpus import management
-from runner.platforms.gpu import MPS_DAEMON, VENDORS, GpuPlatform
+from runner.gpus.gpu import MPS_DAEMON, VENDORS, GpuPlatform
 from runner.platforms.host import HostPlatform
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from runner.gpus.gpu import GpuPlatform
     from runner.gpus.management import Management
-    from runner.platforms.gpu import GpuPlatform
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Machine:
     @cached_property
     def platform(self) -> "GpuPlatform | None":
         """What platform=auto means here, None for host."""
+        from runner.gpus.gpu import GpuPlatform
         from runner.platforms import choose
-        from runner.platforms.gpu import GpuPlatform
 
         name = choose()
         return None if name == "host" else GpuPlatform(name, self.device, self.home)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runner.platforms.gpu_session import QueueMaker
+from runner.gpus.session import QueueMaker
 from xsched_bindings.cuda import CudaXSched
 from xsched_bindings.hip import HipXSched
 from xsched_bindings.types import PolicyType, PreemptLevel, SchedulerType

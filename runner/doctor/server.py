@@ -9,7 +9,7 @@ import psutil
 
 from runner.doctor.lines import Line, ok, warning
 from runner.doctor.machine import Machine
-from runner.platforms import xserver as server
+from runner.gpus import xserver as server
 from xsched_bindings.errors import LibraryNotFound
 
 SHARED_MEMORY = Path("/dev/shm")

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from runner.doctor.lines import Line, error, ok, warning
 from runner.doctor.machine import Machine
-from runner.platforms import PlatformError, gpu
+from runner.gpus import gpu
+from runner.platforms import PlatformError
 from xsched_bindings.errors import LibraryNotFound
 from xsched_bindings.host.processes import die_with_parent
 

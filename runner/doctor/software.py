@@ -36,7 +36,7 @@ def libraries(machine: Machine) -> list[Line]:
 
 def pytorch(machine: Machine) -> list[Line]:
     """It is there, and built for the GPU that is."""
-    from runner.platforms import gpu
+    from runner.gpus import gpu
 
     name, build = "PyTorch", gpu.torch_build()
     if not build:

@@ -4,7 +4,7 @@ import os
 
 from runner.doctor.lines import Line, error, ok, warning
 from runner.doctor.machine import Machine
-from runner.platforms import gpu
+from runner.gpus import gpu
 from xsched_bindings.errors import LibraryNotFound
 
 #: Digits of a checksum on the screen.

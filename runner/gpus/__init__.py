@@ -1,2 +1,3 @@
-"""What a GPU says of itself through its vendor's management library: who it is, how it does, who
-else uses it. Nothing here imports torch or makes a CUDA or HIP context."""
+"""NVIDIA and AMD GPUs: the platform that `cuda` and `hip` share (`gpu` and `xserver` in the parent,
+`session` and `torch_device` in a trial), and what a GPU says of itself through its vendor's
+management library (`management`, `telemetry`). Only `torch_device` imports torch."""

@@ -2,8 +2,12 @@
 
 A platform has two sides. The parent's (`Platform`) knows capabilities, holds what outlives a trial
 and never touches the device; the trial's (`Session`) runs in the trial's processes.
+
+Every module here is a platform, found by its name when it is wanted. It has one function,
+``open_platform(config: Config) -> Platform``, and imports no torch.
 """
 
+import importlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -146,22 +150,14 @@ class Session(Protocol):
 
 def get(config: Config) -> Platform:
     """The platform that a configuration names; "auto" must have been decided."""
-    from runner.platforms.gpu import GpuPlatform
-    from runner.platforms.host import HostPlatform
-
-    if config.platform.name == "host":
-        return HostPlatform(config.platform.device_cores)
-    return GpuPlatform(
-        config.platform.name,
-        config.platform.device,
-        home=config.xsched.home,
-        server=config.platform.server,
-    )
+    module = importlib.import_module(f"{__name__}.{config.platform.name}")
+    platform: Platform = module.open_platform(config)
+    return platform
 
 
 def choose() -> str:
     """What platform=auto means on this machine: a GPU that is there, else host."""
-    from runner.platforms.gpu import VENDORS, GpuPlatform
+    from runner.gpus.gpu import VENDORS, GpuPlatform
 
     return next((name for name in VENDORS if not GpuPlatform(name).no_gpu()), "host")
 

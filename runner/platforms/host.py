@@ -6,16 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from runner.config import ARMS
+from runner.config import ARMS, POLICY_NAMES, Config
 from runner.errors import UserError
-from runner.platforms import ChildSetup, Observations, available_cores
+from runner.platforms import ChildSetup, Observations, Platform, available_cores
 from runner.spec import TrialSpec
 from xsched_bindings.host import Device, DeviceSession
-from xsched_bindings.host.policies import POLICIES
+from xsched_bindings.policies import POLICIES
 from xsched_bindings.types import PreemptLevel
 
 LOG = "device.log"
-LOADER = "runner.platforms.host_programs:load"
+LOADER = "runner.host.programs:load"
+
+
+def open_platform(config: Config) -> Platform:
+    return HostPlatform(config.platform.device_cores)
 
 
 def cpu_model() -> str:
@@ -33,7 +37,7 @@ class HostPlatform:
 
     name = "host"
     placements = ("threads",)
-    policies = tuple(policy.name for policy in POLICIES)
+    policies = tuple(name for name in POLICY_NAMES if name in POLICIES)
     lock = "host"
 
     def __init__(self, device_cores: int) -> None:
@@ -86,7 +90,7 @@ class HostPlatform:
         return [
             ChildSetup(
                 list(range(len(trial.tasks))),
-                "runner.platforms.host_session:open_session",
+                "runner.host.session:open_session",
                 {"device": self._session.fileno()},
                 self.other_cores,
             )

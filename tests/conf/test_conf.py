@@ -6,7 +6,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 
-from runner.config import PROCESSES, Config, Level
+from runner.arrivals import PROCESSES
+from runner.config import PLATFORMS, Config, Level
 from runner.point import as_config
 from runner.resolve import resolve
 from runner.spec import Arrival
@@ -14,7 +15,6 @@ from tests.conftest import ROOT
 
 CONF = ROOT / "conf"
 FILES = sorted(path.relative_to(CONF) for path in CONF.rglob("*.yaml") if path.parent != CONF)
-NAMES = ("host", "cuda", "hip")
 
 
 def composed(*overrides: str) -> Config:
@@ -33,7 +33,7 @@ def test_it_composes_and_is_valid(path: Path) -> None:
     config = composed(f"{path.parent}={path.stem}", *extra(path))
     trial = resolve(config)
     assert trial.tasks
-    assert trial.platform in ("auto", *NAMES)
+    assert trial.platform in ("auto", *PLATFORMS)
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)

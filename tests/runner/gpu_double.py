@@ -10,10 +10,10 @@ from typing import Any
 
 from models import ModelSpec
 from runner.config import Config, Level, ModelOverride, TaskConfig
+from runner.gpus.gpu import GpuPlatform
 from runner.gpus.management import GpuInfo, GpuProcess, GpuSample, GpuSettings
+from runner.gpus.session import GpuSession
 from runner.platforms import ChildSetup, settle
-from runner.platforms.gpu import GpuPlatform
-from runner.platforms.gpu_session import GpuSession
 from runner.resolve import resolve
 from runner.spec import TrialSpec
 from tests.xsched_bindings.double import DoubleStream

@@ -1,6 +1,7 @@
 import dataclasses
 import math
 import zlib
+from collections.abc import Mapping
 from itertools import islice, pairwise, takewhile
 from pathlib import Path
 
@@ -10,27 +11,37 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from runner.arrivals import BLOCK, LONGEST_NS, read_trace, replay, schedule, times_ns
-from runner.config import Config, TaskConfig
+from runner.arrivals import BLOCK, LONGEST_NS, PROCESSES, read_trace, schedule, times_ns
+from runner.arrivals.trace import replay
+from runner.config import ArrivalConfig, Config, TaskConfig
 from runner.errors import UserError
 from runner.resolve import resolve
 from runner.spec import Arrival, TaskSpec
 
 gaps = st.floats(1e4, 1e10)
 seeds = st.integers(0, 2**31 - 1)
-#: Every process that draws, with parameters from their whole range.
-drawn = st.one_of(
-    st.sampled_from(["periodic", "jitter", "poisson"]).map(Arrival),
-    st.floats(0.001, 4).map(lambda sigma: Arrival("lognormal", sigma=sigma)),
-    st.floats(0.01, 10).map(lambda cv: Arrival("gamma", cv=cv)),
-    st.integers(1, 10_000).map(lambda size: Arrival("burst", burst_size=size)),
+OPEN = [name for name, process in PROCESSES.items() if not process.no_rate]
+Parameters = Mapping[str, st.SearchStrategy[float]]
+
+
+def any_of(parameters: Parameters) -> st.SearchStrategy[Arrival]:
+    """Every process that has a rate. What it takes is drawn from `parameters`, else the schema's
+    default."""
+
+    def taken(name: str) -> Parameters:
+        takes = PROCESSES[name].takes
+        return {key: parameters.get(key, st.just(getattr(DEFAULT, key))) for key in takes}
+
+    return st.one_of(st.builds(Arrival, st.just(name), **taken(name)) for name in OPEN)
+
+
+DEFAULT = ArrivalConfig()
+drawn = any_of(
+    {"sigma": st.floats(0.001, 4), "cv": st.floats(0.01, 10), "burst_size": st.integers(1, 10_000)}
 )
 #: Those whose mean a few blocks show.
-steady = st.one_of(
-    st.sampled_from(["periodic", "jitter", "poisson"]).map(Arrival),
-    st.floats(0, 1.0).map(lambda sigma: Arrival("lognormal", sigma=sigma)),
-    st.floats(0.01, 2.0).map(lambda cv: Arrival("gamma", cv=cv)),
-    st.integers(1, 100).map(lambda size: Arrival("burst", burst_size=size)),
+steady = any_of(
+    {"sigma": st.floats(0, 1), "cv": st.floats(0.01, 2), "burst_size": st.integers(1, 100)}
 )
 
 
@@ -101,6 +112,26 @@ def test_jitter_by_number() -> None:
         3918737890,
         5102085021,
     ]
+
+
+@pytest.mark.parametrize(
+    ("arrival", "first", "last"),
+    [
+        (Arrival("periodic"), [90440822, 190440822], 999990440822),
+        (Arrival("burst", burst_size=3), [271322466, 271322466], 1000171322466),
+        (Arrival("jitter"), [140440822, 216307324], 995442853286),
+        (Arrival("poisson"), [398417840, 433664478], 999965344592),
+        (Arrival("lognormal", sigma=1.0), [42399731, 98884201], 996743927926),
+        (Arrival("gamma", cv=2.0), [384771997, 404392700], 969280590083),
+    ],
+    ids=lambda value: value.process if isinstance(value, Arrival) else "",
+)
+def test_schedules_are_what_they_were_when_experiments_were_recorded(
+    arrival: Arrival, first: list[int], last: int
+) -> None:
+    """The first two arrivals and the 10 000th, ten a second, seed 42."""
+    found = times(arrival, 1e8, 42, "urgent", 10_000).tolist()
+    assert (found[:2], found[-1]) == (first, last)
 
 
 def test_the_load_is_a_share_of_the_solo_capacity() -> None:

@@ -12,6 +12,12 @@ CASES = {
     "an unknown key": (["xsched.treshold=4"], "xsched.treshold=4", "xsched.threshold"),
     "an unknown key with +": (["+xsched.treshold=4"], "xsched.treshold=4", "xsched.threshold"),
     "a misspelt level": (["xsched.level=blok"], "xsched.level=blok", "did you mean: block"),
+    "load 0": (["arrival.load=0"], "arrival.load=0", "allowed: 0.001 to 10.0"),
+    "a task's load below 0": (
+        ["task_set.tasks.high-1.arrival.load=-1"],
+        "high-1.arrival.load=-1",
+        "allowed: 0.001 to 10.0",
+    ),
     "threshold 0": (["xsched.threshold=0"], "xsched.threshold=0", "allowed: 1 to 4096"),
     "threshold -1": (["xsched.threshold=-1"], "xsched.threshold=-1", "allowed: 1 to 4096"),
     "threshold eight": (["xsched.threshold=eight"], "xsched.threshold=eight", "a whole number"),

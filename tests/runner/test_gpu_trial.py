@@ -11,8 +11,9 @@ from typing import Any
 import psutil
 import pytest
 
+from runner.gpus import xserver
 from runner.gpus.management import GpuProcess
-from runner.platforms import PlatformError, xserver
+from runner.platforms import PlatformError
 from runner.proof import FAILED as REFUSED
 from runner.proof import NOT_CLAIMED, PROVEN
 from runner.summary import summarise

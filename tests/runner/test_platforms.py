@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from runner.config import PLATFORMS, Config
 from runner.errors import UserError
-from runner.platforms import PlatformError, choose_placement
-from runner.platforms.gpu import GpuPlatform, checksums, driver
+from runner.gpus.gpu import GpuPlatform, checksums, driver
+from runner.platforms import PlatformError, choose_placement, get
 from runner.point import as_expected, device_lock
 from tests.runner.gpu_double import DoublePlatform, trial
 from tests.xsched_bindings.double import build
@@ -25,6 +26,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (library.parent / "bin").mkdir()
     (library.parent / "bin" / "xserver").write_text("")
     return library
+
+
+@pytest.mark.parametrize("name", PLATFORMS)
+def test_a_platform_is_found_by_its_name(name: str) -> None:
+    config = Config()
+    config.platform.name = name
+    platform = get(config)
+    assert platform.name == name
+    assert platform.placements
+    assert "hpf" in platform.policies
 
 
 @pytest.mark.parametrize(

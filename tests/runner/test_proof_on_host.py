@@ -7,7 +7,6 @@ import pytest
 from runner.config import Config, TaskConfig
 from runner.proof import Check, Interval
 from runner.proof_on_host import (
-    BY_TURNS,
     TURNS_NS,
     Phase,
     Rehearsal,
@@ -19,6 +18,7 @@ from runner.proof_on_host import (
 )
 from runner.resolve import resolve
 from xsched_bindings.host.scheduler import Event
+from xsched_bindings.policies import POLICIES
 
 MS = 1_000_000
 NAMES = {1: "a", 2: "b", 3: "c"}
@@ -40,7 +40,8 @@ def foreseen(
     trial = resolve(config)
     queues = dict(enumerate(trial.tasks, 1))
     ready_ns = {queue: round((ready_ms or {}).get(queue, 0) * MS) for queue in queues}
-    phases = foresee(pure_policy(trial, queues), ready_ns, TURNS_NS if policy in BY_TURNS else None)
+    horizon_ns = TURNS_NS if POLICIES[policy].by_turns else None
+    phases = foresee(pure_policy(trial, queues), ready_ns, horizon_ns)
     return [
         (phase.from_ns / MS, "".join(sorted(NAMES[queue] for queue in phase.held)))
         for phase in phases

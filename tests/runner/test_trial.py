@@ -181,8 +181,8 @@ def test_an_uninterceptable_trial_is_refused(tmp_path: Path) -> None:
 
     from models import ModelSpec
     from runner.config import Config, ModelOverride, TaskConfig
+    from runner.host.session import HostSession
     from runner.peers import Peers
-    from runner.platforms.host_session import HostSession
     from runner.resolve import resolve
     from xsched_bindings.host import Device
 
@@ -199,7 +199,7 @@ def test_an_uninterceptable_trial_is_refused(tmp_path: Path) -> None:
     config.task_set.tasks = {
         n: TaskConfig(priority=p, model=model) for n, p in (("a", 2), ("b", 1))
     }
-    with Device("runner.platforms.host_programs:load") as device, device.connect() as connected:
+    with Device("runner.host.programs:load") as device, device.connect() as connected:
         session = Bypassed(resolve(config), connected, lambda text: None)
         session.open()
         assert session.calibrate([ModelSpec("synthetic", size=10, work_us=100)])

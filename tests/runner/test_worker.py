@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from runner.arrivals import replay
+from runner.arrivals.trace import replay
 from runner.recording import COMPLETED, SCHEDULED, STARTED, Recording
 from runner.worker import StopSignal, run_task
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from xsched_bindings.host.policies import Policy
+from xsched_bindings.policies import Policy
 
 MS = 1_000_000
 

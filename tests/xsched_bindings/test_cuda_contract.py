@@ -46,7 +46,7 @@ class BusyStream:
 class TestCuda(ControlPlaneContract):
     @pytest.fixture(scope="class")
     def device(self) -> Any:
-        from runner.platforms.torch_device import TorchDevice
+        from runner.gpus.torch_device import TorchDevice
 
         return TorchDevice("cuda")
 

@@ -4,12 +4,9 @@ from hypothesis import strategies as st
 
 from tests.xsched_bindings.policy_traces import Change, replay
 from xsched_bindings.errors import XSchedError
-from xsched_bindings.host.policies import (
-    POLICIES,
-    HighestPriorityFirst,
-    UtilizationPartition,
-    create_policy,
-)
+from xsched_bindings.policies import POLICIES, create_policy
+from xsched_bindings.policies.hpf import HighestPriorityFirst
+from xsched_bindings.policies.up import UtilizationPartition
 from xsched_bindings.types import PolicyType, Result
 
 queues = st.dictionaries(st.integers(1, 20), st.tuples(st.booleans(), st.integers(-300, 300)))
@@ -128,10 +125,10 @@ traces = st.lists(
 
 @given(st.sampled_from(list(POLICIES)), traces, st.lists(st.integers(0, 40), min_size=5))
 def test_no_policy_idles_the_device_or_spins(
-    kind: PolicyType, trace: list[Change], hints: list[int]
+    name: str, trace: list[Change], hints: list[int]
 ) -> None:
     """`replay` looks that something runs whenever there is work."""
-    policy = create_policy(kind)
+    policy = create_policy(name)
     for queue, value in zip(range(1, 6), hints, strict=False):
         policy.hint_priority(queue, value - 20)
         policy.hint_utilization(queue, 1 + value)
@@ -142,11 +139,12 @@ def test_no_policy_idles_the_device_or_spins(
 
 
 def test_only_what_is_implemented_can_be_created() -> None:
+    assert set(POLICIES) >= {"hpf", "up", "kedf", "lax", "cfs", "mlfq"}
     for policy in PolicyType:
-        if policy in POLICIES:
-            create_policy(policy)
+        if policy.name in POLICIES:
+            create_policy(policy.name)
         else:
             with pytest.raises(XSchedError) as error:
-                create_policy(policy)
+                create_policy(policy.name)
             unknown = policy is PolicyType.unknown
             assert error.value.result is (Result.invalid_value if unknown else Result.not_supported)

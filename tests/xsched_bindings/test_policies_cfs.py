@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.xsched_bindings.policy_traces import MS, Change, replay, runs
-from xsched_bindings.host.policies import CompletelyFair
+from xsched_bindings.policies.cfs import CompletelyFair
 
 
 def policy(**priorities: int) -> CompletelyFair:

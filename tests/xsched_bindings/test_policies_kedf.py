@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.xsched_bindings.policy_traces import runs
-from xsched_bindings.host.policies import KEarliestDeadlineFirst
+from xsched_bindings.policies.kedf import KEarliestDeadlineFirst
 from xsched_bindings.types import NO_DEADLINE
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.xsched_bindings.policy_traces import MS, runs
-from xsched_bindings.host.policies import Laxity
+from xsched_bindings.policies.lax import Laxity
 from xsched_bindings.types import NO_LAXITY, PRIORITY_NO_EXECUTE
 
 

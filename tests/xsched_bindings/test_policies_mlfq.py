@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.xsched_bindings.policy_traces import MS, Change, replay, runs
-from xsched_bindings.host.policies import MultiLevelFeedback
+from xsched_bindings.policies.mlfq import MultiLevelFeedback
 
 BOTH = [(0.0, 1, True), (0.0, 2, True)]
 

@@ -10,8 +10,8 @@ from typing import Protocol, Self
 from xsched_bindings.errors import XSchedError
 from xsched_bindings.host.launch import LaunchLog
 from xsched_bindings.host.launch_worker import LaunchWorker
-from xsched_bindings.host.policies import Policy
 from xsched_bindings.host.stream import CODE_BYTES, HostStream
+from xsched_bindings.policies import Policy
 from xsched_bindings.types import (
     DEFAULT_BATCH_SIZE,
     DEFAULT_THRESHOLD,

@@ -12,9 +12,9 @@ from time import monotonic_ns
 from typing import NamedTuple
 
 from xsched_bindings.errors import DeviceLost, XSchedError
-from xsched_bindings.host.policies import Policy, create_policy
 from xsched_bindings.host.queue import HostQueue
 from xsched_bindings.host.stream import HostStream
+from xsched_bindings.policies import Policy, create_policy
 from xsched_bindings.types import (
     PolicyType,
     PreemptLevel,
@@ -52,7 +52,8 @@ class HostScheduler:
         self._handles = itertools.count(1)
         self._live: _PolicyThread | None = None
 
-    def set_scheduler(self, scheduler: SchedulerType, policy: PolicyType) -> None:
+    def set_scheduler(self, scheduler: SchedulerType, policy: PolicyType | str) -> None:
+        """See `ControlPlane`. policy: XSched's, or the name of any in `POLICIES`."""
         if scheduler is SchedulerType.unknown:
             raise XSchedError(
                 "XHintSetScheduler", {"scheduler": scheduler.name}, Result.invalid_value
@@ -64,7 +65,8 @@ class HostScheduler:
                 Result.not_supported,
                 "the host platform has no server; its scheduler is local",
             )
-        chosen = create_policy(policy) if scheduler is SchedulerType.local else None
+        name = policy.name if isinstance(policy, PolicyType) else policy
+        chosen = create_policy(name) if scheduler is SchedulerType.local else None
         self.close()
         self.type = scheduler
         if chosen is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runner.doctor.machine import Machine
-from runner.platforms import gpu
+from runner.gpus import gpu
 from tests.runner.gpus.test_management import FakeNvml
 
 #: The files of XSched that matter for a CUDA device.

@@ -13,7 +13,7 @@ from runner.doctor import checks
 from runner.doctor.__main__ import main
 from runner.doctor.lines import Line, State
 from runner.doctor.machine import Machine
-from runner.platforms.gpu import VENDORS
+from runner.gpus.gpu import VENDORS
 from tests.conftest import ROOT, environment
 
 WITHOUT = ("XSCHED_HOME", "LD_LIBRARY_PATH", "MLFLOW_TRACKING_URI")

@@ -13,7 +13,7 @@ from runner.doctor import host, server, shim
 from runner.doctor.checks import look
 from runner.doctor.lines import Line, State, verdict
 from runner.doctor.machine import Machine
-from runner.platforms import gpu, xserver
+from runner.gpus import gpu, xserver
 from tests.runner.doctor.test_shim import HONEST
 from tests.runner.gpus.test_management import FakeNvml
 

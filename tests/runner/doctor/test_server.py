@@ -14,7 +14,7 @@ import pytest
 from runner.doctor import server
 from runner.doctor.lines import Line, State
 from runner.doctor.machine import Machine
-from runner.platforms import xserver
+from runner.gpus import xserver
 
 
 @pytest.fixture

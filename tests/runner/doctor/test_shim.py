@@ -10,7 +10,7 @@ import pytest
 from runner.doctor import probe, shim
 from runner.doctor.lines import Line, State
 from runner.doctor.machine import Machine
-from runner.platforms import gpu
+from runner.gpus import gpu
 from runner.point import device_lock
 from tests.xsched_bindings.double import DoubleStream, build
 from xsched_bindings.cuda import CudaXSched

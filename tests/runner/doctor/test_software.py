@@ -6,7 +6,7 @@ import pytest
 from runner.doctor import software
 from runner.doctor.lines import State
 from runner.doctor.machine import Machine
-from runner.platforms import gpu
+from runner.gpus import gpu
 
 
 @pytest.fixture

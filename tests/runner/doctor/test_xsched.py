@@ -8,7 +8,7 @@ import pytest
 from runner.doctor import xsched as check
 from runner.doctor.lines import State
 from runner.doctor.machine import Machine
-from runner.platforms import gpu
+from runner.gpus import gpu
 
 
 def test_checksums_are_short_on_the_screen_and_whole_in_json(

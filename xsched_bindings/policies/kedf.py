@@ -1,8 +1,9 @@
 """KEDF, the k earliest deadlines first (``kedf.cpp``)."""
 
-from xsched_bindings.host.policies.base import Decision, IgnoresHints, Queues
+from xsched_bindings.policies.base import Decision, IgnoresHints, Queues, policy
 
 
+@policy("kedf")
 class KEarliestDeadlineFirst(IgnoresHints):
     """A queue's deadline is the time when it became ready plus its hint. The k earliest run; then
     come ready queues without a deadline, and idle ones last. Equal deadlines go by time of arrival.

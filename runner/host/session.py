@@ -22,6 +22,7 @@ from xsched_bindings.errors import DeviceLost
 from xsched_bindings.host import DeviceSession, HostQueue, HostScheduler, HostStream
 from xsched_bindings.host.scheduler import Event
 from xsched_bindings.host.stream import LoadedProgram
+from xsched_bindings.policies import POLICIES
 from xsched_bindings.types import PolicyType, QueueState, SchedulerType
 
 #: A probe is repeated when the machine held this process up for so long that it showed nothing.
@@ -162,7 +163,7 @@ class HostSession:
         checks = [proof.check_level(self._suspensions())]
         self._say("proving interception and policy")
         self._scheduler.set_scheduler(
-            SchedulerType.by_name(self.trial.scheduler), PolicyType[self.trial.policy]
+            SchedulerType.by_name(self.trial.scheduler), self.trial.policy
         )
         self._scheduler.set_timeslice(self.trial.timeslice_us)
         self._scheduler.set_k_deadline(self.trial.k)
@@ -255,7 +256,7 @@ class HostSession:
         ready_ns = dict.fromkeys(lanes, 0)
         first = proof_on_host.pure_policy(self.trial, tasks).decide(ready_ns, 0).run
         foreseen: list[Phase] = []
-        if policy in proof_on_host.BY_TURNS:
+        if POLICIES[policy].by_turns:
             pure = proof_on_host.pure_policy(self.trial, tasks)
             foreseen = proof_on_host.foresee(pure, ready_ns, proof_on_host.TURNS_NS)
         work = {handle: _Work(lane, self._when_idle(lane)) for handle, lane in lanes.items()}
@@ -288,7 +289,7 @@ class HostSession:
     ) -> None:
         """Until the last change that is foreseen has settled; by turns, until enough queues have
         waited for theirs."""
-        turns = self.trial.policy in proof_on_host.BY_TURNS
+        turns = POLICIES[self.trial.policy].by_turns
         last_ns = TURNS_LIMIT_NS if turns else foreseen[-1].from_ns
         must_wait = proof_on_host.waiting_by_turns(foreseen)
         waited: set[str] = set()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from models import CATALOG, ModelSpec
 from models.build import build
-from runner.platforms.gpu_session import QueueMaker, Stream
+from runner.gpus.session import QueueMaker, Stream
 from xsched_bindings.cuda import CudaXSched
 from xsched_bindings.hip import HipXSched
 

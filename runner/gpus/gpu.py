@@ -14,13 +14,13 @@ from typing import Any
 
 import psutil
 
-from runner.config import ARMS
+from runner.config import ARMS, Config
 from runner.errors import UserError
-from runner.gpus import management
+from runner.gpus import management, xserver
 from runner.gpus.management import GpuInfo, Management, NoManagement
 from runner.gpus.telemetry import Telemetry
-from runner.platforms import ChildSetup, Observations, xserver
-from runner.platforms.xserver import XServer
+from runner.gpus.xserver import XServer
+from runner.platforms import ChildSetup, Observations, Platform
 from runner.spec import TrialSpec
 from xsched_bindings import shim
 from xsched_bindings.capability import HIP_LEVELS, cuda_levels
@@ -50,13 +50,23 @@ VENDORS = {
 }
 
 
+def open_platform(config: Config) -> Platform:
+    """The GPU that a configuration names."""
+    return GpuPlatform(
+        config.platform.name,
+        config.platform.device,
+        home=config.xsched.home,
+        server=config.platform.server,
+    )
+
+
 class GpuPlatform:
     """One GPU. device: its number by PCI bus. home: the XSched installation, see
     `xsched_bindings.library.find`. server: host:port of a running xserver."""
 
     placements = ("threads", "processes")
     policies = ("hpf", "up")
-    session = "runner.platforms.gpu_session:open_session"
+    session = "runner.gpus.session:open_session"
 
     def __init__(
         self, name: str, device: int = 0, home: str | None = None, server: str | None = None

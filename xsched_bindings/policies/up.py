@@ -1,6 +1,6 @@
 """UP, utilization partition (``up.cpp``)."""
 
-from xsched_bindings.host.policies.base import Decision, IgnoresHints, Queues, ready
+from xsched_bindings.policies.base import Decision, IgnoresHints, Queues, policy, ready
 from xsched_bindings.types import (
     TIMESLICE_DEFAULT_US,
     TIMESLICE_MAX_US,
@@ -10,6 +10,7 @@ from xsched_bindings.types import (
 )
 
 
+@policy("up", by_turns=True)
 class UtilizationPartition(IgnoresHints):
     """The queues that have a utilisation take turns, each for its part of the time slice. Before
     any queue has one, everything runs; from then on queues without one starve."""

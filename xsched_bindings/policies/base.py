@@ -1,8 +1,8 @@
 """What a policy is."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from xsched_bindings.types import PRIORITY_MAX, PRIORITY_MIN
 
@@ -39,6 +39,33 @@ class Policy(Protocol):
     def set_timeslice(self, microseconds: int) -> None: ...
 
     def set_k_deadline(self, k: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One policy. create: a fresh one without hints. by_turns: whether its queues take turns, so
+    that whose turn it is depends on all that has run before: a proof then asks how many queues
+    wait, and not which ones at a certain time."""
+
+    create: Callable[[], Policy]
+    by_turns: bool
+
+
+#: By the name that a configuration uses.
+POLICIES: dict[str, Kind] = {}
+
+AnyPolicy = TypeVar("AnyPolicy", bound=Policy)
+
+
+def policy(name: str, by_turns: bool = False) -> Callable[[type[AnyPolicy]], type[AnyPolicy]]:
+    """Make a class the policy of that name; see `Kind`."""
+
+    def register(create: type[AnyPolicy]) -> type[AnyPolicy]:
+        assert name not in POLICIES, f"two policies are called {name}"
+        POLICIES[name] = Kind(create, by_turns)
+        return create
+
+    return register
 
 
 class IgnoresHints:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from xsched_bindings.host.policies.base import Decision, IgnoresHints, Queues, clamped, ready
+from xsched_bindings.policies.base import Decision, IgnoresHints, Queues, clamped, policy, ready
 from xsched_bindings.types import PRIORITY_DEFAULT, PRIORITY_MIN
 
 
@@ -16,6 +16,7 @@ class _Hint(NamedTuple):
 _NO_HINT = _Hint(0, PRIORITY_DEFAULT, PRIORITY_DEFAULT)
 
 
+@policy("lax")
 class Laxity(IgnoresHints):
     """Highest priority first with two priorities a queue: the lax one until it has been ready for
     its laxity, then the critical one. An idle queue has its lax one."""

@@ -18,13 +18,13 @@ from typing import Any, Protocol
 
 from models import ModelSpec
 from runner import proof, proof_on_gpus, statistics
+from runner.gpus import xserver
 from runner.peers import Peers
-from runner.platforms import xserver
 from runner.proof_on_gpus import Course, Served
 from runner.recording import Recording
 from runner.spec import TaskSpec, TrialSpec
-from xsched_bindings.host.policies import create_policy
 from xsched_bindings.interface import ControlPlane, Queue
+from xsched_bindings.policies import create_policy
 from xsched_bindings.types import (
     PRIORITY_DEFAULT,
     PolicyType,
@@ -291,7 +291,7 @@ class GpuSession:
         """Tasks that the policy suspends when all have work, asked of a pure instance of it."""
         if self.trial.arm == "xsched_null":
             return []
-        oracle = create_policy(PolicyType[self.trial.policy])
+        oracle = create_policy(self.trial.policy)
         for number, task in enumerate(self._running):
             oracle.hint_priority(number, task.priority)
             if task.utilization is not None:
@@ -384,7 +384,7 @@ def open_session(
     trial: TrialSpec, tasks: list[int], start: dict[str, Any], say: Callable[[str], None]
 ) -> GpuSession:
     """What `runner.child` asks for: the session over this process's GPU."""
-    from runner.platforms.torch_device import TorchDevice
+    from runner.gpus.torch_device import TorchDevice
 
     details = start["details"]
     return GpuSession(

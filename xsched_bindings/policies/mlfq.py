@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from xsched_bindings.host.policies.base import Decision, IgnoresHints, Queues, alone, ready
+from xsched_bindings.policies.base import Decision, IgnoresHints, Queues, alone, policy, ready
 
 #: Of each level, the most urgent first.
 SLICES_NS = (10_000_000, 20_000_000, 40_000_000, 80_000_000)
@@ -28,6 +28,7 @@ class _Queue:
         self.level, self.used_ns, self.rested_ns = level, 0, 0
 
 
+@policy("mlfq", by_turns=True)
 class MultiLevelFeedback(IgnoresHints):
     """A queue begins on the top level and falls by one when it has used its level's slice; rest
     lifts it again. The most urgent level with work runs: one queue at a time, each until its slice

@@ -1,9 +1,10 @@
 """HPF, highest priority first (``hpf.cpp``)."""
 
-from xsched_bindings.host.policies.base import Decision, IgnoresHints, Queues, clamped, ready
+from xsched_bindings.policies.base import Decision, IgnoresHints, Queues, clamped, policy, ready
 from xsched_bindings.types import PRIORITY_DEFAULT, PRIORITY_MIN
 
 
+@policy("hpf")
 class HighestPriorityFirst(IgnoresHints):
     """Queues below the highest *ready* priority are suspended, equals run together. The host
     platform is one device, so "per device" means all queues here."""

@@ -1,0 +1,1 @@
+"""The trial's side of the host platform, and what its device process loads."""
