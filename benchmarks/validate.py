@@ -32,8 +32,8 @@ from runner.records import FINISHED, RunRecord
 ROOT = Path(__file__).parents[1]
 POOL = 40
 COMPARISONS, REPEATS = 200, 5
-#: Length of a window: the machine is disturbed for a second at a time, and p50 of a window of three
-#: scattered by 5 %, with which a slowdown of 10 % is missed too often.
+#: Length of a window. A shared machine is disturbed for a second at a time: p50 of windows of three
+#: scattered by 5 % and more, with which five repeats miss a slowdown of 10 % too often.
 SECONDS = 8
 FALSE_ALARMS, FOUND = 16, 0.8
 #: Of the draws.
@@ -69,7 +69,14 @@ PAGE, RUNS, FACTS = "validation.md", "runs.zip", "facts.json"
 def collect(repeats: int, folder: Path) -> None:
     """Run the sweep; keep its runs and what a reader must know of them below `folder`."""
     command = ["benchmarks.slower", f"sweep.repeats={repeats}", *SETTINGS]
-    start, begun = time.monotonic(), datetime.now(UTC)
+    facts: dict[str, Any] = {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "command": " ".join(["python", "-m", *command]),
+        "commit": provenance.code()["commit"][:7],
+        "changed": bool(provenance.code()["diff"]),
+        "environment": provenance.environment(),
+    }
+    start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="xsched-validate-") as place:
         whole = [sys.executable, "-m", *command, f"output_root={place}"]
         ended = subprocess.run(whole, cwd=ROOT).returncode
@@ -78,15 +85,7 @@ def collect(repeats: int, folder: Path) -> None:
         (sweep,) = (path.parent for path in Path(place).glob("*/sweep.json"))
         folder.mkdir(parents=True, exist_ok=True)
         keep(sweep, folder / RUNS)
-    facts = {
-        "date": f"{begun:%Y-%m-%d}",
-        "minutes": (time.monotonic() - start) / 60,
-        "command": " ".join(["python", "-m", *command]),
-        "commit": provenance.code()["commit"][:7],
-        "changed": bool(provenance.code()["diff"]),
-        "environment": provenance.environment(),
-    }
-    write_json(folder / FACTS, facts)
+    write_json(folder / FACTS, facts | {"minutes": (time.monotonic() - start) / 60})
 
 
 def keep(sweep: Path, target: Path) -> None:
@@ -106,7 +105,7 @@ def keep(sweep: Path, target: Path) -> None:
 
 @dataclass(frozen=True)
 class Repeat:
-    """The runs of one repeat, made within half a minute: two that are the same, and two slower."""
+    """The runs of one repeat, made within a minute: two that are the same, and two slower."""
 
     plain: tuple[RunRecord, ...]
     slower: tuple[RunRecord, ...]
@@ -192,7 +191,7 @@ def judge(pool: Sequence[Repeat]) -> list[Figure]:
         found = verdicts(pool, [same, same_slower], primary)
         return found[BETTER] + found[WORSE]
 
-    def found(primary: str) -> float:
+    def share(primary: str) -> float:
         return verdicts(pool, [against_slower], primary)[WORSE] / COMPARISONS
 
     chance = random.Random(SEED)
@@ -200,8 +199,8 @@ def judge(pool: Sequence[Repeat]) -> list[Figure]:
     return [
         at_most(f"A/A, {said}: false alarms on p99, the primary figure", alarms(P99), FALSE_ALARMS),
         report("the same on p50: false alarms", alarms(P50)),
-        at_least(f"{slower}: share found on p50", found(P50), FOUND),
-        report("the same on p99: share found", found(P99)),
+        at_least(f"{slower}: share found on p50", share(P50), FOUND),
+        report("the same on p99: share found", share(P99)),
         over_all("A ÷ A", [same(chance, repeat) for repeat in pool]),
         over_all("slower ÷ plain", [against_slower(chance, repeat) for repeat in pool]),
     ]
@@ -243,9 +242,8 @@ machine. How verdicts are made: [statistics.md](statistics.md).
   5 % of the time {expected:.0f} of {comparisons} are expected. How small an effect is found depends
   on the machine's noise and on the length of the runs.
 
-{date}; {cpu}, {cores} cores, {memory_gib} GiB, Python {python}, torch {torch}; commit {commit}. The
-machine is shared, and its speed drifts by tens of percent within minutes. The runs took
-{minutes:.0f} minutes:
+{date}; {cpu}, {cores} cores, {memory_gib} GiB, Python {python}, torch {torch}; commit {commit}.
+The runs took {minutes:.0f} minutes:
 
 ```
 {command}
@@ -286,9 +284,9 @@ def write(folder: Path) -> None:
     facts = json.loads((data / FACTS).read_text())
     runs = records.load([data / RUNS])
     pool = pool_of(runs)
-    print(f"{len(runs)} runs, {len(pool)} complete repeats", flush=True)
+    print(f"{len(runs)} runs, {len(pool)} repeats of which all four count", flush=True)
     if len(pool) < REPEATS:
-        raise UserError("", "", f"a comparison takes {REPEATS} complete repeats, here {len(pool)}")
+        raise UserError("", "", f"a comparison takes {REPEATS} complete repeats, not {len(pool)}")
     figures = judge(pool)
     (folder / PAGE).write_text(page(pool, len(runs), facts, figures))
     for figure in figures:
@@ -309,6 +307,8 @@ def main() -> None:
     asked = parser.parse_args()
 
     def work() -> None:
+        if asked.pool < REPEATS:
+            raise UserError("--pool", asked.pool, "too few to draw from", f"at least {REPEATS}")
         if not asked.again:
             collect(asked.pool, asked.docs / "results" / "validation")
         write(asked.docs)
