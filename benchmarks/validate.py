@@ -227,9 +227,9 @@ machine. How verdicts are made: [statistics.md](statistics.md).
 {table}
 
 * **Runs.** {runs} of bert_mini on host for {seconds} s each (`two_bert`: an urgent task of 25
-  requests a second beside a closed loop; arm xsched), in {repeats} complete repeats of four: two
-  that are the same, and two with 10 % more commands. The four ran one after another in random order
-  and had the same arrivals.
+  requests a second beside a closed loop; arm xsched), four a repeat: two that are the same, and two
+  with 10 % more commands, one after another in random order and with the same arrivals. The pool
+  are the {repeats} repeats whose four runs all have a valid result.
 * **More commands.** A request runs its {before} commands and then {extra} of a copy of its program,
   from where the request before it has stopped: in ten requests about all of them once. The
   executors of all {slower} slower runs were seen to complete {after} commands a request, those of
