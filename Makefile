@@ -5,16 +5,18 @@ VENV ?= .venv
 VENV_FLAGS ?=
 # which benchmarks; all if empty
 BENCH ?=
+# repeats of four runs that comparisons are drawn from
+POOL ?= 40
 ARGS ?= task_set=six_bert xsched.level=block -m xsched.threshold=4,8,16
 PORT ?= 5000
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run test lint bench ui docs clean
+.PHONY: help setup run test lint bench validate ui docs clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 setup: $(READY) ## create the environment in .venv (the others do it by themselves)
 
@@ -36,6 +38,9 @@ lint: $(READY) ## check style and types
 
 bench: $(READY) ## measure the figures of docs/performance.md
 	$(BIN)/python -m benchmarks $(BENCH)
+
+validate: $(READY) ## see whether verdicts hold on real runs, docs/validation.md; half an hour
+	$(BIN)/python -m benchmarks.validate --pool $(POOL)
 
 ui: $(READY) ## open the MLflow UI over outputs/mlflow.db, PORT=5000
 	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui \

@@ -1,6 +1,7 @@
 """What a benchmark finds, and the page that shows it."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -75,6 +76,15 @@ def save(name: str, title: str, figures: list[Figure]) -> None:
     (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=2))
 
 
+def table(figures: Iterable[Figure]) -> str:
+    """In Markdown, one line a figure."""
+    lines = ["| figure | measured | target | |", "|---|---|---|---|"]
+    for figure in figures:
+        mark = {True: "met", False: "**not met**", None: ""}[figure.met]
+        lines.append(f"| {figure.what} | {figure.measured} | {figure.target} | {mark} |")
+    return "\n".join(lines)
+
+
 def write_page(order: list[str]) -> None:
     facts = environment()
     parts = [HEADER.format(**facts, torch=facts["libraries"].get("torch", "–"))]
@@ -83,13 +93,8 @@ def write_page(order: list[str]) -> None:
         if not path.exists():
             continue
         content = json.loads(path.read_text())
-        lines = ["| figure | measured | target | |", "|---|---|---|---|"]
-        for figure in (Figure(**fields) for fields in content["figures"]):
-            mark = {True: "met", False: "**not met**", None: ""}[figure.met]
-            lines.append(f"| {figure.what} | {figure.measured} | {figure.target} | {mark} |")
-        parts.append(
-            f"## {content['title']}\n\n`python -m benchmarks {name}`\n\n" + "\n".join(lines)
-        )
+        figures = [Figure(**fields) for fields in content["figures"]]
+        parts.append(f"## {content['title']}\n\n`python -m benchmarks {name}`\n\n" + table(figures))
         if name in NOTES:
             parts.append(NOTES[name])
     PAGE.write_text("\n\n".join(part.strip() for part in parts) + "\n")

@@ -1,0 +1,320 @@
+"""``python -m benchmarks.validate``: whether the verdicts of `runner.compare` hold on real runs;
+writes docs/validation.md and keeps the runs, so that ``--again`` can judge them anew.
+
+A sweep repeats four runs: two that are the same, and the same two with 10 % more commands a request
+(`benchmarks.slower`). Comparisons are drawn from these repeats and judged by `runner.comparison`:
+of two runs that are the same (A/A), and of one against a slower one.
+"""
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.report import Figure, at_least, at_most, report, table
+from benchmarks.slower import PLAIN, SLOWER, more
+from runner import archive, comparison, provenance, records
+from runner.command import end_well
+from runner.comparison import BETTER, WORSE
+from runner.errors import UserError
+from runner.outputs import write_json
+from runner.records import FINISHED, RunRecord
+
+ROOT = Path(__file__).parents[1]
+POOL = 40
+COMPARISONS, REPEATS = 200, 5
+#: Length of a window. A shared machine is disturbed for a second at a time: p50 of windows of three
+#: scattered by 5 % and more, with which five repeats miss a slowdown of 10 % too often.
+SECONDS = 8
+FALSE_ALARMS, FOUND = 16, 0.8
+#: Of the draws.
+SEED = 0
+P99, P50 = "p99_ms/priority_1", "p50_ms/priority_1"
+PAIR = ("one", "other")
+
+MARK, TWIN = "model.seed", "limit_s"
+#: A rate, as a load would be that of each model's own solo time. The limit does not matter to a
+#: window of given length, so it makes two points of a sweep of what is the same measurement.
+SETTINGS = (
+    "task_set=two_bert",
+    "model=bert_mini",
+    "arm=xsched",
+    "platform=host",
+    "tracking=none",
+    f"task_set.duration_s={SECONDS}",
+    "task_set.tasks.first.arrival.load=null",
+    "task_set.tasks.first.arrival.rate_rps=25",
+    "sweep.resume=false",
+    "-m",
+    f"{MARK}={PLAIN},{SLOWER}",
+    f"{TWIN}=600,601",
+)
+#: What of a run's folder a comparison and the count of commands need.
+KEPT = ("summary.json", "config.yaml", "proof.json", "requests.parquet")
+PAGE, RUNS, FACTS = "validation.md", "runs.zip", "facts.json"
+
+
+# ------------------------------------------------------------------------------- the runs
+
+
+def collect(repeats: int, folder: Path) -> None:
+    """Run the sweep; keep its runs and what a reader must know of them below `folder`."""
+    command = ["benchmarks.slower", f"sweep.repeats={repeats}", *SETTINGS]
+    facts: dict[str, Any] = {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "command": " ".join(["python", "-m", *command]),
+        "commit": provenance.code()["commit"][:7],
+        "changed": bool(provenance.code()["diff"]),
+        "environment": provenance.environment(),
+    }
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="xsched-validate-") as place:
+        whole = [sys.executable, "-m", *command, f"output_root={place}"]
+        ended = subprocess.run(whole, cwd=ROOT).returncode
+        if ended not in (0, 1):  # 1: a run failed, and the others count
+            raise UserError("", "", f"the sweep ended with exit code {ended}")
+        (sweep,) = (path.parent for path in Path(place).glob("*/sweep.json"))
+        folder.mkdir(parents=True, exist_ok=True)
+        keep(sweep, folder / RUNS)
+    write_json(folder / FACTS, facts | {"minutes": (time.monotonic() - start) / 60})
+
+
+def keep(sweep: Path, target: Path) -> None:
+    """The runs of a sweep in a zip as `runner.export` makes them, but without figures and traces,
+    and without the places of the machine."""
+    place = str(sweep.parent.absolute())
+    files: dict[str, Path | bytes] = {}
+    for path in [sweep / records.SWEEP, *(p for p in sweep.glob("*/*") if p.name in KEPT)]:
+        name = f"{sweep.name}/{path.relative_to(sweep).as_posix()}"
+        text = path.suffix in (".json", ".yaml")
+        files[name] = path.read_text().replace(place, "outputs").encode() if text else path
+    archive.write(target, files)
+
+
+# ------------------------------------------------------------------------------- the pool
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """The runs of one repeat, made within a minute: two that are the same, and two slower."""
+
+    plain: tuple[RunRecord, ...]
+    slower: tuple[RunRecord, ...]
+
+
+def pool_of(runs: Sequence[RunRecord]) -> list[Repeat]:
+    """The repeats of which all four runs have a result."""
+    found = []
+    for number in sorted({run.repeat for run in runs}):
+        mine = [r for r in runs if r.repeat == number and r.status == FINISHED and r.valid]
+        plain, slower = (
+            tuple(run for run in mine if run.values[MARK] == str(seed)) for seed in (PLAIN, SLOWER)
+        )
+        if len(plain) == len(slower) == 2:
+            found.append(Repeat(plain, slower))
+    return found
+
+
+def commands(run: RunRecord) -> set[int]:
+    """Commands that a request of each task was seen to execute, from the trial's proof."""
+    checks = json.loads((run.folder / "proof.json").read_text())["checks"]
+    (seen,) = (check["evidence"]["requests"] for check in checks if check["name"] == "intercepted")
+    return {request["executed"] for request in seen}
+
+
+def planted(pool: Sequence[Repeat]) -> tuple[int, int]:
+    """Commands a request, plain and slower. Raises `UserError` unless every slower run had as many
+    more as were to be planted, and every other run none."""
+    plain = {count for repeat in pool for run in repeat.plain for count in commands(run)}
+    slower = {count for repeat in pool for run in repeat.slower for count in commands(run)}
+    if len(plain) != 1 or slower != {count + more(count) for count in plain}:
+        raise UserError("", "", f"nothing was planted: commands a request {plain}, slower {slower}")
+    return plain.pop(), slower.pop()
+
+
+# -------------------------------------------------------------------------- the comparisons
+
+Draw = Callable[[random.Random, Repeat], Sequence[RunRecord]]
+
+
+def same(chance: random.Random, repeat: Repeat) -> Sequence[RunRecord]:
+    """Two runs that are the same, in random order: neither is the first by nature."""
+    return chance.sample(repeat.plain, 2)
+
+
+def same_slower(chance: random.Random, repeat: Repeat) -> Sequence[RunRecord]:
+    return chance.sample(repeat.slower, 2)
+
+
+def against_slower(chance: random.Random, repeat: Repeat) -> Sequence[RunRecord]:
+    return chance.choice(repeat.plain), chance.choice(repeat.slower)
+
+
+def compared(pairs: Sequence[Sequence[RunRecord]], primary: str) -> comparison.Row:
+    """The row that decides, of one arm against another that have run one pair a repeat."""
+    runs = [
+        replace(run, arm=arm, repeat=number, values={})
+        for number, pair in enumerate(pairs)
+        for arm, run in zip(PAIR, pair, strict=True)
+    ]
+    rows = comparison.compare(runs, PAIR[0], primary).rows
+    return next(row for row in rows if row.figure == primary)
+
+
+def verdicts(pool: Sequence[Repeat], draws: Sequence[Draw], primary: str) -> Counter[str]:
+    """Of `COMPARISONS` comparisons, each over `REPEATS` different repeats of the pool and by one of
+    `draws`, in turn."""
+    chance = random.Random(SEED)
+    found: Counter[str] = Counter()
+    for number in range(COMPARISONS):
+        draw = draws[number % len(draws)]
+        pairs = [draw(chance, repeat) for repeat in chance.sample(pool, REPEATS)]
+        found[compared(pairs, primary).verdict] += 1
+    return found
+
+
+def judge(pool: Sequence[Repeat]) -> list[Figure]:
+    """The figures of the page."""
+    before, after = planted(pool)
+    said = f"{COMPARISONS} comparisons of {REPEATS} repeats"
+
+    def alarms(primary: str) -> int:
+        found = verdicts(pool, [same, same_slower], primary)
+        return found[BETTER] + found[WORSE]
+
+    def share(primary: str) -> float:
+        return verdicts(pool, [against_slower], primary)[WORSE] / COMPARISONS
+
+    chance = random.Random(SEED)
+    slower = f"{after} commands a request for {before}, {said}"
+    return [
+        at_most(f"A/A, {said}: false alarms on p99, the primary figure", alarms(P99), FALSE_ALARMS),
+        report("the same on p50: false alarms", alarms(P50)),
+        at_least(f"{slower}: share found on p50", share(P50), FOUND),
+        report("the same on p99: share found", share(P99)),
+        over_all("A ÷ A", [same(chance, repeat) for repeat in pool]),
+        over_all("slower ÷ plain", [against_slower(chance, repeat) for repeat in pool]),
+    ]
+
+
+def over_all(what: str, pairs: Sequence[Sequence[RunRecord]]) -> Figure:
+    row = compared(pairs, P50)
+    assert row.ratio is not None
+    assert row.interval is not None
+    between = f"{row.interval.low:.3f} to {row.interval.high:.3f}"
+    return Figure(f"p50, {what}, over all {len(pairs)} repeats", f"{row.ratio:.3f} ({between})")
+
+
+# -------------------------------------------------------------------------------- the page
+
+TEXT = """\
+# Validation of the verdicts
+
+Whether the verdicts of `python -m runner.compare` hold on real runs: how often two groups of runs
+that are the same are called different, and how often a small slowdown is found. Written by
+`make validate`, which is no test: it needs {minutes:.0f} minutes here, and what it says is of this
+machine. How verdicts are made: [statistics.md](statistics.md).
+
+{table}
+
+* **Runs.** {runs} of bert_mini on host for {seconds} s each (`two_bert`: an urgent task of 25
+  requests a second beside a closed loop; arm xsched), four a repeat: two that are the same, and two
+  with 10 % more commands, one after another in random order and with the same arrivals. The pool
+  are the {repeats} repeats whose four runs all have a valid result.
+* **More commands.** A request runs its {before} commands and then {extra} of a copy of its program,
+  from where the request before it has stopped: in ten requests about all of them once. The
+  executors of all {slower} slower runs were seen to complete {after} commands a request, those of
+  the others {before}.
+* **Comparisons.** Each takes {each} repeats of the pool at random, and two runs of each: for A/A
+  two that are the same (in every other comparison two slower ones), in random order; else one of
+  either kind. They are given to the code behind `runner.compare` as two arms.
+* **What it does not say.** Comparisons share runs, so their count scatters more than that of as
+  many independent ones: {repeats} repeats give {independent} that share none. With false alarms
+  5 % of the time {expected:.0f} of {comparisons} are expected. How small an effect is found depends
+  on the machine's noise and on the length of the runs.
+
+{date}; {cpu}, {cores} cores, {memory_gib} GiB, Python {python}, torch {torch}; commit {commit}.
+The runs took {minutes:.0f} minutes:
+
+```
+{command}
+```
+
+They are kept in [results/validation](results/validation/).
+`python -m benchmarks.validate --again` judges them anew, and
+`python -m runner.compare docs/results/validation/runs.zip` takes them as any sweep.
+"""
+
+
+def page(pool: Sequence[Repeat], runs: int, facts: dict[str, Any], figures: list[Figure]) -> str:
+    before, after = planted(pool)
+    machine = facts["environment"]
+    return TEXT.format(
+        table=table(figures),
+        runs=runs,
+        repeats=len(pool),
+        slower=2 * len(pool),
+        before=before,
+        after=after,
+        extra=after - before,
+        seconds=SECONDS,
+        each=REPEATS,
+        independent=len(pool) // REPEATS,
+        comparisons=COMPARISONS,
+        expected=COMPARISONS * 0.05,
+        commit=facts["commit"] + (" with changes" if facts["changed"] else ""),
+        torch=machine["libraries"]["torch"],
+        **{key: machine[key] for key in ("cpu", "cores", "memory_gib", "python")},
+        **{key: facts[key] for key in ("date", "minutes", "command")},
+    )
+
+
+def write(folder: Path) -> None:
+    """Judge the runs kept below `folder` and write the page."""
+    data = folder / "results" / "validation"
+    facts = json.loads((data / FACTS).read_text())
+    runs = records.load([data / RUNS])
+    pool = pool_of(runs)
+    print(f"{len(runs)} runs, {len(pool)} repeats of which all four count", flush=True)
+    if len(pool) < REPEATS:
+        raise UserError("", "", f"a comparison takes {REPEATS} complete repeats, not {len(pool)}")
+    figures = judge(pool)
+    (folder / PAGE).write_text(page(pool, len(runs), facts, figures))
+    for figure in figures:
+        mark = {True: "met", False: "NOT MET", None: ""}[figure.met]
+        print(f"  {figure.what}: {figure.measured} ({figure.target}) {mark}")
+    print(f"{folder / PAGE} is written anew")
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.validate")
+    add = parser.add_argument
+    add(
+        "--pool", type=int, default=POOL, help="repeats of four runs, each about 40 s (%(default)s)"
+    )
+    add("--again", action="store_true", help="judge the runs that are kept, instead of new ones")
+    add("--docs", type=Path, default=ROOT / "docs", help="where page and runs go (docs)")
+    asked = parser.parse_args()
+
+    def work() -> None:
+        if asked.pool < REPEATS:
+            raise UserError("--pool", asked.pool, "too few to draw from", f"at least {REPEATS}")
+        if not asked.again:
+            collect(asked.pool, asked.docs / "results" / "validation")
+        write(asked.docs)
+
+    end_well(work)
+
+
+if __name__ == "__main__":
+    main()
