@@ -6,7 +6,8 @@ from itertools import cycle
 from typing import Any
 
 from runner import __main__ as runner
-from runner.platforms import host, host_programs
+from runner.host import programs
+from runner.platforms import host
 from xsched_bindings.host.executor import Command, Program
 
 #: ``model.seed=1`` means the model of seed 0, slower: the seed is what reaches the device of a
@@ -16,11 +17,11 @@ SHARE = 0.1
 
 
 def load(spec: Mapping[str, Any]) -> Program:
-    """The loader of the device process, in place of `runner.platforms.host_programs.load`."""
+    """The loader of the device process, in place of `runner.host.programs.load`."""
     if spec["seed"] != SLOWER:
-        return host_programs.load(spec)
+        return programs.load(spec)
     plain = dict(spec) | {"seed": PLAIN}
-    program, copy = host_programs.load(plain), host_programs.load(plain)
+    program, copy = programs.load(plain), programs.load(plain)
     return Program([*program.commands, *again(copy.commands)], program.scope)
 
 

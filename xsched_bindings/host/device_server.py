@@ -122,9 +122,7 @@ def _fork_executor(programs: list[Program], fds: list[int], niceness: int) -> in
     return pid
 
 
-def _become_executor(
-    programs: list[Program], fds: list[int], niceness: int, binding: int
-) -> None:
+def _become_executor(programs: list[Program], fds: list[int], niceness: int, binding: int) -> None:
     """In the forked child: keep only the stream's descriptors, run, and never return."""
     code = 1
     try:
