@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.comparison import Comparison, compare
+from runner.comparison_tables import clock_warning
 from runner.errors import UserError
 from runner.records import SWEEP, RunRecord
 from runner.report import sections
@@ -103,6 +104,8 @@ def _first_screen(
     if found:
         for sentence, kind in conclusions(found):
             page.paragraph(sentence, f"verdict {kind}")
+        if warning := clock_warning(found):
+            page.paragraph(warning, "verdict bad")
         _aside(page, found)
     else:
         page.paragraph(f"No comparison: {why_not}.", "verdict")
