@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 Times = NDArray[np.int64]
 LATE_NS = 1_000_000
 #: What a priority has of the figures of its tasks.
-POOLED = ("latency_ms", "latency_interval_ms", "throughput_rps", "throughput_interval_rps")
+POOLED = (
+    *("latency_ms", "latency_interval_ms", "service_ms", "service_interval_ms"),
+    *("throughput_rps", "throughput_interval_rps"),
+)
 
 
 @dataclass(frozen=True)
