@@ -28,8 +28,8 @@ def _arguments() -> argparse.Namespace:
         "paths",
         nargs="+",
         metavar="PATH",
-        help="a sweep's folder, runs' folders, ids of MLflow runs, or mlflow:EXPERIMENT; several "
-        "sweeps of the same points are repeats of each other",
+        help="a sweep's folder or exported zip, runs' folders, ids of MLflow runs, or "
+        "mlflow:EXPERIMENT; several sweeps of the same points are repeats of each other",
     )
     add(
         "--baseline",

@@ -26,6 +26,8 @@ from runner.records import FINISHED, RunRecord
 
 #: Fewer cannot show how much repeats scatter.
 MIN_REPEATS = 3
+#: By so much the SM clocks of two arms may differ; beyond it a ratio is one of clocks, too.
+CLOCKS_APART = 0.02
 TREATMENT, NULL_CONTROL = "xsched", "xsched_null"
 METRICS_SHOWN = (
     "p99_ms",
@@ -50,7 +52,9 @@ class Row:
     treatment_value: over the repeats that have both. ratio: treatment ÷ baseline, None for a metric
     that is compared by its difference. interval: of the one that is there; None with fewer than
     three repeats, as is p. p: Holm-corrected unless `primary`. ineffective: whether the treatment
-    cannot be told from xsched_null, by the primary figure; None where there is no telling."""
+    cannot be told from xsched_null, by the primary figure; None where there is no telling.
+    clock_ratio: of the median SM clocks, treatment ÷ baseline, in the pair of runs in which they
+    are furthest apart; None where no pair has them."""
 
     task_set: str
     figure: str
@@ -71,6 +75,14 @@ class Row:
     primary: bool
     verdict: str
     ineffective: bool | None
+    clock_ratio: float | None = None
+
+    @property
+    def clocks_differ(self) -> bool | None:
+        """By more than `CLOCKS_APART`; None where nobody knows."""
+        if self.clock_ratio is None:
+            return None
+        return max(self.clock_ratio, 1 / self.clock_ratio) > 1 + CLOCKS_APART
 
 
 @dataclass(frozen=True)
@@ -104,6 +116,16 @@ class Comparison:
     def ineffective(self) -> list[Row]:
         """Primary figures in which the treatment cannot be told from the null control."""
         return [row for row in self.rows if row.primary and row.ineffective]
+
+    @property
+    def clocks_apart(self) -> list[Row]:
+        """A row of each treatment whose SM clocks differ from the baseline's."""
+        found: dict[object, Row] = {}
+        for row in self.rows:
+            if row.clocks_differ:
+                point = (row.task_set, row.treatment, tuple(row.values.items()))
+                found.setdefault(point, row)
+        return list(found.values())
 
 
 # --------------------------------------------------------------------------- comparing
@@ -238,6 +260,7 @@ def _rows(
     primary = tests[0].identity if _decides(tests[0], point, asked) else None
     p_values = _corrected(tests, primary)
     ineffective = _ineffective(point, points, asked)
+    clock_ratio = _clock_ratio(pairs(point, points, selector))
     rows = []
     for test in tests:
         p = p_values.get(test.identity)
@@ -262,9 +285,20 @@ def _rows(
                 primary=test.identity == primary,
                 verdict=_verdict(test, p),
                 ineffective=ineffective if test.identity == primary else None,
+                clock_ratio=clock_ratio,
             )
         )
     return sorted(rows, key=lambda row: not row.primary)
+
+
+def _clock_ratio(paired: Sequence[tuple[Measured, Measured]]) -> float | None:
+    """Of the pair that is furthest from 1: a mean would hide one pair behind the others."""
+    ratios = [
+        treatment.sm_clock_mhz / baseline.sm_clock_mhz
+        for baseline, treatment in paired
+        if treatment.sm_clock_mhz and baseline.sm_clock_mhz
+    ]
+    return max(ratios, key=lambda ratio: abs(math.log(ratio)), default=None)
 
 
 def _number(value: float) -> float | None:

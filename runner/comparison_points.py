@@ -41,6 +41,13 @@ class Measured:
     def tasks(self) -> dict[str, Task]:
         return self.record.requests()
 
+    @property
+    def sm_clock_mhz(self) -> float | None:
+        """The median over the run; None on a CPU and where the GPU did not tell."""
+        device = self.record.summary.get("device") or {}
+        clock = (device.get("telemetry") or {}).get("sm_clock_mhz") or {}
+        return clock.get("median") or None
+
     def scopes(self) -> Iterator[Scope]:
         """Priorities, the most urgent first; tasks; all of them together."""
         tasks = self.tasks.values()

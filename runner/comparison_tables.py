@@ -10,12 +10,13 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from runner.comparison import Comparison, Row
+from runner.comparison import CLOCKS_APART, Comparison, Row
 from runner.display import console, table
 from runner.intervals import LEVEL, Estimate, Interval, significant
 
 ROLE = {True: "primary", False: "secondary"}
 INEFFECTIVE = "ineffective"
+CLOCKS_DIFFER = "SM clocks differ"
 #: Where a run does not depend on a swept key.
 ANY = "any"
 INTERVAL = f"{LEVEL:.0%} interval".replace("%", " %")
@@ -37,8 +38,27 @@ def change(row: Row) -> str:
 
 
 def verdict(row: Row) -> str:
-    """The verdict, and whether the null control does the same."""
-    return f"{row.verdict}; {INEFFECTIVE}" if row.ineffective else row.verdict
+    """The verdict, whether the null control does the same, and whether the clocks were others."""
+    known = ((INEFFECTIVE, row.ineffective), (CLOCKS_DIFFER, row.clocks_differ))
+    return "; ".join([row.verdict, *(name for name, is_so in known if is_so)])
+
+
+def clock_warning(found: Comparison) -> str:
+    """Which treatments ran at other clocks than the baseline, in a sentence; "" if none did."""
+    several = len({row.task_set for row in found.rows}) > 1
+    apart = [
+        f"{f'{row.task_set}: ' if several else ''}{point(row.treatment, row.values)} at "
+        f"{significant(row.clock_ratio)} times the clock"
+        for row in found.clocks_apart
+        if row.clock_ratio
+    ]
+    if not apart:
+        return ""
+    return (
+        f"{CLOCKS_DIFFER} from those of {found.baseline} by more than {CLOCKS_APART:.0%}: "
+        f"{'; '.join(apart)} (medians, the pair of runs furthest apart). What is compared there is "
+        "not the scheduling alone."
+    ).replace("%", " %")
 
 
 # ------------------------------------------------------------------------------ terminal
@@ -60,6 +80,8 @@ def show(found: Comparison) -> None:
                 style="yellow",
             )
         )
+    if warning := clock_warning(found):
+        console.print(Text(warning, style="bold red"))
     for record, reason in found.left_out:
         console.print(Text(f"not compared: {record.name} (repeat {record.repeat}): {reason}"))
 
@@ -161,6 +183,8 @@ def _csv_line(found: Comparison, row: Row) -> dict[str, object]:
         "p": row.p,
         "verdict": row.verdict,
         "ineffective": row.ineffective,
+        "clock_ratio": row.clock_ratio,
+        "clocks_differ": row.clocks_differ,
     }
 
 
@@ -182,7 +206,7 @@ def as_plain(found: Comparison) -> dict[str, Any]:
         "level": LEVEL,
         "swept": found.swept,
         "arms": [asdict(row) for row in found.arms],
-        "rows": [asdict(row) for row in found.rows],
+        "rows": [asdict(row) | {"clocks_differ": row.clocks_differ} for row in found.rows],
         "left_out": [
             {"name": record.name, "repeat": record.repeat, "reason": reason}
             for record, reason in found.left_out
@@ -212,8 +236,13 @@ def latex(text: str) -> str:
     return "".join(LATEX.get(letter, letter) for letter in text)
 
 
+#: Beside a ratio, and before what it means.
+DAGGER = r"$^{\dagger}$"
+
+
 def as_latex(found: Comparison) -> str:
-    """A tabular to \\input, for the package booktabs; primary figures are set in bold."""
+    """A tabular to \\input, for the package booktabs; primary figures are set in bold, and a dagger
+    marks ratios of arms whose clocks differ."""
     heads = ("arm", "metric", "of", "baseline", "treatment", "ratio", INTERVAL, "verdict")
     lines = [
         f"% baseline {found.baseline}; bold: primary, the others are secondary (Holm-corrected)",
@@ -222,10 +251,18 @@ def as_latex(found: Comparison) -> str:
         " & ".join(map(latex, heads)) + r" \\",
         r"\midrule",
         *(_latex_line(row) for row in _once(found.rows)),
+        *_latex_notes(found, len(heads)),
         r"\bottomrule",
         r"\end{tabular}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _latex_notes(found: Comparison, columns: int) -> list[str]:
+    if not (warning := clock_warning(found)):
+        return []
+    text = rf"\parbox{{\linewidth}}{{\footnotesize {DAGGER} {latex(warning)}}}"
+    return [r"\midrule", rf"\multicolumn{{{columns}}}{{l}}{{{text}}} \\"]
 
 
 def _latex_line(row: Row) -> str:
@@ -240,4 +277,6 @@ def _latex_line(row: Row) -> str:
         verdict(row),
     )
     texts = [latex(cell) for cell in cells]
+    if row.clocks_differ:
+        texts[5] += DAGGER
     return " & ".join(rf"\textbf{{{t}}}" if row.primary else t for t in texts) + r" \\"

@@ -13,9 +13,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from runner.percentiles import percentiles
 from runner.recording import COMPLETED, SCHEDULED, Recording
 from runner.spec import TrialSpec
-from runner.statistics import percentile
 
 if TYPE_CHECKING:
     from runner.expectations import Finding
@@ -100,7 +100,7 @@ class TrialDisplay:
                 task.name,
                 f"{done}/{task.requests}",
                 _ms(float(np.median(latency)) if known else None),
-                _ms(percentile(latency, 99) if known else None),
+                _ms(percentiles(latency, 99)[0] if known else None),
             )
         header = Text.assemble((self._title, "bold"), f"  {self._phase}")
         self._live.update(Group(header, rows) if recording else header, refresh=True)

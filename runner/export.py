@@ -223,15 +223,15 @@ def _again(sweep: Sweep, files: list[str], traces: dict[Path, str]) -> str:
     lines += [
         "python -m runner.report paper.zip   # page and figures from the raw data",
         "python -m runner.compare paper.zip   # the arms against one of them",
-        f"{_command(sweep.command)}   # the whole sweep",
+        f"{told(sweep.command)}   # the whole sweep",
         f"{_replay(sweep, sweep.runs[0], traces)}   # one run",
     ]
     note = "`paper.zip` is this archive. Paths of the original machine are shortened to `…/name`."
     return "```\n" + "\n".join(lines) + f"\n```\n\n{note}"
 
 
-def _command(command: str) -> str:
-    """What was typed, without what says where its author keeps things."""
+def told(command: str) -> str:
+    """What was typed, as it is told to others: without what says where its author keeps things."""
     words = shlex.split(command)
     return " ".join(_quoted(word) for word in words if not word.startswith(NOT_TOLD))
 

@@ -18,11 +18,15 @@ from numpy.typing import ArrayLike, NDArray
 # It ships no types.
 from scipy.special import betainc, betaincinv, stdtr, stdtrit  # type: ignore[import-untyped]
 
+from runner.percentiles import rank
+
 Values = NDArray[np.float64]
 
 LEVEL = 0.95
 #: A tail's correlation time is taken from a tail of this many times its share, too.
 WIDER_TAIL = 2
+#: Values whose correlation is summed lag by lag; more are taken in groups.
+LONGEST = 1 << 15
 #: Standard deviation of the difference of two values that are each rounded to a step of 1.
 ROUNDING = 1 / math.sqrt(6)
 
@@ -83,11 +87,16 @@ def correlation_time(series: ArrayLike) -> float:
     """How many successive values are worth one independent value, at least 1: the integrated
     autocorrelation time ``1 + 2 Σ ρ(k)``, cut off where the sums of neighbouring pairs of ρ reach
     zero and made monotone until there (Geyer 1992), and divided by what the estimated mean takes
-    away from as many lags."""
+    away from as many lags. Of more than `LONGEST` values it is the time of the means of groups, by
+    how much more they scatter than those of independent values would."""
     values = np.asarray(series, dtype=np.float64)
     count = len(values)
     if np.ptp(values) == 0:
         return 1.0
+    if count > LONGEST:
+        group = math.ceil(count / LONGEST)
+        means = values[: count - count % group].reshape(-1, group).mean(axis=1)
+        return max(1.0, group * float(means.var() / values.var()) * correlation_time(means))
     rho = _autocorrelation(values)
     pairs = rho[0 : count - 1 : 2] + rho[1:count:2]
     ended = np.flatnonzero(pairs <= 0)
@@ -106,20 +115,13 @@ def _autocorrelation(values: Values) -> Values:
     return np.asarray(covariance / covariance[0], dtype=np.float64)
 
 
-def quantile_correlation_time(values: Values, share: float) -> float:
+def _quantile_correlation_time(values: Values, ordered: Values, share: float) -> float:
     """`correlation_time` of "exceeds the quantile or not", which is what the number of exceeding
     requests scatters by. In a tail few requests exceed, so it is estimated at twice the tail's
-    share as well, and the longer time counts."""
-    ordered = np.sort(values)
+    share as well, and the longer time counts. ordered: the values by size."""
     wider = WIDER_TAIL * min(share, 1 - share)
     shares = [share] if wider > 0.5 else [share, wider if share < 0.5 else 1 - wider]
-    return max(correlation_time(values > ordered[_rank(len(values), s) - 1]) for s in shares)
-
-
-def _rank(count: int, share: float) -> int:
-    """Rank of the smallest of `count` values that at least `share` of them do not exceed; a
-    product like 0.07 · 100 may be above the whole number that it means."""
-    return max(1, math.ceil(count * share - 1e-9))
+    return max(correlation_time(values > ordered[rank(len(values), s) - 1]) for s in shares)
 
 
 def quantile_ranks(
@@ -151,14 +153,14 @@ def quantile(values: ArrayLike, share: float, level: float = LEVEL) -> Estimate:
     """A measured quantile and its order-statistic interval; values in the order of time."""
     series = np.asarray(values, dtype=np.float64)
     ordered = np.sort(series)
-    time = quantile_correlation_time(series, share)
+    time = _quantile_correlation_time(series, ordered, share)
     low, high = quantile_ranks(len(series), share, level, time)
     interval = Interval(
         -math.inf if low is None else float(ordered[low - 1]),
         math.inf if high is None else float(ordered[high - 1]),
         level,
     )
-    return Estimate(float(ordered[_rank(len(series), share) - 1]), interval)
+    return Estimate(float(ordered[rank(len(series), share) - 1]), interval)
 
 
 def maximum(values: ArrayLike, level: float = LEVEL) -> Estimate:

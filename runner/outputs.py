@@ -58,11 +58,23 @@ def write_config(folder: Path, config: Config, trial: TrialSpec) -> None:
     (folder / "config.yaml").write_text(header + OmegaConf.to_yaml(resolved))
 
 
+#: In the metadata of requests.parquet: JSON, by task the instant that its times count from.
+START_NS = b"start_ns"
+
+
 def write_requests(path: Path, requests: list[TaskRequests]) -> None:
     """requests.parquet: one row a request, nanoseconds after the common start, int64. Warm-up
     requests count from -n to -1; `extra` ones came after the task had completed its count."""
-    tables = [_request_table(task) for task in requests]
-    pq.write_table(pa.concat_tables(tables), path)
+    table = pa.concat_tables([_request_table(task) for task in requests])
+    starts = json.dumps({task.name: int(task.start_ns) for task in requests})
+    pq.write_table(table.replace_schema_metadata({START_NS: starts}), path)
+
+
+def starts_of(requests: pa.Table) -> dict[str, int]:
+    """By task, the common start on the monotonic clock, as `write_requests` recorded it; {} for a
+    file without."""
+    recorded = (requests.schema.metadata or {}).get(START_NS, b"{}")
+    return {name: int(start_ns) for name, start_ns in json.loads(recorded).items()}
 
 
 REQUESTS = pa.schema(

@@ -65,25 +65,29 @@ class RunRecord:
             raise UserError("", "", f"{path} cannot be read: {error}") from error
         times = {name: _times(rows, name) for name in _names(rows)}
         times = {name: each for name, each in times.items() if each[1]}
-        ends = {name: float(rows_[count - 1, 2]) for name, (rows_, count) in times.items()}
-        together = max(ends.values(), default=0.0)
+        ends = {name: int(rows_[count - 1, 2]) for name, (rows_, count) in times.items()}
+        together = max(ends.values(), default=0)
         return {
             name: self._task(name, *each, ends[name] if self.arm == "solo" else together)
             for name, each in times.items()
         }
 
-    def _task(self, name: str, rows: NDArray[np.float64], count: int, window_ms: float) -> Task:
+    def _task(self, name: str, rows: NDArray[np.int64], count: int, last_ns: int) -> Task:
+        """last_ns: when the requests that count were over, which ends a window that nobody said
+        the end of."""
         measured = self.summary.get("tasks", {}).get(name, {})
+        window_s = measured.get("window_s")
         configured = self.config.get("task_set", {}).get("tasks", {}).get(name, {})
         scheduled, started, completed = rows.T
         deadline_us, solo_ms = configured.get("deadline_us"), measured.get("solo_ms")
         return Task(
             name,
             int(measured.get("priority", configured.get("priority", 0))),
-            (completed - scheduled)[:count],
-            (completed - started)[:count],
-            completed,
-            window_ms,
+            (completed - scheduled)[:count] / 1e6,
+            (completed - started)[:count] / 1e6,
+            completed / 1e6,
+            # To the nanosecond, so that a request that ends the window is within it.
+            (last_ns if window_s is None else round(window_s * 1e9)) / 1e6,
             np.nan if solo_ms is None else float(solo_ms),
             configured.get("utilization"),
             None if deadline_us is None else deadline_us / 1e3,
@@ -94,12 +98,12 @@ def _names(rows: pa.Table) -> list[str]:
     return [str(name) for name in rows["task"].unique().to_pylist()]
 
 
-def _times(rows: pa.Table, name: str) -> tuple[NDArray[np.float64], int]:
-    """A task's requests after the warm-up as (scheduled, started, completed) in milliseconds, and
+def _times(rows: pa.Table, name: str) -> tuple[NDArray[np.int64], int]:
+    """A task's requests after the warm-up as (scheduled, started, completed) in nanoseconds, and
     how many of them count."""
     mine = rows.filter(pc.and_(pc.equal(rows["task"], name), pc.invert(rows["warmup"])))
     columns = [mine[f"{column}_ns"].to_numpy() for column in ("scheduled", "started", "completed")]
-    return np.stack(columns, axis=1) / 1e6, int(pc.sum(pc.invert(mine["extra"])).as_py() or 0)
+    return np.stack(columns, axis=1), int(pc.sum(pc.invert(mine["extra"])).as_py() or 0)
 
 
 # ------------------------------------------------------------------------------ loading

@@ -1,10 +1,10 @@
-"""From timestamps to the figures of a run. Times are in milliseconds of response latency (from
-the *scheduled* arrival) unless they say service (from the start of the request)."""
+"""From timestamps to the figures of a run; what each figure is: `runner.metrics`."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +14,24 @@ from runner import arrivals
 from runner.recording import COMPLETED, SCHEDULED, STARTED, Recording
 from runner.spec import TaskSpec, TrialSpec
 
+if TYPE_CHECKING:
+    from runner.intervals import Estimate
+    from runner.metrics import Task
+
 Times = NDArray[np.int64]
-PERCENTILES = (50, 90, 99)
 LATE_NS = 1_000_000
+#: What a priority has of the figures of its tasks.
+POOLED = (
+    *("latency_ms", "latency_interval_ms", "service_ms", "service_interval_ms"),
+    *("throughput_rps", "throughput_interval_rps"),
+)
 
 
 @dataclass(frozen=True)
 class TaskRequests:
     """One task's requests in the window, times in nanoseconds after the common start of its group,
-    shape (requests,) each; and its warm-up requests before it, likewise (so below zero)."""
+    shape (requests,) each; and its warm-up requests before it, likewise (so below zero). start_ns:
+    that start on the monotonic clock, 0 if nothing is known to have been started."""
 
     name: str
     priority: int
@@ -31,6 +40,7 @@ class TaskRequests:
     started: Times
     completed: Times
     warmup: Times
+    start_ns: int = 0
 
     @property
     def counted(self) -> slice:
@@ -76,6 +86,7 @@ def read(trial: TrialSpec, recording: Recording) -> list[TaskRequests]:
                 window[:, STARTED],
                 window[:, COMPLETED],
                 rows[:warmups],
+                start_ns,
             )
         )
     return requests
@@ -127,20 +138,6 @@ def rates(
     }
 
 
-def percentile(values: NDArray[np.float64], percent: float) -> float:
-    """The smallest value that at least `percent` % of the values do not exceed: a measured one,
-    never an interpolation."""
-    return float(np.percentile(values, percent, method="inverted_cdf"))
-
-
-def latency(values_ms: NDArray[np.float64]) -> dict[str, float]:
-    """p50, p90, p99, mean and max in milliseconds; empty without values."""
-    if not len(values_ms):
-        return {}
-    figures = {f"p{percent}": percentile(values_ms, percent) for percent in PERCENTILES}
-    return figures | {"mean": float(values_ms.mean()), "max": float(values_ms.max())}
-
-
 def summarise(
     trial: TrialSpec,
     requests: list[TaskRequests],
@@ -148,6 +145,7 @@ def summarise(
 ) -> dict[str, Any]:
     """The measured part of summary.json (keys: docs/outputs.md). Priorities pool their tasks."""
     tasks: dict[str, Any] = {}
+    measured: dict[str, Task] = {}
     total_s = 0.0
     for group in trial.groups:
         span = window_s(trial, requests, group)
@@ -155,28 +153,66 @@ def summarise(
         for index in group:
             task, spec = requests[index], trial.tasks[index]
             solo_s, end_ns = solo.get(spec.model, math.nan), round(span * 1e9)
-            in_window = int((task.completed <= end_ns).sum())
+            measured[task.name] = _measured(task, end_ns, solo_s)
             tasks[task.name] = {
                 "priority": task.priority,
                 "requests": len(task.response_ms),
                 "wanted": task.wanted,
                 "extra": max(0, len(task.completed) - task.wanted),
-                "latency_ms": latency(task.response_ms),
-                "service_ms": latency(task.service_ms),
-                "throughput_rps": in_window / span if span else 0.0,
+                "window_s": span,
+                **_figures([measured[task.name]]),
                 "late_starts": task.late_starts,
                 "solo_ms": solo_s * 1e3,
             } | rates(trial, spec, task, solo_s, end_ns)
     priorities = {}
     for priority in trial.priorities:
-        pooled = [r for r in requests if r.priority == priority and r.name in tasks]
+        pooled = [task for task in measured.values() if task.priority == priority]
         if pooled:
-            priorities[str(priority)] = {
-                "latency_ms": latency(np.concatenate([r.response_ms for r in pooled])),
-                "throughput_rps": sum(tasks[r.name]["throughput_rps"] for r in pooled),
-            }
+            # A task that is alone in its priority has the same figures, and they are there.
+            figures = tasks[pooled[0].name] if len(pooled) == 1 else _figures(pooled)
+            priorities[str(priority)] = {name: figures[name] for name in POOLED}
     return {
         "window_s": total_s,
         "tasks": tasks,
         "priorities": priorities,
     }
+
+
+def _measured(requests: TaskRequests, end_ns: int, solo_s: float) -> "Task":
+    """What the metrics work from, of a window that ends at `end_ns`."""
+    # Here, because scipy takes a quarter of a second, and none of it is needed before the end.
+    from runner.metrics import Task
+
+    return Task(
+        requests.name,
+        requests.priority,
+        requests.response_ms,
+        requests.service_ms,
+        requests.completed / 1e6,
+        end_ns / 1e6,
+        solo_s * 1e3,
+    )
+
+
+def _figures(tasks: Sequence["Task"]) -> dict[str, Any]:
+    """Latencies and throughput of a task, or of the tasks of a priority, each with its interval as
+    [low, high], an end that the data cannot give infinite; no latencies without requests."""
+    from runner.metrics import METRICS
+    from runner.metrics.latency import FIGURES
+
+    began = [task for task in tasks if len(task.response_ms)]
+    found: dict[str, Any] = {}
+    for kind, prefix in (("latency", ""), ("service", "service_")):
+        estimates = {name: METRICS[f"{prefix}{name}_ms"](began) for name in FIGURES}
+        known = {name: estimate for name, estimate in estimates.items() if estimate}
+        found[f"{kind}_ms"] = {name: estimate.value for name, estimate in known.items()}
+        found[f"{kind}_interval_ms"] = {name: _ends(each) for name, each in known.items()}
+    throughput = METRICS["throughput_rps"](began)
+    found["throughput_rps"] = throughput.value if throughput else 0.0
+    found["throughput_interval_rps"] = _ends(throughput) if throughput else None
+    return found
+
+
+def _ends(estimate: "Estimate") -> list[float] | None:
+    """None for a figure without an interval, as of a single request."""
+    return [estimate.interval.low, estimate.interval.high] if estimate.interval else None

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from runner import statistics
+from runner.percentiles import percentiles
 from runner.proof import INCOMPLETE
 from runner.spec import TaskSpec, TrialSpec
 from runner.trial import FAILED, FINISHED, KILLED, TrialResult
@@ -60,7 +61,11 @@ def preemption_latency(result: TrialResult) -> dict[str, float]:
         if check.name == "level"
         for probe in check.evidence.get("suspensions", ())
     ]
-    return statistics.latency(np.array(times))
+    if not times:
+        return {}
+    names = ("p50", "p90", "p99", "max")
+    figures = dict(zip(names, percentiles(times, 50, 90, 99, 100), strict=True))
+    return figures | {"mean": float(np.mean(times))}
 
 
 def _priority(trial: TrialSpec) -> str:
@@ -72,7 +77,7 @@ def _priority(trial: TrialSpec) -> str:
 
 def faults(trial: TrialSpec, result: TrialResult, measured: dict[str, Any]) -> list[str]:
     """Why the figures are not valid: something else than the scheduling made them."""
-    if result.saturation >= SATURATED:
+    if not result.saturation < SATURATED:  # or not known, as of a trial that was interrupted
         return []
     return [
         f"not valid: {task.name} achieved {figures['achieved_rps']:.4g} of "

@@ -1,8 +1,8 @@
 """What happened when in a run: its requests and the scheduler's log on one clock, as a trace that
 opens in Perfetto and as a figure.
 
-Everything is a function of the run's folder. The scheduler's log is on the monotonic clock and the
-requests count from the common start, which no file names; `common_start` finds it.
+Everything is a function of the run's folder. The scheduler's log is on the monotonic clock; the
+requests count from the common start of their group, whose instant requests.parquet knows.
 """
 
 import itertools
@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
-from runner.outputs import read_summary
+from runner.outputs import read_summary, starts_of
 from runner.recording import COMPLETED, SCHEDULED, STARTED
 
 TRACE = "trace.json"
@@ -142,13 +142,14 @@ def build(
     tasks = sorted(tasks, key=lambda task: -task.priority)
     if events is None or not len(events):
         return Timeline(tasks, list(notes))
-    log = _log(events)
-    start_ns = common_start(tasks, log)
-    if start_ns is None:
-        return Timeline(tasks, [*notes, "the scheduler's log cannot be placed: no queue was ready"])
+    log, starts = _log(events), starts_of(requests)
+    if not starts:
+        return Timeline(tasks, [*notes, "the scheduler's log cannot be placed: no start recorded"])
     for task in tasks:
+        # What was so when the window began is so from its beginning.
         task.events.extend(
-            event._replace(at_ns=max(0, event.at_ns - start_ns)) for event in log.get(task.name, ())
+            event._replace(at_ns=max(0, event.at_ns - starts[task.name]))
+            for event in log.get(task.name, ())
         )
         task.suspensions.extend(_suspensions(task.events, _end_ns(tasks)))
     return Timeline(tasks, list(notes))
@@ -169,20 +170,6 @@ def _log(events: pa.Table) -> dict[str, list[SchedulerEvent]]:
     for task, *line in zip(*columns, strict=True):
         by_task.setdefault(task, []).append(SchedulerEvent(*line))
     return by_task
-
-
-def common_start(tasks: Sequence[TaskTimeline], log: dict[str, list[SchedulerEvent]]) -> int | None:
-    """The common start on the scheduler's clock, late by no more than the fastest way from the
-    start of a request to its queue being ready: tens of microseconds. None if no queue was."""
-    found = []
-    for task in tasks:
-        ready = np.array([e.at_ns for e in log.get(task.name, ()) if e.name == "ready"], np.int64)
-        started = task.requests[:, STARTED]
-        if len(ready) != len(started):  # some requests kept it ready: only the first pair is known
-            ready, started = ready[:1], started[:1]
-        if len(ready) and len(started):
-            found.append(int((ready - started).min()))
-    return min(found, default=None)
 
 
 def _suspensions(events: Sequence[SchedulerEvent], end_ns: int) -> Iterator[Suspension]:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.config import Config
-from runner.statistics import TaskRequests, percentile
+from runner.percentiles import percentiles
+from runner.statistics import TaskRequests
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -106,10 +107,12 @@ class Tracking:
         shown = summary["status"] != "FAILED"
         figures = [Metric(k, v, now, 0) for k, v in _metrics(summary).items()] if shown else []
         cdf = [
-            Metric(f"cdf/{task.name}", percentile(task.response_ms, percent), now, percent)
+            Metric(f"cdf/{task.name}", value, now, percent)
             for task in requests
             if shown and len(task.response_ms)
-            for percent in CDF_PERCENTILES
+            for percent, value in zip(
+                CDF_PERCENTILES, percentiles(task.response_ms, *CDF_PERCENTILES), strict=True
+            )
         ]
         # The compare page preselects the metric that was logged first.
         for at in range(0, len(figures), METRICS_PER_CALL):
@@ -197,18 +200,31 @@ def flatten(params: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _metrics(summary: dict[str, Any]) -> dict[str, float]:
-    """The urgent priority's p99 first, then the others, then tasks; sections by the slash."""
+    """The urgent priority's p99 first, then the others, then tasks; sections by the slash. Tasks
+    have fewer figures than priorities, and p99 alone an interval: a page of charts has its limits.
+    """
     metrics: dict[str, float] = {}
-    for group, entries in (("priority", summary["priorities"]), ("task", summary["tasks"])):
-        for name, figures in entries.items():
-            label = f"priority_{name}" if group == "priority" else name
-            for figure in ("p99", "p50", "max"):
-                if figure in figures["latency_ms"]:
-                    metrics[f"{figure}_ms/{label}"] = figures["latency_ms"][figure]
-            metrics[f"throughput_rps/{label}"] = figures["throughput_rps"]
+    for priority, figures in summary["priorities"].items():
+        latency = figures["latency_ms"]
+        first = {"p99": latency["p99"]} if "p99" in latency else {}
+        metrics |= _labelled(first | latency, figures["throughput_rps"], f"priority_{priority}")
+        low, high = figures.get("latency_interval_ms", {}).get("p99") or (math.nan, math.nan)
+        metrics |= {
+            f"p99_ms_low/priority_{priority}": low,
+            f"p99_ms_high/priority_{priority}": high,
+        }
+    for name, figures in summary["tasks"].items():
+        latency = figures["latency_ms"]
+        few = {figure: latency[figure] for figure in ("p99", "p50", "max") if figure in latency}
+        metrics |= _labelled(few, figures["throughput_rps"], name)
     for name in ("window_s", "saturation", "preemptions"):
         metrics[name] = math.nan if summary[name] is None else summary[name]
     return {name: value for name, value in metrics.items() if math.isfinite(value)}
+
+
+def _labelled(latency: dict[str, float], throughput: float, label: str) -> dict[str, float]:
+    named = {f"{figure}_ms/{label}": value for figure, value in latency.items()}
+    return named | {f"throughput_rps/{label}": throughput}
 
 
 def _tags(summary: dict[str, Any], commit: str) -> dict[str, Any]:

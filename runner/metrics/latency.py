@@ -1,9 +1,19 @@
 """Latency of requests. Response counts from the scheduled arrival, so that waiting behind an own
-earlier request counts; service from the start of the request."""
+earlier request counts; service from the start of the request.
+
+Both have the same figures. Unit: ms. Formulas: a percentile is the smallest latency that at least
+that share of the requests do not exceed; the mean is their sum by their number."""
+
+from collections.abc import Callable
 
 from runner.intervals import Estimate, maximum, mean, quantile
-from runner.metrics.registry import metric
+from runner.metrics.registry import Metric, register
 from runner.metrics.task import Task, Tasks, Times, pooled
+
+#: Percentiles by name, as the share of the requests that do not exceed them.
+PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
+#: What response latency and service time each have.
+FIGURES = (*PERCENTILES, "mean", "max")
 
 
 def response(task: Task) -> Times:
@@ -16,101 +26,24 @@ def service(task: Task) -> Times:
     return task.service_ms
 
 
-@metric("p50_ms", higher_is_better=False)
-def p50_ms(tasks: Tasks) -> Estimate:
-    """Median of the response latency.
+def _register(prefix: str, latency: str, values_of: Callable[[Task], Times]) -> None:
+    """The figures of one kind of latency, as ``<prefix>p50_ms`` and so on."""
 
-    Unit: ms
-    Formula: the smallest response latency that at least 50 % of the requests do not exceed
-    """
-    return quantile(pooled(tasks, response), 0.5)
+    def of(estimate: Callable[[Times], Estimate]) -> Callable[[Tasks], Estimate]:
+        return lambda tasks: estimate(pooled(tasks, values_of))
 
+    def at(share: float) -> Callable[[Tasks], Estimate]:
+        return of(lambda values: quantile(values, share))
 
-@metric("p90_ms", higher_is_better=False)
-def p90_ms(tasks: Tasks) -> Estimate:
-    """90th percentile of the response latency.
-
-    Unit: ms
-    Formula: the smallest response latency that at least 90 % of the requests do not exceed
-    """
-    return quantile(pooled(tasks, response), 0.9)
-
-
-@metric("p95_ms", higher_is_better=False)
-def p95_ms(tasks: Tasks) -> Estimate:
-    """95th percentile of the response latency.
-
-    Unit: ms
-    Formula: the smallest response latency that at least 95 % of the requests do not exceed
-    """
-    return quantile(pooled(tasks, response), 0.95)
+    rule = f"the smallest {latency} that at least {{:g}} % of the requests do not exceed"
+    named = [(name, rule.format(100 * share), at(share)) for name, share in PERCENTILES.items()]
+    named += [
+        ("mean", f"Σ {latency} ÷ requests", of(mean)),
+        ("max", f"the largest {latency}", of(maximum)),
+    ]
+    for name, formula, compute in named:
+        register(Metric(f"{prefix}{name}_ms", "ms", formula, False, compute))
 
 
-@metric("p99_ms", higher_is_better=False)
-def p99_ms(tasks: Tasks) -> Estimate:
-    """99th percentile of the response latency.
-
-    Unit: ms
-    Formula: the smallest response latency that at least 99 % of the requests do not exceed
-    """
-    return quantile(pooled(tasks, response), 0.99)
-
-
-@metric("p99.9_ms", higher_is_better=False)
-def p99_9_ms(tasks: Tasks) -> Estimate:
-    """99.9th percentile of the response latency.
-
-    Unit: ms
-    Formula: the smallest response latency that at least 99.9 % of the requests do not exceed
-    """
-    return quantile(pooled(tasks, response), 0.999)
-
-
-@metric("mean_ms", higher_is_better=False)
-def mean_ms(tasks: Tasks) -> Estimate:
-    """Mean response latency.
-
-    Unit: ms
-    Formula: Σ response latency ÷ requests
-    """
-    return mean(pooled(tasks, response))
-
-
-@metric("max_ms", higher_is_better=False)
-def max_ms(tasks: Tasks) -> Estimate:
-    """Largest response latency.
-
-    Unit: ms
-    Formula: max response latency
-    """
-    return maximum(pooled(tasks, response))
-
-
-@metric("service_p50_ms", higher_is_better=False)
-def service_p50_ms(tasks: Tasks) -> Estimate:
-    """Median of the service time.
-
-    Unit: ms
-    Formula: the smallest service time that at least 50 % of the requests do not exceed
-    """
-    return quantile(pooled(tasks, service), 0.5)
-
-
-@metric("service_p99_ms", higher_is_better=False)
-def service_p99_ms(tasks: Tasks) -> Estimate:
-    """99th percentile of the service time.
-
-    Unit: ms
-    Formula: the smallest service time that at least 99 % of the requests do not exceed
-    """
-    return quantile(pooled(tasks, service), 0.99)
-
-
-@metric("service_mean_ms", higher_is_better=False)
-def service_mean_ms(tasks: Tasks) -> Estimate:
-    """Mean service time.
-
-    Unit: ms
-    Formula: Σ service time ÷ requests
-    """
-    return mean(pooled(tasks, service))
+_register("", "response latency", response)
+_register("service_", "service time", service)

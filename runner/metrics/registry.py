@@ -21,9 +21,9 @@ class Metric:
     unit: str
     formula: str
     higher_is_better: bool
-    by_ratio: bool
-    of_all: bool
     compute: Compute
+    by_ratio: bool = True
+    of_all: bool = False
 
     def __call__(self, tasks: Tasks) -> Estimate | None:
         """The figure of these tasks; None if there is none, as for a task without requests."""
@@ -35,24 +35,22 @@ class Metric:
 METRICS: dict[str, Metric] = {}
 
 
+def register(figure: Metric) -> None:
+    """Put it on the list."""
+    METRICS[figure.tag] = figure
+
+
 def metric(
     tag: str, *, higher_is_better: bool, by_ratio: bool = True, of_all: bool = False
 ) -> Callable[[Compute], Compute]:
-    """Put a function on the list; its docstring says ``Unit:`` and ``Formula:``, a line each."""
+    """`register` a function; its docstring says ``Unit:`` and ``Formula:``, a line each."""
 
-    def register(compute: Compute) -> Compute:
-        METRICS[tag] = Metric(
-            tag,
-            _line(compute, "Unit"),
-            _line(compute, "Formula"),
-            higher_is_better,
-            by_ratio,
-            of_all,
-            compute,
-        )
+    def put(compute: Compute) -> Compute:
+        unit, formula = _line(compute, "Unit"), _line(compute, "Formula")
+        register(Metric(tag, unit, formula, higher_is_better, compute, by_ratio, of_all))
         return compute
 
-    return register
+    return put
 
 
 def _line(compute: Compute, name: str) -> str:

@@ -42,6 +42,8 @@ Tasks = Sequence[Task]
 def pooled(tasks: Tasks, values_of: Callable[[Task], Times]) -> Times:
     """One value for each request that counts, over all the tasks in the order of completion."""
     values = [np.asarray(values_of(task)) for task in tasks]
+    if len(tasks) == 1:
+        return values[0]
     completed = [task.completed_ms[: len(task.response_ms)] for task in tasks]
     order = np.argsort(np.concatenate(completed), kind="stable")
     return np.asarray(np.concatenate(values)[order])

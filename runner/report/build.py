@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from runner.comparison import Comparison, compare
+from runner.comparison_tables import clock_warning
 from runner.errors import UserError
+from runner.export import told
 from runner.records import SWEEP, RunRecord
 from runner.report import sections
 from runner.report.drawn import draw
@@ -98,11 +100,13 @@ def _first_screen(
     sweep: Path | None,
 ) -> None:
     page.add(f"<h1>{escape(page.title)}</h1>")
-    if command := _command(sweep):
-        page.add(f"<code>{escape(command)}</code>")
+    if command := (_json(sweep, SWEEP) or {}).get("command"):
+        page.add(f"<code>{escape(told(str(command)))}</code>")
     if found:
         for sentence, kind in conclusions(found):
             page.paragraph(sentence, f"verdict {kind}")
+        if warning := clock_warning(found):
+            page.paragraph(warning, "verdict bad")
         _aside(page, found)
     else:
         page.paragraph(f"No comparison: {why_not}.", "verdict")
@@ -147,12 +151,6 @@ def _expectations(page: Page, sweep: Path | None) -> None:
     if findings:
         page.heading("Expected")
         page.add(sections.expectations_table(findings))
-
-
-def _command(sweep: Path | None) -> str:
-    """As it was typed: what Hydra was told besides is no matter of a reader's."""
-    words = str((_json(sweep, SWEEP) or {}).get("command", "")).split()
-    return " ".join(word for word in words if not word.startswith(("hydra.", "hydra/")))
 
 
 def _figures(page: Page, points: Sequence[Point], folder: Path) -> None:

@@ -21,7 +21,8 @@ p { margin: .35rem 0; max-width: 52rem; }
 .verdict { font-size: 1.15rem; margin: .7rem 0 .4rem; padding: .55rem .8rem; max-width: none;
   background: var(--wash); border-left: 4px solid #8a929a; }
 .verdict.good { border-color: #00735a; } .verdict.bad { border-color: #b23b00; }
-.first { display: grid; grid-template-columns: minmax(0, 1fr) 20rem; gap: 0 2rem; }
+.first { display: grid; gap: 0 2.5rem;
+  grid-template-columns: minmax(0, max-content) minmax(20rem, 1fr); }
 @media (max-width: 60rem) { .first { grid-template-columns: minmax(0, 1fr); } }
 .scroll { overflow: auto; max-height: 24rem; }
 table { border-collapse: collapse; font-size: .86rem; font-variant-numeric: tabular-nums; }

@@ -26,7 +26,7 @@ from runner.intervals import Estimate, significant
 
 #: An arm has one look in all figures: colour, line and marker, so that no single one carries it.
 ARM_LOOKS = {
-    "solo": ("#000000", ":", "s"),
+    "solo": ("#000000", ":", "^"),
     "urgent_only": ("#7F7F7F", (0, (3, 1, 1, 1)), "v"),
     "default_stream": ("#CC79A7", (0, (4, 1)), "P"),
     "native": ("#D55E00", "--", "s"),
@@ -166,14 +166,20 @@ def _legend(figure: Figure, drawn: Sequence[Curve | Series]) -> None:
         for each in drawn
     }
     if len(handles) > 1:
+        lines = any(each.look.line for each in drawn)
         legend_below(
-            figure, list(handles.values()), columns=_columns(list(handles)), handlelength=2.8
+            figure,
+            list(handles.values()),
+            columns=_columns(list(handles)),
+            handlelength=2.8 if lines else 0.8,
         )
 
 
 def _columns(labels: Sequence[str]) -> int:
+    """As few rows as fit, all of them about as long."""
     widest = max(map(len, labels), default=0)
-    return 3 if widest < 12 else 2 if widest < LABEL_CHARACTERS else 1
+    most = 3 if widest < 12 else 2 if widest < LABEL_CHARACTERS else 1
+    return math.ceil(len(labels) / max(1, math.ceil(len(labels) / most)))
 
 
 def _legend_inches(labels: Sequence[str]) -> float:

@@ -213,11 +213,8 @@ def comparison_table(rows: Sequence[Row]) -> str:
 
 
 def _judged(row: Row) -> Mark:
-    """That a treatment is ineffective is said of what decides, and once."""
     kind = {BETTER: "good", WORSE: "bad"}.get(row.verdict, "")
-    if not row.primary:
-        return Mark(row.verdict, kind)
-    return Mark(verdict(row), "bad" if row.ineffective else kind)
+    return Mark(verdict(row), "bad" if row.clocks_differ or row.ineffective else kind)
 
 
 # --- the figures of every point ------------------------------------------------------------------

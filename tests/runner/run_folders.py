@@ -89,6 +89,12 @@ def write_sweep(folder: Path, runs: Sequence[Mapping[str, Any]], **content: Any)
     return folder
 
 
+def at_clock(median_mhz: float | None) -> dict[str, Any]:
+    """What the summary of a GPU's run says of its SM clock."""
+    clock = None if median_mhz is None else {"min": 210, "median": median_mhz, "max": 1980}
+    return {"telemetry": {"samples": 9, "sm_clock_mhz": clock}}
+
+
 def write_repeats(
     folder: Path,
     arms: Mapping[str, Sequence[ArrayLike]],

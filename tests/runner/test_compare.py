@@ -13,7 +13,7 @@ from runner.comparison import compare
 from runner.comparison_tables import as_csv, as_latex, as_plain, latex, show
 from runner.records import load
 from tests.conftest import ROOT, environment
-from tests.runner.run_folders import MadeTask, write_repeats, write_run
+from tests.runner.run_folders import MadeTask, at_clock, write_repeats, write_run
 
 
 def command(*arguments: object) -> "subprocess.CompletedProcess[str]":
@@ -98,6 +98,35 @@ def test_latex_is_escaped(sweep: Path) -> None:
     body = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert {line.count(" & ") for line in body} == {7}
     assert latex("a_b 5 % > max {x} \\") == r"a\_b 5 \% $>$ max \{x\} \textbackslash{}"
+
+
+def test_clocks_that_differ_are_said_in_every_form(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tasks = {"a": MadeTask([1.0] * 9)}
+    clocks = {"native": 1980, "xsched": 1800, "solo": 1980}
+    found = compare(
+        load([write_run(tmp_path / a, a, tasks, device=at_clock(c)) for a, c in clocks.items()])
+    )
+    show(found)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "no verdict (repeats < 3); SM clocks differ" in said
+    assert (
+        "SM clocks differ from those of native by more than 2 %: xsched at 0.909 times the clock"
+        in said
+    )
+    assert "solo at" not in said
+    rows = {row["treatment"]: row for row in csv.DictReader(as_csv(found).splitlines())}
+    assert (rows["xsched"]["clocks_differ"], rows["solo"]["clocks_differ"]) == ("True", "False")
+    assert float(rows["xsched"]["clock_ratio"]) == pytest.approx(1800 / 1980)
+    flags = {row["treatment"]: row["clocks_differ"] for row in as_plain(found)["rows"]}
+    assert flags == {"xsched": True, "solo": False}
+    table = as_latex(found).splitlines()
+    marked = [line for line in table if r"$^{\dagger}$" in line]
+    assert all(
+        line.startswith((r"\textbf{xsched}", "xsched", r"\multicolumn{8}")) for line in marked
+    )
+    assert r"{\footnotesize $^{\dagger}$ SM clocks differ from those of native" in marked[-1]
 
 
 def test_names_are_no_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from runner.comparison import BETTER, NO_DIFFERENCE, NO_RATIO, TOO_FEW, WORSE, Comparison, compare
 from runner.errors import UserError
 from runner.records import load
-from tests.runner.run_folders import MadeTask, write_repeats, write_run, write_sweep
+from tests.runner.run_folders import MadeTask, at_clock, write_repeats, write_run, write_sweep
 
 RNG = np.random.default_rng(42)
 
@@ -150,6 +150,46 @@ def test_what_differs_from_the_null_control_is_effective(tmp_path: Path) -> None
 def test_without_enough_null_controls_there_is_no_telling(tmp_path: Path) -> None:
     arms = {"native": times(20, 5), "xsched": times(10, 5), "xsched_null": times(10, 2)}
     assert compared(write_repeats(tmp_path, arms)).rows[0].ineffective is None
+
+
+# ------------------------------------------------------------------------- clocks
+
+
+def at_clocks(folder: Path, *pairs: tuple[float | None, float | None]) -> Comparison:
+    """A repeat for each pair of median SM clocks, of native and of xsched."""
+    folders = [
+        write_run(
+            folder / f"{arm}-{repeat}",
+            arm,
+            {"urgent": MadeTask(np.linspace(0.9, 1.1, 60) * scale, 1)},
+            repeat=repeat,
+            device=at_clock(clock),
+        )
+        for repeat, clocks in enumerate(pairs)
+        for arm, scale, clock in zip(("native", "xsched"), (20, 10), clocks, strict=True)
+    ]
+    return compare(load(folders))
+
+
+def test_clocks_that_differ_are_flagged_and_the_verdict_stays(tmp_path: Path) -> None:
+    found = at_clocks(tmp_path, (1980, 1980), (1980, 1800), (1965, 1980))
+    assert {row.clock_ratio for row in found.rows} == {1800 / 1980}, "of the pair furthest apart"
+    assert all(row.clocks_differ for row in found.rows)
+    assert verdicts(found) == {"xsched": BETTER}
+    assert [row.figure for row in found.clocks_apart] == ["p99_ms/priority_1"]
+
+
+@pytest.mark.parametrize(("clock", "differs"), [(1020, False), (1021, True), (980, True)])
+def test_two_percent_are_let_pass(tmp_path: Path, clock: float, differs: bool) -> None:
+    assert at_clocks(tmp_path, (1000, clock)).rows[0].clocks_differ is differs
+
+
+def test_clocks_that_are_not_known_are_no_difference(tmp_path: Path) -> None:
+    unknown = at_clocks(tmp_path / "a", (1980, None), (None, 1200))
+    assert {row.clocks_differ for row in unknown.rows} == {None}
+    assert unknown.clocks_apart == []
+    partly = at_clocks(tmp_path / "b", (1980, None), (1200, 1980))
+    assert partly.rows[0].clock_ratio == 1980 / 1200
 
 
 # ------------------------------------------------------------------------- pairs

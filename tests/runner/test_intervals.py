@@ -84,6 +84,18 @@ def test_correlation_time_is_never_below_one() -> None:
     assert intervals.correlation_time(np.array([1.0])) == 1
 
 
+def test_correlation_time_of_a_long_series_is_that_of_its_groups() -> None:
+    rng = np.random.default_rng(8)
+    drawn = rng.standard_normal(8 * intervals.LONGEST + 3)
+    series = np.empty_like(drawn)
+    value = 0.0
+    for at, shock in enumerate(drawn):
+        series[at] = value = 0.9 * value + shock
+    assert intervals.correlation_time(series) == pytest.approx(19, rel=0.1)
+    assert intervals.correlation_time(drawn) == pytest.approx(1, abs=0.05)
+    assert intervals.correlation_time(np.tile([1.0, 2.0], intervals.LONGEST)) == 1
+
+
 def test_correlation_time_leaves_two_effective_requests() -> None:
     assert intervals.correlation_time(np.arange(100.0)) <= 50
 

@@ -9,6 +9,7 @@ import yaml
 from runner.config import Config, TaskConfig
 from runner.outputs import (
     read_summary,
+    starts_of,
     write_config,
     write_events,
     write_json,
@@ -50,11 +51,13 @@ def test_requests_are_one_row_each_also_of_a_task_that_never_ran(tmp_path: Path)
     warmup = np.array([[-9, -9, -5]])
     none = np.zeros((0, 3), np.int64)
     tasks = [
-        TaskRequests("a", 1, 2, times, times + 1, times + 2, warmup),
+        TaskRequests("a", 1, 2, times, times + 1, times + 2, warmup, 7 * 10**18),
         TaskRequests("b", 1, 2, times[:0], times[:0], times[:0], none),
     ]
     write_requests(tmp_path / "r.parquet", tasks)
-    rows = pq.read_table(tmp_path / "r.parquet").to_pylist()
+    table = pq.read_table(tmp_path / "r.parquet")
+    assert starts_of(table) == {"a": 7 * 10**18, "b": 0}
+    rows = table.to_pylist()
     assert [row["request"] for row in rows] == [-1, 0, 1, 2]
     assert [row["warmup"] for row in rows] == [True, False, False, False]
     assert [row["extra"] for row in rows] == [False, False, False, True]

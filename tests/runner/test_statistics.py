@@ -1,4 +1,7 @@
 import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,11 +10,15 @@ from hypothesis import strategies as st
 
 from models import ModelSpec
 from runner.arrivals import schedule
+from runner.comparison_points import Measured
 from runner.config import ArrivalOverride, Config, TaskConfig
+from runner.metrics import METRICS
+from runner.outputs import write_json, write_requests
 from runner.recording import Recording
+from runner.records import load
 from runner.resolve import resolve
 from runner.spec import TrialSpec
-from runner.statistics import TaskRequests, percentile, read, summarise
+from runner.statistics import TaskRequests, read, summarise
 
 MS = 1_000_000
 
@@ -36,12 +43,6 @@ def record(rows: dict[int, list[tuple[int, int, int]]], start_ns: int = 1000 * M
     return recording
 
 
-def test_a_percentile_is_a_measured_value() -> None:
-    values = np.arange(1.0, 101.0)
-    assert [percentile(values, p) for p in (50, 90, 99, 100)] == [50, 90, 99, 100]
-    assert percentile(np.array([3.0]), 99) == 3.0
-
-
 def test_a_run_by_hand() -> None:
     """Two tasks, two requests each; task a keeps its load up with a third while b works on."""
     spec = trial(a=2, b=1)
@@ -53,13 +54,84 @@ def test_a_run_by_hand() -> None:
     a, b = summary["tasks"]["a"], summary["tasks"]["b"]
     assert summary["window_s"] == pytest.approx(0.1)
     assert (a["requests"], a["extra"], b["extra"]) == (2, 1, 0)
-    assert a["latency_ms"] == {"p50": 10, "p90": 20, "p99": 20, "mean": 15, "max": 20}
+    assert a["latency_ms"] == dict.fromkeys(FIGURES, 20) | {"p50": 10, "mean": 15}
     assert a["throughput_rps"] == pytest.approx(30), "extra requests count for throughput"
     assert b["latency_ms"]["max"] == 60
     assert b["service_ms"]["max"] == 55
     assert b["late_starts"] == 1, "b began 5 ms after its arrival with nothing in the way"
     assert a["solo_ms"] == 10
     assert requests[0].warmup.tolist() == [[-9 * MS, -9 * MS, -5 * MS]]
+    assert [task.start_ns for task in requests] == [1000 * MS] * 2
+
+
+FIGURES = ("p50", "p90", "p95", "p99", "p99.9", "mean", "max")
+
+
+def closed_loop(task: str, priority: int, service_ms: list[float]) -> TaskRequests:
+    ends = np.cumsum(np.array(service_ms) * MS).astype(np.int64)
+    starts = np.concatenate([[0], ends[:-1]])
+    return TaskRequests(task, priority, len(ends), starts, starts, ends, np.zeros((0, 3), np.int64))
+
+
+def test_every_figure_has_its_interval_beside_it() -> None:
+    """A thousand requests: p99 has an upper end; p99.9 and the maximum have none."""
+    drawn = np.random.default_rng(3).permutation(np.arange(1.0, 1001.0)).tolist()
+    spec = trial(requests=1000, a=1)
+    found = summarise(spec, [closed_loop("a", 1, drawn)], {})
+    a = found["tasks"]["a"]
+    for kind in ("latency", "service"):
+        values, intervals = a[f"{kind}_ms"], a[f"{kind}_interval_ms"]
+        assert (*values,) == (*intervals,) == FIGURES
+        assert all(low <= values[name] <= high for name, (low, high) in intervals.items())
+        assert intervals["p99"] == [983, 997]
+        assert [name for name, (_, high) in intervals.items() if high == math.inf] == [
+            "p99.9",
+            "max",
+        ]
+    low, high = a["throughput_interval_rps"]
+    assert low < a["throughput_rps"] < high
+    assert found["priorities"]["1"].items() <= a.items(), "alone in its priority"
+    assert {"latency_ms", "service_ms", "throughput_rps"} <= found["priorities"]["1"].keys()
+
+
+def test_one_request_has_no_interval_where_it_cannot() -> None:
+    a = summarise(trial(requests=1, a=1), [closed_loop("a", 1, [10.0])], {})["tasks"]["a"]
+    assert (a["latency_interval_ms"]["mean"], a["throughput_interval_rps"]) == (None, None)
+    assert a["latency_interval_ms"]["p50"] == [-math.inf, math.inf]
+
+
+@pytest.mark.parametrize("arm", ["native", "solo"])
+def test_the_summary_and_a_comparison_say_the_same(arm: str, tmp_path: Path) -> None:
+    """Both from the same requests: one from memory, one from the folder."""
+    random = np.random.default_rng(5)
+    spec = trial(arm, requests=50, a=2, b=1, c=1)
+    requests = [
+        closed_loop(task.name, task.priority, random.exponential(10.0, 50).tolist())
+        for task in spec.tasks
+    ]
+    solo = {spec.tasks[0].model: 0.004}
+    summary = {"arm": arm, "status": "FINISHED"} | summarise(spec, requests, solo)
+    write_json(tmp_path / "summary.json", summary)
+    write_requests(tmp_path / "requests.parquet", requests)
+    (record,) = load([tmp_path])
+    run = Measured(record)
+    for scope in run.scopes():
+        group, _, name = scope.key.partition("_")
+        known = summary["priorities"][name] if group == "priority" else summary["tasks"].get(group)
+        for tag, value, ends in figures(known or {}):
+            found = run.figure(METRICS[tag], scope)
+            assert found is not None
+            assert value == found.value
+            assert ends == (found.interval and [found.interval.low, found.interval.high])
+
+
+def figures(known: dict[str, Any]) -> Iterator[tuple[str, float, list[float]]]:
+    """(tag of the metric, value, ends of the interval) of a task or a priority in a summary."""
+    for kind, prefix in (("latency", ""), ("service", "service_")):
+        for name, value in known.get(f"{kind}_ms", {}).items():
+            yield f"{prefix}{name}_ms", value, known[f"{kind}_interval_ms"][name]
+    if known:
+        yield "throughput_rps", known["throughput_rps"], known["throughput_interval_rps"]
 
 
 def test_priorities_pool_their_tasks() -> None:
@@ -132,7 +204,8 @@ def test_requests_that_had_arrived_and_were_not_done_are_open() -> None:
     arrived = 9 + (first <= 5)
     assert (a["open"], b["open"]) == (arrived - 2, 0)
     assert a["offered_rps"] == pytest.approx(arrived / 0.095)
-    assert a["achieved_rps"] == a["throughput_rps"] == pytest.approx(2 / 0.095)
+    assert a["achieved_rps"] == pytest.approx(2 / 0.095)
+    assert a["throughput_rps"] == pytest.approx(2 / 0.095)
     assert (b["offered_rps"], b["achieved_rps"]) == (None, None)
 
 

@@ -78,7 +78,12 @@ def test_what_is_not_steady_or_floods_its_queue_says_so() -> None:
 
 
 def paced(
-    process: str, completed: int, saturation: float, wanted: int = 20, burst_size: int = 1
+    process: str,
+    completed: int,
+    saturation: float,
+    wanted: int = 20,
+    burst_size: int = 1,
+    status: str = FINISHED,
 ) -> dict[str, Any]:
     """A trial whose task urgent gets 100 requests/s for a second and completes so many."""
     config = Config()
@@ -93,7 +98,7 @@ def paced(
         TaskRequests("urgent", 2, wanted, ends - 1, ends - 1, ends, none),
         TaskRequests("low", 1, 1, one * 0, one * 0, one, none),
     ]
-    measured = result(saturation=saturation)
+    measured = result(status, saturation=saturation)
     measured.requests = requests
     return summarise(resolve(config), measured)
 
@@ -146,7 +151,10 @@ def test_a_failed_run_shows_no_figures() -> None:
 
 
 def test_a_killed_run_shows_what_was_measured_and_claims_nothing() -> None:
+    """Also an open loop that had fallen behind: of an unknown saturation nothing is said."""
     summary = summarise(trial(), result(KILLED, saturation=math.nan, preemptions=None))
+    behind = paced("periodic", 80, math.nan, status=KILLED)
+    assert not [note for note in behind["notes"] if "saturated" in note]
     assert summary["proof"] == "incomplete"
     assert summary["tasks"]["urgent"]["requests"] == 3
     assert (summary["notes"], summary["valid"]) == ([], False)

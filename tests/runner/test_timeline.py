@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from matplotlib.image import imread
 
-from runner.outputs import REQUESTS, write_events, write_json, write_requests
+from runner.outputs import REQUESTS, START_NS, write_events, write_json, write_requests
 from runner.statistics import TaskRequests
 from runner.timeline import (
     MOST_EVENTS,
@@ -27,8 +27,11 @@ START = 5_000_000_000_000
 MS = 1_000_000
 
 
-def requests(times_ms: dict[str, list[tuple[float, float, float]]]) -> pa.Table:
-    """Per task (scheduled, started, completed) in milliseconds, each after one warm-up request."""
+def requests(
+    times_ms: dict[str, list[tuple[float, float, float]]], starts: dict[str, int] | None = None
+) -> pa.Table:
+    """Per task (scheduled, started, completed) in milliseconds, each after one warm-up request;
+    starts: where not all tasks start at `START`."""
     rows: list[dict[str, Any]] = []
     for task, times in times_ms.items():
         for number, each in enumerate([(-9, -9, -5), *times], start=-1):
@@ -36,7 +39,8 @@ def requests(times_ms: dict[str, list[tuple[float, float, float]]]) -> pa.Table:
             at = {name: int(value * MS) for name, value in named}
             row = {"task": task, "request": number, "warmup": number < 0, "extra": number > 2}
             rows.append(row | at)
-    return pa.Table.from_pylist(rows, REQUESTS)
+    recorded = json.dumps(dict.fromkeys(times_ms, START) | (starts or {}))
+    return pa.Table.from_pylist(rows, REQUESTS).replace_schema_metadata({START_NS: recorded})
 
 
 def events(*lines: tuple[float, str, str, int]) -> pa.Table:
@@ -69,19 +73,25 @@ def of_phase(content: dict[str, Any], phase: str) -> list[dict[str, Any]]:
     return [event for event in content["traceEvents"] if event["ph"] == phase]
 
 
-def test_the_scheduler_s_log_is_placed_by_the_fastest_request(preempted: Timeline) -> None:
+def test_the_scheduler_s_log_is_placed_by_the_recorded_start(preempted: Timeline) -> None:
     high, low = preempted.tasks
     assert (high.name, low.name) == ("high", "low")
-    # The fastest way from start to ready is 0.02 ms, so everything is early by that.
-    assert low.suspensions == [Suspension(int(12.98 * MS), int(19.98 * MS), 2)]
-    assert low.events[0].at_ns == 0
+    assert low.suspensions == [Suspension(13 * MS, 20 * MS, 2)]
+    assert low.events[0].at_ns == int(0.02 * MS)
     assert high.suspensions == []
 
 
-def test_a_queue_that_stays_ready_between_requests_is_placed_by_its_first() -> None:
-    once = events((0.5, "ready", "low", 0), (3, "suspend", "low", 1), (4, "resume", "low", 1))
-    (low,) = build(requests({"low": [(0, 0, 10), (10, 10, 20)]}), once, {}).tasks
-    assert low.suspensions == [Suspension(int(2.5 * MS), int(3.5 * MS), 0)]
+def test_tasks_of_groups_that_started_apart_are_each_placed_by_their_own() -> None:
+    log = events((1, "ready", "a", 0), (51, "ready", "b", 0))
+    times = [(0.0, 0.0, 10.0)]
+    apart = requests({"a": times, "b": times}, {"b": START + 50 * MS})
+    assert [task.events[0].at_ns for task in build(apart, log, {}).tasks] == [MS, MS]
+
+
+def test_what_was_so_before_the_start_is_so_from_the_start() -> None:
+    log = events((-3, "suspend", "low", 1), (4, "resume", "low", 1))
+    (low,) = build(requests({"low": [(0, 0, 10)]}), log, {}).tasks
+    assert low.suspensions == [Suspension(0, 4 * MS, 0)]
 
 
 def test_a_suspension_without_an_end_lasts_as_long_as_the_run() -> None:
@@ -91,7 +101,7 @@ def test_a_suspension_without_an_end_lasts_as_long_as_the_run() -> None:
 
 
 def test_a_log_that_cannot_be_placed_is_left_out_and_said_to_be() -> None:
-    shown = build(TWO_TASKS, events((1, "suspend", "low", 0)), PRIORITIES)
+    shown = build(TWO_TASKS.replace_schema_metadata(None), PREEMPTED, PRIORITIES)
     assert not any(task.events for task in shown.tasks)
     assert "cannot be placed" in shown.notes[0]
 

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,11 @@ SUMMARY: dict[str, Any] = {
     "window_s": 2.0,
     "saturation": 0.9,
     "priorities": {
-        "3": {"latency_ms": {"p50": 1.0, "p99": 2.0, "max": 2.0}, "throughput_rps": 5.0},
+        "3": {
+            "latency_ms": {"p50": 1.0, "p95": 1.5, "p99": 2.0, "p99.9": 2.0, "max": 2.0},
+            "latency_interval_ms": {"p99": [1.75, math.inf]},
+            "throughput_rps": 5.0,
+        },
         "1": {"latency_ms": {"p50": 3.0, "p99": 4.0, "max": 4.0}, "throughput_rps": 6.0},
     },
     "tasks": {
@@ -63,6 +68,10 @@ def test_a_run_carries_params_metrics_tags_and_artifacts(store: Tracking, tmp_pa
     assert run.info.status == "FINISHED"
     assert run.data.params == {"xsched.threshold": "4", "arm.name": "xsched"}
     assert run.data.metrics["p99_ms/priority_3"] == 2.0
+    assert run.data.metrics["p99.9_ms/priority_3"] == 2.0
+    assert run.data.metrics["p99_ms_low/priority_3"] == 1.75
+    assert "p99_ms_high/priority_3" not in run.data.metrics, "no upper end"
+    assert "p95_ms/high-1" not in run.data.metrics, "tasks have few figures"
     assert run.data.metrics["throughput_rps/lost"] == 0.0
     assert "p99_ms/lost" not in run.data.metrics
     tags = run.data.tags

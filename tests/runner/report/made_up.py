@@ -19,6 +19,7 @@ from runner.summary import summarise
 from runner.trial import TrialResult
 
 MS = 1_000_000
+START_NS = 7_000_000_000_000
 SOLO_MS = 10.0
 MACHINE = {
     "python": "3.11.7",
@@ -173,7 +174,7 @@ def _requests(task: TaskSpec, slow: float, random: np.random.Generator) -> TaskR
         started = completed - service
     warmup = np.array([[-30, -30, -10]]) * MS
     return TaskRequests(
-        task.name, task.priority, task.requests, scheduled, started, completed, warmup
+        task.name, task.priority, task.requests, scheduled, started, completed, warmup, START_NS
     )
 
 
@@ -197,9 +198,8 @@ def _events(requests: list[TaskRequests]) -> dict[str, list[Any]]:
             lines += [(started + 90_000, "suspend", other.name)]
             lines += [(completed + 50_000, "resume", other.name)]
     at_ns, names, tasks = zip(*sorted((int(at), *rest) for at, *rest in lines), strict=True)
-    start_ns = 7_000_000_000_000
     return {
-        "at_ns": [at + start_ns for at in at_ns],
+        "at_ns": [at + START_NS for at in at_ns],
         "event": list(names),
         "task": list(tasks),
         "completed": list(range(len(at_ns))),

@@ -12,6 +12,7 @@ from runner.records import load
 from runner.report import __main__ as command
 from runner.report.build import build
 from tests.runner.report import made_up
+from tests.runner.run_folders import at_clock
 
 ARMS = ["native", "xsched", "xsched_null"]
 
@@ -139,6 +140,17 @@ def test_runs_that_are_not_valid_are_marked_wherever_they_are_shown(tmp_path: Pa
     assert '<span class="bad">no</span>' in html
     assert "not valid: 9 late" in first_screen(html)
     assert html.count("Not valid, shown all the same: xsched") == 6  # text and caption
+
+
+def test_clocks_that_differ_are_on_the_first_screen_and_at_every_verdict(tmp_path: Path) -> None:
+    folder = made_up.sweep(tmp_path, {"arm": ["native", "xsched"]}, repeats=3)
+    for arm, clock in (("native", 1980), ("xsched", 1755)):
+        for summary in folder.glob(f"{arm}-*/summary.json"):
+            made_up.edit(summary, device=at_clock(clock))
+    html = report(folder)
+    assert "xsched at 0.886 times the clock (medians" in first_screen(html)
+    assert '<span class="bad">better; SM clocks differ</span>' in html
+    assert not re.search(r'<span class="good">(better|worse)', html)
 
 
 def test_nothing_but_failures_is_a_page_without_figures(tmp_path: Path) -> None:
