@@ -32,7 +32,7 @@ CONF = ROOT / "conf" / "experiment"
 NOT_KEPT = ("*.png", "*.pdf", "*.html", "trace.json", "comparison.*", "*.log")
 TEXTS = (".json", ".yaml")
 #: Figures of a report that a page shows, where the report has them.
-SHOWN = ("latency_cdf", "p99", "primary", "preemption", "shares")
+SHOWN = ("preemption_p50", "throughput", "shares", "p50", "latency_cdf", "p99")
 
 
 def main(arguments: list[str]) -> None:

@@ -40,7 +40,7 @@ def _arguments() -> argparse.Namespace:
         "--primary",
         metavar="METRIC/SCOPE",
         help="the one figure that decides, like p99_ms/priority_3, p50_ms/<task>, stp "
-        "(p99_ms of the highest priority)",
+        "(sweep.primary, else p99_ms of the highest priority)",
     )
     add(
         "--metric",

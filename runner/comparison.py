@@ -13,6 +13,7 @@ from runner.comparison_points import (
     Primary,
     Scope,
     Selector,
+    declared_primary,
     metric_named,
     name_of,
     pairs,
@@ -140,21 +141,23 @@ def compare(
 ) -> Comparison:
     """Every other point against the baseline, within each repeat.
 
-    baseline: an arm, also ``arm,key=value``. primary: ``metric/scope``, by default p99 of the
-    highest priority. metrics: tags of the secondary ones. invalid: take runs that are marked not
-    valid, too. Raises `UserError` if there is nothing to compare or a name is unknown."""
+    baseline: an arm, also ``arm,key=value``. primary: ``metric/scope``, by default what the runs
+    declare (``sweep.primary``), else p99 of the highest priority. metrics: tags of the secondary
+    ones. invalid: take runs that are marked not valid, too. Raises `UserError` if there is nothing
+    to compare, runs are of task sets that nothing is compared in, or a name is unknown."""
     reasons = [(record, _left_out(record, invalid)) for record in records]
     points = points_of([Measured(record) for record, reason in reasons if not reason])
     if not points:
         raise UserError("", "", "no run has a result that can be compared", remedy=_why(reasons))
     selector = selector_of(points, baseline)
     shown = [metric_named(tag) for tag in metrics or METRICS_SHOWN]
-    asked = Primary(primary, points)
+    asked = Primary(primary or declared_primary(records), points)
     baselines = [point for point in points if selector.takes(point)]
     treatments = [point for point in points if not selector.takes(point)]
     rows = [row for point in treatments for row in _rows(point, points, selector, asked, shown)]
     if not rows:
         raise UserError("", "", _nothing(selector, treatments))
+    _check_task_sets(points, rows)
     swept = dict.fromkeys(key for point in points for key, _ in point.values)
     return Comparison(
         selector.name,
@@ -169,6 +172,22 @@ def _nothing(selector: Selector, treatments: list[Point]) -> str:
     if not treatments:
         return f"there is nothing to compare with the baseline {selector.name}"
     return f"no run shares a repeat, its swept values and a task with {selector.name}"
+
+
+def _check_task_sets(points: list[Point], rows: list[Row]) -> None:
+    """Runs of a task set of which nothing is compared were meant to be compared with another's,
+    unless a sweep over task sets lost what they belong to."""
+    compared = {row.task_set for row in rows}
+    alone = [point for point in points if point.task_set not in compared]
+    if any("task_set" not in dict(point.values) for point in alone):
+        names = ", ".join(f"{point.task_set} ({point.name})" for point in alone)
+        raise UserError(
+            "",
+            "",
+            f"runs of different task sets cannot be compared: {names} beside "
+            f"{', '.join(sorted(compared))}",
+            remedy="compare the runs of one task set",
+        )
 
 
 def _left_out(record: RunRecord, invalid: bool) -> str:

@@ -190,6 +190,12 @@ def metric_named(tag: str) -> Metric:
     return METRICS[tag]
 
 
+def declared_primary(records: Sequence[RunRecord]) -> str | None:
+    """The figure that the runs' configurations name, if they agree on one."""
+    named = {(record.config.get("sweep") or {}).get("primary") for record in records}
+    return named.pop() if len(named) == 1 else None
+
+
 class Primary:
     """Which figure decides; in each task set that of its highest priority, unless one is named."""
 

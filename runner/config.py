@@ -331,6 +331,12 @@ class SweepConfig:
         "given, or shuffled by seed, repeat by repeat; auto shuffles if there are repeats.",
         choices=["auto", "given", "shuffled"],
     )
+    primary: str | None = key(
+        None,
+        "The one figure that decides in a comparison of the arms, declared before they run: "
+        "metric/scope as runner.compare takes it (p50_ms/urgent, throughput_rps/priority_0); null "
+        "is p99 of the highest priority. All others are secondary.",
+    )
     resume: bool = key(
         True,
         "Whether the same sweep (measurements, code, environment) goes on in the folder that it "

@@ -20,6 +20,7 @@ from runner.metrics import Task
 from runner.outputs import SUMMARY, read_summary
 
 SWEEP, CONFIG, REQUESTS = "sweep.json", "config.yaml", "requests.parquet"
+PROOF = "proof.json"
 FINISHED, FAILED, PENDING = "FINISHED", "FAILED", "pending"
 MLFLOW = "mlflow:"
 RUN_ID = re.compile(r"[0-9a-f]{32}")
@@ -67,8 +68,12 @@ class RunRecord:
         times = {name: each for name, each in times.items() if each[1]}
         ends = {name: int(rows_[count - 1, 2]) for name, (rows_, count) in times.items()}
         together = max(ends.values(), default=0)
+        quiet = _quiet_ms(self.folder)
         return {
-            name: self._task(name, *each, ends[name] if self.arm == "solo" else together)
+            name: replace(
+                self._task(name, *each, ends[name] if self.arm == "solo" else together),
+                preemption_ms=np.array(quiet.get(name, ())),
+            )
             for name, each in times.items()
         }
 
@@ -92,6 +97,19 @@ class RunRecord:
             configured.get("utilization"),
             None if deadline_us is None else deadline_us / 1e3,
         )
+
+
+def _quiet_ms(folder: Path) -> dict[str, list[float]]:
+    """By task, from each suspension of the level's proof to the queue's quiet; {} without any."""
+    try:
+        checks = json.loads((folder / PROOF).read_text())["checks"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    found: dict[str, list[float]] = {}
+    for check in checks:
+        for probe in check["evidence"].get("suspensions", ()) if check["name"] == "level" else ():
+            found.setdefault(str(probe["task"]), []).append(float(probe["quiet_ms"]))
+    return found
 
 
 def _names(rows: pa.Table) -> list[str]:

@@ -1,6 +1,7 @@
 """From a composed configuration to the description of a trial: every value checked, everything
 inherited filled in. What is wrong raises `UserError`, before any process is started."""
 
+from collections.abc import Mapping
 from dataclasses import Field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,9 @@ def resolve(config: Config) -> TrialSpec:
     """Check every value and fill in what tasks inherit. What the platform decides (placement,
     scheduler, the level in effect) stays as asked; see `runner.platforms.settle`."""
     check_ranges(config)
-    _check_expectations(config.expect)
     task_set = config.task_set
+    _check_primary(config.sweep.primary, task_set.tasks)
+    _check_expectations(config.expect)
     if not task_set.tasks:
         raise UserError("task_set.tasks", "{}", "a task set needs at least one task")
     tasks = tuple(_task(config, name, task) for name, task in task_set.tasks.items())
@@ -229,6 +231,20 @@ def _inherit(inherited: Any, override: Any) -> dict[str, Any]:
         f.name: getattr(inherited, f.name) if own.get(f.name) is None else own[f.name]
         for f in fields(inherited)
     }
+
+
+def _check_primary(primary: str | None, tasks: Mapping[str, TaskConfig]) -> None:
+    """A declared figure that no run will have would be found when all have ended."""
+    if primary is None:
+        return
+    from runner.metrics import METRICS  # scipy's, which a configuration without it can do without
+
+    metric, _, scope = primary.partition("/")
+    if metric not in METRICS:
+        raise UserError("sweep.primary", primary, f"there is no figure {metric}", METRICS)
+    scopes = [*tasks, *sorted({f"priority_{task.priority}" for task in tasks.values()})]
+    if scope and scope not in scopes and not METRICS[metric].of_all:
+        raise UserError("sweep.primary", primary, f"the task set has no {scope}", scopes)
 
 
 def _check_expectations(expect: list[ExpectConfig]) -> None:

@@ -1,7 +1,15 @@
 """The figures of a run: `METRICS`, by tag. Each is a small function of the tasks it is about that
 says its unit and formula; the list in words is docs/statistics.md."""
 
-from runner.metrics import deadlines, latency, progress, sharing, slowdown, throughput
+from runner.metrics import (
+    deadlines,
+    latency,
+    preemption,
+    progress,
+    sharing,
+    slowdown,
+    throughput,
+)
 from runner.metrics.registry import METRICS, Metric
 from runner.metrics.task import Task, Tasks
 
@@ -12,6 +20,7 @@ __all__ = [
     "Tasks",
     "deadlines",
     "latency",
+    "preemption",
     "progress",
     "sharing",
     "slowdown",

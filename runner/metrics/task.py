@@ -1,7 +1,7 @@
 """What a metric works from."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ class Task:
     from the start of the request. completed_ms: after the common start, those requests first, then
     extra ones that only kept the load up. window_ms: length of the window. solo_ms: of a request
     with nobody beside it, nan if it is not known. utilization: the configured share in percent.
+    preemption_ms: from a suspension to the queue's quiet, of each one that proved the level.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Task:
     solo_ms: float
     utilization: float | None = None
     deadline_ms: float | None = None
+    preemption_ms: Times = field(default_factory=lambda: np.empty(0))
 
     @property
     def throughput_rps(self) -> float:

@@ -42,7 +42,7 @@ def _arguments() -> argparse.Namespace:
     add(
         "--primary",
         metavar="METRIC/SCOPE",
-        help="as of runner.compare (p99_ms of the highest priority)",
+        help="as of runner.compare (sweep.primary, else p99_ms of the highest priority)",
     )
     add("--uri", help="the tracking store (tracking.uri)")
     return parser.parse_args()

@@ -10,12 +10,14 @@ import pyarrow as pa
 from matplotlib.figure import Figure
 
 from runner import timeline
+from runner.comparison_points import declared_primary
 from runner.comparison_tables import INTERVAL
 from runner.comparison_tables import point as point_name
 from runner.errors import UserError
 from runner.figures import save, timelines
 from runner.intervals import Estimate
-from runner.metrics import Task
+from runner.metrics import METRICS, Metric, Task
+from runner.metrics.latency import FIGURES
 from runner.metrics.sharing import entitlements, progress
 from runner.report import plots
 from runner.report.plots import NOTHING, Curve, Look, Panel, Series, Share
@@ -28,12 +30,13 @@ from runner.report.points import (
     swept_keys,
     swept_values,
 )
+from runner.report.verdict import figure_name
 
 #: More lines in one figure cannot be told apart; more rows do not fit on a page.
 MOST_LINES, MOST_ROWS, MOST_PANELS, MOST_LANES = 7, 30, 3, 24
 #: Their timelines show nobody beside the urgent tasks.
 UNDISTURBED = ("solo", "urgent_only")
-P99 = "p99 response latency (ms)"
+P99 = METRICS["p99_ms"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,11 @@ def _not_valid(points: Sequence[Point]) -> str:
 def _figures(points: Sequence[Point]) -> Iterator[tuple[str, Figure, str]]:
     priorities = _few(sorted({p for point in points for p in point.priorities}, reverse=True))
     yield _cdf(points, priorities)
-    yield from _p99(points, priorities)
+    yield from _metric(P99, points, priorities)
+    declared = declared_primary([run for point in points for run in point.runs])
+    metric = METRICS[declared.partition("/")[0]] if declared else P99
+    if metric is not P99 and not metric.of_all:
+        yield from _metric(metric, points, priorities)
     yield from _heat_maps(points, priorities[0])
     yield from _shares(points)
     yield from _timelines(points)
@@ -119,7 +126,7 @@ def _chosen(points: Sequence[Point], priority: int) -> list[Point]:
         return list(points)
     chosen: list[Point] = []
     for _, same_arm in groupby(points, lambda point: point.arm):
-        ranked = sorted(same_arm, key=lambda point: _p99_of(point, priority).value)
+        ranked = sorted(same_arm, key=lambda point: _of(P99, point, priority).value)
         chosen += dict.fromkeys((ranked[0], ranked[-1]))
     return chosen[:MOST_LINES]
 
@@ -132,38 +139,55 @@ def _looks(points: Sequence[Point]) -> list[Look]:
     return [plots.arm_look(arm, arms[:at].count(arm)) for at, arm in enumerate(arms)]
 
 
-# --- p99 -----------------------------------------------------------------------------------------
+# --- one figure of every point -------------------------------------------------------------------
 
 
-def _p99_of(point: Point, priority: int) -> Estimate:
-    return point.estimate("p99_ms", priority) or NOTHING
+def _of(metric: Metric, point: Point, priority: int) -> Estimate:
+    return point.estimate(metric.tag, priority) or NOTHING
 
 
-def _p99(points: Sequence[Point], priorities: Sequence[int]) -> Iterator[tuple[str, Figure, str]]:
+def _stem(metric: Metric) -> str:
+    return figure_name(metric.tag).replace(" ", "_")
+
+
+def _spoken(metric: Metric) -> str:
+    """``p99 response latency``: a bare percentile is one of response latencies."""
+    name = figure_name(metric.tag)
+    return f"{name} response latency" if name in FIGURES else name
+
+
+def _axis(metric: Metric) -> str:
+    return f"{_spoken(metric)} ({metric.unit})"
+
+
+def _metric(
+    metric: Metric, points: Sequence[Point], priorities: Sequence[int]
+) -> Iterator[tuple[str, Figure, str]]:
+    """Against the swept number with the most values or, without one, a row a point."""
     keys = swept_keys(points)
     numeric = [key for key in keys if all(map(is_number, swept_values(points, key)))]
-    if numeric and len(keys) <= 2:
-        key, *others = sorted(keys, key=lambda each: each not in numeric)
-        lines = _lines(points, key, others)
+    if numeric:
+        key = max(numeric, key=lambda each: len(swept_values(points, each)))
+        lines = _lines(points, key, [each for each in keys if each != key])
         if len(lines) <= MOST_LINES:
-            yield _against(points, priorities, key, lines)
+            yield _against(metric, points, priorities, key, lines)
             return
     if len(keys) == 2 and len(points) > MOST_ROWS:
         return
     figure = plots.dots(
-        P99,
+        _axis(metric),
         [point.label for point in points[:MOST_ROWS]],
         [
             Series(
                 f"priority {priority}",
-                [_p99_of(point, priority) for point in points[:MOST_ROWS]],
+                [_of(metric, point, priority) for point in points[:MOST_ROWS]],
                 plots.look(rank),
             )
             for rank, priority in enumerate(priorities)
         ],
     )
     cut = f" The first {MOST_ROWS} of {len(points)} points." if len(points) > MOST_ROWS else ""
-    yield "p99", figure, f"p99 of the response latency. {_runs(points)}{cut}"
+    yield _stem(metric), figure, f"{_spoken(metric)}. {_runs(points)}{cut}"
 
 
 Lines = dict[tuple[str, str], dict[str, Point]]
@@ -181,7 +205,7 @@ def _lines(points: Sequence[Point], key: str, others: Sequence[str]) -> Lines:
 
 
 def _against(
-    points: Sequence[Point], priorities: Sequence[int], key: str, lines: Lines
+    metric: Metric, points: Sequence[Point], priorities: Sequence[int], key: str, lines: Lines
 ) -> tuple[str, Figure, str]:
     values = swept_values(points, key)
     several = len({arm for arm, _ in lines}) > 1
@@ -190,7 +214,7 @@ def _against(
     def series(arm: str, others: str, line: dict[str, Point], priority: int, look: Look) -> Series:
         label = ", ".join(filter(None, [arm if several or not others else "", others]))
         at = [line.get("") or line.get(value) for value in values]
-        estimates = [_p99_of(point, priority) if point else NOTHING for point in at]
+        estimates = [_of(metric, point, priority) if point else NOTHING for point in at]
         return Series(label, estimates, look, constant="" in line)
 
     shown = [
@@ -203,11 +227,12 @@ def _against(
         )
         for priority in priorities
     ]
-    figure = plots.against(axis_label(key), P99, values, shown)
+    figure = plots.against(axis_label(key), _axis(metric), values, shown)
     level = (
         " Without markers: does not depend on it." if any("" in x for x in lines.values()) else ""
     )
-    return "p99", figure, f"p99 against {short_key(key)}. {_runs(points)}{level}"
+    caption = f"{_spoken(metric)} against {short_key(key)}. {_runs(points)}{level}"
+    return _stem(metric), figure, caption
 
 
 # --- two swept keys ------------------------------------------------------------------------------
@@ -227,7 +252,7 @@ def _heat_maps(points: Sequence[Point], urgent: int) -> Iterator[tuple[str, Figu
             if point.arm == arm:
                 at = (str(point.values[key]) for key in keys)
                 column, row = columns.index(next(at)), rows.index(next(at))
-                values[row, column] = _p99_of(point, urgent).value
+                values[row, column] = _of(P99, point, urgent).value
         if np.isnan(values).all():
             continue
         labels = (axis_label(keys[0]), axis_label(keys[1]), f"p99 of priority {urgent} (ms)")

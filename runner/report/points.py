@@ -17,6 +17,8 @@ UNITS = {
     "threshold": "commands",
     "batch_size": "commands",
     "timeslice_us": "µs",
+    "probe_work_us": "µs",
+    "work_us": "µs",
     "load": "share of solo",
 }
 

@@ -88,7 +88,7 @@ def test_one_swept_number_is_an_axis_and_what_ignores_it_a_level(tmp_path: Path)
     folder = made_up.sweep(tmp_path, swept, repeats=3)
     html = report(folder)
     assert stems(folder) == ["latency_cdf", "p99", "timeline"]
-    assert "p99 against threshold. Geometric mean of 3 runs each" in text(html)
+    assert "p99 response latency against threshold. Geometric mean of 3 runs each" in text(html)
     assert "Without markers: does not depend on it" in html
     assert re.search(r"3 treatments: 3 better; ratios from [\d.]+ \(xsched, threshold=4\)", html)
 
