@@ -375,3 +375,53 @@ def test_arms_and_values_come_in_order_however_they_ran(tmp_path: Path) -> None:
         ("xsched", "16"),
         ("xsched_null", None),
     ]
+
+
+# ----------------------------------------------------------------- what is declared beforehand
+
+
+def declared(folder: Path, primary: str | None) -> Path:
+    arms = {"native": times(20, 3), "xsched": times(10, 3)}
+    entries = []
+    for arm, repeats in arms.items():
+        for repeat, response in enumerate(repeats):
+            name = f"{arm}-r{repeat}"
+            tasks = {"urgent": MadeTask(response, 1), "other": MadeTask([30] * 60, 0)}
+            write_run(folder / name, arm, tasks, config={"sweep": {"primary": primary}})
+            entries.append({"folder": name, "repeat": repeat, "values": {}})
+    return write_sweep(folder, entries)
+
+
+def test_the_runs_declare_what_decides(tmp_path: Path) -> None:
+    folder = declared(tmp_path, "p50_ms/other")
+    assert {row.figure for row in compared(folder).rows if row.primary} >= {"p50_ms/other"}
+    asked = compared(folder, primary="mean_ms/urgent")
+    assert {row.figure for row in asked.rows if row.primary} >= {"mean_ms/urgent"}
+    assert "p50_ms/other" not in {row.figure for row in asked.rows if row.primary}
+
+
+def test_without_a_declaration_the_tail_of_the_most_urgent_decides(tmp_path: Path) -> None:
+    found = compared(declared(tmp_path, None))
+    assert {row.figure for row in found.rows if row.primary} >= {"p99_ms/priority_1"}
+
+
+def of_task_set(folder: Path, name: str, arm: str, values: dict[str, str]) -> dict[str, object]:
+    config = {"task_set": {"name": name, "tasks": {"urgent": {"priority": 1}}}}
+    run = f"{name}-{arm}"
+    write_run(folder / run, arm, {"urgent": MadeTask([10] * 20, 1)}, config=config)
+    return {"folder": run, "repeat": 0, "values": values}
+
+
+def test_runs_of_different_task_sets_are_no_comparison(tmp_path: Path) -> None:
+    made = [("one", "native"), ("one", "xsched"), ("two", "xsched")]
+    folder = write_sweep(tmp_path, [of_task_set(tmp_path, *each, {}) for each in made])
+    with pytest.raises(UserError, match=r"different task sets.*two \(xsched\) beside one"):
+        compared(folder)
+
+
+def test_a_sweep_over_task_sets_compares_within_each(tmp_path: Path) -> None:
+    """What one of them has lost does not cost the other its comparison."""
+    made = [("one", "native"), ("one", "xsched"), ("two", "xsched")]
+    runs = [of_task_set(tmp_path, name, arm, {"task_set": name}) for name, arm in made]
+    found = compared(write_sweep(tmp_path, runs))
+    assert {row.task_set for row in found.rows} == {"one"}

@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,20 @@ def test_a_task_without_requests_is_not_there(tmp_path: Path) -> None:
 def test_an_unknown_solo_time_is_not_a_number(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", "native", {"a": MadeTask([1.0], solo_ms=None)})
     assert np.isnan(load([folder])[0].requests()["a"].solo_ms)
+
+
+def test_suspensions_that_proved_the_level_are_timed(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", "xsched", {**ONE, "other": MadeTask([10.0])})
+    probes = [{"task": "urgent", "quiet_ms": ms} for ms in (1.5, 2.5)]
+    checks = [
+        {"name": "level", "evidence": {"suspensions": probes}},
+        {"name": "window", "evidence": {"suspensions": 7}},
+    ]
+    (folder / "proof.json").write_text(json.dumps({"verdict": "proven", "checks": checks}))
+    (record,) = load([folder])
+    found = record.requests()
+    assert found["urgent"].preemption_ms.tolist() == [1.5, 2.5]
+    assert found["other"].preemption_ms.tolist() == []
 
 
 def test_lost_requests_are_named(tmp_path: Path) -> None:

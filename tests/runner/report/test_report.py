@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 
 from runner.errors import UserError
 from runner.records import load
@@ -235,3 +236,15 @@ def test_bad_input_is_one_message_and_exit_code_2(
 def test_a_sweep_in_which_nothing_has_ended_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no run has ended"):
         build([], tmp_path / "report")
+
+
+def test_a_declared_figure_is_drawn_beside_the_tail(tmp_path: Path) -> None:
+    swept = {"xsched.level": ["block", "interrupt"], "xsched.probe_work_us": ["1", "2", "4"]}
+    folder = made_up.sweep(tmp_path, {"arm": ["xsched"], **swept})
+    for path in folder.glob("*/config.yaml"):
+        config = yaml.safe_load(path.read_text())
+        config["sweep"] = config.get("sweep", {}) | {"primary": "throughput_rps/priority_0"}
+        path.write_text(yaml.safe_dump(config))
+    html = report(folder)
+    assert "throughput" in stems(folder)
+    assert "throughput against probe work us. One run each" in text(html)
