@@ -45,7 +45,7 @@ class Outcome:
     error: str = ""
     cut: bool = False
     saturation: float = math.nan
-    preemptions: int = 0
+    preemptions: int | None = 0
     events: dict[str, list[Any]] | None = None
     timing_s: dict[str, float] = field(default_factory=dict)
     unsteady: tuple[str, ...] = ()

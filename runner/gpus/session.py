@@ -363,15 +363,15 @@ class GpuSession:
         summary: dict[str, Any] = {"saturation": busy_s / window_s if window_s else 0.0}
         if self.trial.arm != "xsched":
             return proof.Proof(), summary
-        closed = all(task.closed for task in self._running)
-        checks = []
         if self.trial.policy == "hpf":
-            checks = [proof_on_gpus.check_window(served, int(window_s * 1e9))]
-        elif self.trial.policy == "up" and closed:
-            checks = [proof_on_gpus.check_shares(served)]
-        return proof.Proof(tuple(checks)), summary | {
-            "preemptions": proof_on_gpus.preemptions(served)
-        }
+            check = proof_on_gpus.check_window(served, int(window_s * 1e9))
+            counted = {"preemptions": proof_on_gpus.preemptions(served)}
+            return proof.Proof((check,)), summary | counted
+        # Under other policies requests do not tell who was suspended for whom.
+        summary["preemptions"] = None
+        if self.trial.policy == "up" and all(task.closed for task in self._running):
+            return proof.Proof((proof_on_gpus.check_shares(served),)), summary
+        return proof.Proof(), summary
 
     def watch(self, stop_fd: int | None, timeout_s: float) -> str:
         """Wait until `stop_fd` is readable or `timeout_s` passes. What dies here takes the whole
