@@ -13,6 +13,7 @@ ORDER = [
     "sweep_point",
     "startup",
     "million",
+    "sixty_runs",
 ]
 
 

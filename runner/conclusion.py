@@ -13,10 +13,22 @@ from runner.records import RunRecord
 EXPECTATIONS, COMPARISON, REPORT = "expectations.json", "comparison", "report"
 
 
+def is_compared(config: Config, runs: int) -> bool:
+    """A comparison takes repeats, so with fewer than three there is none; it can be asked for any
+    time (runner.compare, runner.report)."""
+    return config.sweep.repeats >= MIN_REPEATS and runs > 1
+
+
+def is_concluded(config: Config, runs: int, folder: Path) -> bool:
+    """Whether `conclude` has left all that it leaves of so many runs."""
+    page = folder / REPORT / outputs.REPORT_PAGE
+    judged = not config.expect or (folder / EXPECTATIONS).is_file()
+    return judged and (not is_compared(config, runs) or page.is_file())
+
+
 def conclude(config: Config, summaries: list[dict[str, Any]], folder: Path) -> None:
-    """Judge what there is. A comparison takes repeats, so with fewer than three there is none; it
-    can be asked for any time (runner.compare, runner.report)."""
-    enough = config.sweep.repeats >= MIN_REPEATS and len(summaries) > 1
+    """Judge what there is."""
+    enough = is_compared(config, len(summaries))
     if not (config.expect or enough):
         return
     from runner import records

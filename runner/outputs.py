@@ -16,6 +16,7 @@ from runner.spec import TrialSpec
 from runner.statistics import TaskRequests
 
 SUMMARY = "summary.json"
+REPORT_PAGE = "report.html"
 CONFIG_HEADER = """\
 # This run again: python -m runner.replay {folder}
 defaults:

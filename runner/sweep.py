@@ -11,7 +11,7 @@ from omegaconf import DictConfig, open_dict
 
 from runner import estimate, outputs, point, resume, tracking
 from runner.caveats import caveats
-from runner.conclusion import conclude
+from runner.conclusion import conclude, is_concluded
 from runner.display import console, show_plan, show_sweep, show_warnings
 from runner.errors import UserError
 from runner.points import Compose, Point, plan
@@ -51,7 +51,7 @@ def run(arguments: list[str], compose: Compose, launch: Launch) -> int:
         interrupted = True
     finished = _collect(points, folder)
     _write(points, folder, wanted)
-    _report(points, finished, folder)
+    _report(points, finished, folder, anew=bool(todo))
     if interrupted:
         console.print("interrupted: what was measured until then is kept")
         return 130
@@ -142,27 +142,32 @@ def _write(points: list[Point], folder: Path, identity: str) -> None:
 
 
 def _report(
-    points: list[Point], finished: list[tuple[Point, dict[str, Any]]], folder: Path
+    points: list[Point], finished: list[tuple[Point, dict[str, Any]]], folder: Path, anew: bool
 ) -> None:
-    """The comparison figure, the table over the swept values, conclusions, failures, the link."""
+    """The table over the swept values, the comparison figure, conclusions, failures, the link.
+    anew: whether a run was added to what had been concluded."""
+    config, swept = points[0].config, list(points[0].values)
+    rows = [([each.values[key] or "any" for key in swept], summary) for each, summary in finished]
     if len(points) > 1:
-        _compare(list(points[0].values), finished, folder)
-    conclude(points[0].config, [summary for _, summary in finished], folder)
+        show_sweep(swept, rows)
+    if anew or not is_concluded(config, len(finished), folder):
+        _draw(swept, rows, folder)
+        conclude(config, [summary for _, summary in finished], folder)
+    else:
+        console.print("judged already: expectations.json, comparison.*, report/ in its folder")
     for _, summary in finished:
         if summary["status"] == FAILED and not summary["as_expected"]:
             console.print(f"FAILED {summary['name']}: {summary['reason']}")
     console.print(f"results: {folder}", soft_wrap=True)
     ids = [id for _, summary in finished if (id := summary.get("mlflow_run_id"))]
-    store = tracking.open_store(points[0].config)
+    store = tracking.open_store(config)
     if len(ids) > 1 and (link := store.compare_link(ids)):
         console.print(f"compare: {link}", soft_wrap=True)
         if link.startswith(tracking.UI):
             console.print("         (served by: make ui)")
 
 
-def _compare(swept: list[str], finished: list[tuple[Point, dict[str, Any]]], folder: Path) -> None:
-    rows = [([each.values[key] or "any" for key in swept], summary) for each, summary in finished]
-    show_sweep(swept, rows)
+def _draw(swept: list[str], rows: list[tuple[list[str], dict[str, Any]]], folder: Path) -> None:
     figures = [
         (", ".join(values), summary) for values, summary in rows if summary["status"] == FINISHED
     ]

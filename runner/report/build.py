@@ -11,6 +11,7 @@ from runner.comparison import Comparison, compare
 from runner.comparison_tables import clock_warning
 from runner.errors import UserError
 from runner.export import told
+from runner.outputs import REPORT_PAGE
 from runner.records import SWEEP, RunRecord
 from runner.report import sections
 from runner.report.drawn import draw
@@ -21,7 +22,7 @@ from runner.report.verdict import baseline_name, conclusions, controls, deciding
 
 NO_NAME = re.compile(r"[^\w.-]")
 EXPECTATIONS = "expectations.json"
-PAGE, FIGURES = "report.html", "figures"
+FIGURES = "figures"
 READING = """Latency is the response latency, from the scheduled arrival, so that waiting counts.
 Percentiles are measured values. Intervals of one run take into account that its requests resemble
 their neighbours, and "> max" says that the run is too short for an upper bound; with repeats, the
@@ -52,7 +53,7 @@ def build(
     _figures(page, points, folder)
     _comparison(page, found)
     _all_points(page, points)
-    path = folder / PAGE
+    path = folder / REPORT_PAGE
     try:
         path.write_text(page.html())
     except OSError as error:
