@@ -20,19 +20,22 @@ from runner import archive, records
 from runner.comparison import ArmRow, Comparison, compare
 from runner.comparison_tables import change, point, verdict
 from runner.errors import UserError
-from runner.export import export
+from runner.export import ABSOLUTE, export
 from runner.intervals import Estimate, significant
+from runner.provenance import MAX_DIFF
 from runner.records import RunRecord
 from runner.report.build import EXPECTATIONS, build
+from runner.report.verdict import deciding_rows
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
 CONF = ROOT / "conf" / "experiment"
 #: What the report draws anew, and logs.
 NOT_KEPT = ("*.png", "*.pdf", "*.html", "trace.json", "comparison.*", "*.log")
-TEXTS = (".json", ".yaml")
-#: Figures of a report that a page shows, where the report has them.
-SHOWN = ("preemption_p50", "throughput", "shares", "p50", "latency_cdf", "p99")
+TEXTS, PROVENANCE = (".json", ".yaml"), "provenance.json"
+#: Figures of a report that a page shows: the first that is there of what is declared, else these.
+DECLARED = ("shares", "preemption_p50", "throughput", "p50")
+DISTRIBUTIONS = ("latency_cdf", "p99")
 
 
 def main(arguments: list[str]) -> None:
@@ -61,7 +64,19 @@ def keep(sweep: Path, target: Path) -> str:
             if path.suffix in TEXTS:
                 text = path.read_text().replace(ran_in, "outputs")
                 path.write_text(text.replace(f"{Path(ran_in).parent}/", ""))
+            if path.name == PROVENANCE:
+                path.write_text(_told(path.read_text()))
         return export(copy, target / f"{_experiment(copy)}.zip", force=True)
+
+
+def _told(provenance: str) -> str:
+    """A provenance without the machine's paths, and without a diff that was cut and so tells only
+    what its checksum does."""
+    content = json.loads(provenance)
+    diff = content["code"].pop("diff")
+    content = json.loads(ABSOLUTE.sub(r"…/\1", json.dumps(content)))
+    content["code"]["diff"] = "" if len(diff) >= MAX_DIFF else diff
+    return json.dumps(content, indent=1, ensure_ascii=False)
 
 
 def _experiment(sweep: Path) -> str:
@@ -88,7 +103,7 @@ def _section(path: Path, remarks: dict[str, Any]) -> str:
     parts = [
         f"## {name}",
         _question(name),
-        _told(json.loads((sweep / archive.SWEEP).read_text())["command"], runs),
+        _ended(json.loads((sweep / archive.SWEEP).read_text())["command"], runs),
         _expectations(json.loads(findings.read_text())) if findings.is_file() else "",
         remarks.get(name, "").strip(),
         _arms(found.arms) if found else "",
@@ -106,23 +121,25 @@ def _question(name: str) -> str:
     return " ".join(line[2:] for line in lines[: [line[:1] for line in lines].index("d")])
 
 
-def _told(command: str, runs: list[RunRecord]) -> str:
+def _ended(command: str, runs: list[RunRecord]) -> str:
     """The command, and how its runs ended."""
     words = [w for w in command.split() if not w.startswith(("hydra", "output_root=", "tracking"))]
     proofs = [run.proof for run in runs]
     counts = ", ".join(f"{proofs.count(proof)} {proof}" for proof in dict.fromkeys(proofs))
     wrong = sum(not run.valid for run in runs)
-    return f"`{' '.join(words)}`: {len(runs)} runs; proof: {counts}; {wrong or 'none'} not valid."
+    count = f"{len(runs)} runs" if len(runs) > 1 else "one run"
+    return f"`{' '.join(words)}`: {count}; proof: {counts}; {wrong or 'none'} not valid."
 
 
 def _images(figures: Path, path: Path) -> list[str]:
     """The figures that the report has, copied beside the zip."""
+    there = [stem for stem in (*DECLARED, *DISTRIBUTIONS) if (figures / f"{stem}.png").is_file()]
+    wanted = there[:1] if there and there[0] in DECLARED else there
     shown = []
-    for stem in SHOWN:
-        if (figures / f"{stem}.png").is_file():
-            copied = path.with_name(f"{path.stem}-{stem}.png")
-            shutil.copy(figures / f"{stem}.png", copied)
-            shown.append(f"![{path.stem}: {stem}]({path.parent.name}/{copied.name})")
+    for stem in wanted:
+        copied = path.with_name(f"{path.stem}-{stem}.png")
+        shutil.copy(figures / f"{stem}.png", copied)
+        shown.append(f"![{path.stem}: {stem}]({path.parent.name}/{copied.name})")
     return shown
 
 
@@ -165,8 +182,7 @@ def _verdicts(found: Comparison) -> str:
             str(row.interval or "–"),
             verdict(row),
         )
-        for row in found.rows
-        if row.primary
+        for row in deciding_rows(found)
     ]
     if not rows:
         return ""
