@@ -107,7 +107,8 @@ def _quiet_ms(folder: Path) -> dict[str, list[float]]:
         return {}
     found: dict[str, list[float]] = {}
     for check in checks:
-        for probe in check["evidence"].get("suspensions", ()) if check["name"] == "level" else ():
+        evidence = check.get("evidence", {}) if check.get("name") == "level" else {}
+        for probe in evidence.get("suspensions", ()):
             found.setdefault(str(probe["task"]), []).append(float(probe["quiet_ms"]))
     return found
 

@@ -34,7 +34,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_zip_holds_the_raw_data_and_no_place_of_its_machine(kept: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(kept / "here" / "level_sweep.zip") as archive:
         names = archive.namelist()
-        assert sum(name.endswith("requests.parquet") for name in names) == 12
+        assert sum(name.endswith("requests.parquet") for name in names) == 9
         assert not any(name.endswith((".png", ".log")) for name in names)
         for name in names:
             assert str(tmp_path).encode() not in archive.read(name), name
@@ -43,7 +43,7 @@ def test_the_zip_holds_the_raw_data_and_no_place_of_its_machine(kept: Path, tmp_
 def test_the_page_says_what_was_expected_and_found(kept: Path) -> None:
     page = (kept / "here.md").read_text()
     assert page.startswith("# Here\n\nMeasured.\n\n## level_sweep\n\nA higher level stops")
-    assert "`python -m runner experiment=level_sweep`: 12 runs; proof: " in page
+    assert "`python -m runner experiment=level_sweep`: 9 runs; proof: " in page
     assert "| a claim | ≤ 1 | 0.500 | [0.400, –] | **met** |" in page
     assert "A remark." in page
     assert "| xsched, level=block | p99_ms/priority_1 | " in page

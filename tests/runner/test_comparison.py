@@ -405,23 +405,24 @@ def test_without_a_declaration_the_tail_of_the_most_urgent_decides(tmp_path: Pat
     assert {row.figure for row in found.rows if row.primary} >= {"p99_ms/priority_1"}
 
 
-def of_task_set(folder: Path, name: str, arm: str, values: dict[str, str]) -> dict[str, object]:
-    config = {"task_set": {"name": name, "tasks": {"urgent": {"priority": 1}}}}
-    run = f"{name}-{arm}"
-    write_run(folder / run, arm, {"urgent": MadeTask([10] * 20, 1)}, config=config)
-    return {"folder": run, "repeat": 0, "values": values}
+def of_task_sets(folder: Path, *runs: tuple[str, str]) -> Path:
+    """A sweep with one run of each (task set, arm)."""
+    for name, arm in runs:
+        config = {"task_set": {"name": name, "tasks": {"urgent": {"priority": 1}}}}
+        tasks = {"urgent": MadeTask([10] * 20, 1)}
+        write_run(folder / f"{name}-{arm}", arm, tasks, config=config)
+    return write_sweep(folder, [{"folder": f"{name}-{arm}", "values": {}} for name, arm in runs])
 
 
 def test_runs_of_different_task_sets_are_no_comparison(tmp_path: Path) -> None:
-    made = [("one", "native"), ("one", "xsched"), ("two", "xsched")]
-    folder = write_sweep(tmp_path, [of_task_set(tmp_path, *each, {}) for each in made])
+    one = of_task_sets(tmp_path / "1", ("one", "native"), ("one", "xsched"))
+    two = of_task_sets(tmp_path / "2", ("two", "xsched"))
     with pytest.raises(UserError, match=r"different task sets.*two \(xsched\) beside one"):
-        compared(folder)
+        compare(load([one, two]))
 
 
 def test_a_sweep_over_task_sets_compares_within_each(tmp_path: Path) -> None:
     """What one of them has lost does not cost the other its comparison."""
-    made = [("one", "native"), ("one", "xsched"), ("two", "xsched")]
-    runs = [of_task_set(tmp_path, name, arm, {"task_set": name}) for name, arm in made]
-    found = compared(write_sweep(tmp_path, runs))
+    made = (("one", "native"), ("one", "xsched"), ("two", "xsched"))
+    found = compared(of_task_sets(tmp_path, *made))
     assert {row.task_set for row in found.rows} == {"one"}
