@@ -14,6 +14,8 @@ from runner.trial import FAILED, FINISHED, KILLED, TrialResult
 SATURATED = 0.8
 #: Share of the requests that may start late, and of an offered rate that may be missed.
 LATE, MISSED = 0.01, 0.05
+#: Share of a core's time that a hypervisor may take before a reader must know of it.
+STOLEN = 0.02
 #: Requests that may be open when a window ends, however short it is, without having piled up.
 IN_PASSING = 4
 NOT_APPLIED = "not applied"
@@ -43,6 +45,7 @@ def summarise(trial: TrialSpec, result: TrialResult) -> dict[str, Any]:
         "proof": INCOMPLETE if result.status == KILLED else result.proof.verdict,
         "preemptions": result.preemptions,
         "saturation": result.saturation,
+        "stolen": result.stolen,
         "cut": result.cut,
         "steady": not result.unsteady,
         "preemption_ms": preemption_latency(result),
@@ -141,6 +144,11 @@ def notes(trial: TrialSpec, result: TrialResult, measured: dict[str, Any]) -> li
     flooded = [task.name for task in trial.tasks if (task.arrival.load or 0) > 1]
     if flooded:
         found.append(f"load above 1: the queue of {', '.join(flooded)} grows without bound")
+    if result.stolen > STOLEN:
+        found.append(
+            f"the hypervisor took {result.stolen:.0%} of a CPU core's time in the window: "
+            "latencies are its doing, too"
+        )
     if result.unsteady:
         found.append(f"not steady after the warm-up: {', '.join(result.unsteady)}")
     closed = any(task.closed for task in trial.tasks)

@@ -15,6 +15,7 @@ from runner.proof import Proof
 from runner.recording import Recording
 from runner.spec import TrialSpec
 from runner.statistics import TaskRequests, read
+from runner.stolen import Stolen
 
 FINISHED, FAILED, KILLED = "FINISHED", "FAILED", "KILLED"
 
@@ -23,7 +24,8 @@ FINISHED, FAILED, KILLED = "FINISHED", "FAILED", "KILLED"
 class TrialResult:
     """What a trial left. status: FINISHED, FAILED or KILLED, with the reason for the latter two.
     solo: solo seconds of a request, newly measured ones included. preemptions: None if the trial
-    did not come to count them. observations: what the parent saw of the device."""
+    did not come to count them. stolen: share of a CPU core's time that a hypervisor took in the
+    window. observations: what the parent saw of the device."""
 
     status: str
     reason: str
@@ -34,6 +36,7 @@ class TrialResult:
     unsteady: tuple[str, ...] = ()
     saturation: float = math.nan
     preemptions: int | None = None
+    stolen: float = 0.0
     timing_s: dict[str, float] = field(default_factory=dict)
     events: dict[str, list[Any]] = field(
         default_factory=lambda: {"at_ns": [], "event": [], "task": [], "completed": []}
@@ -58,21 +61,23 @@ def run_trial(
     known = dict(solo)
     outcome, observations = None, Observations()
     status, reason = FAILED, ""
-    began = False
+    window: Stolen | None = None
+    stolen = 0.0
     try:
         platform.open(trial, folder)
         with Crew(trial, platform, recording, folder) as crew:
 
             def begin() -> None:
-                nonlocal began
+                nonlocal window
                 before_window()
                 platform.begin_window(crew.pids)
-                began = True
+                window = Stolen()
 
             try:
                 outcome = crew.run(known, progress, begin)
             finally:
-                if began:
+                if window is not None:
+                    stolen = window.share()
                     observations = platform.end_window(folder)
     except KeyboardInterrupt:
         status, reason = KILLED, "killed by Ctrl-C"
@@ -87,7 +92,9 @@ def run_trial(
         status = FAILED if outcome.error else FINISHED
     requests = read(trial, recording)
     recording.close()
-    result = TrialResult(status, reason, requests, known, observations=observations)
+    result = TrialResult(
+        status, reason, requests, known, stolen=stolen, observations=observations
+    )
     if outcome is not None:
         result.proof, result.cut = outcome.proof, outcome.cut
         result.saturation, result.preemptions = outcome.saturation, outcome.preemptions
