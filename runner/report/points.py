@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from runner.comparison_tables import point as point_name
-from runner.config import ARMS
+from runner.config import ARMS, Level
 from runner.intervals import Estimate, over_repeats
 from runner.metrics import METRICS, Metric, Task
 from runner.metrics.latency import response
@@ -110,8 +110,8 @@ def _label(run: RunRecord, several_arms: bool) -> str:
 
 
 def short_key(key: str) -> str:
-    """``xsched.batch_size`` is ``batch size`` to a reader."""
-    return key.rpartition(".")[2].replace("_", " ")
+    """``xsched.probe_work_us`` is ``probe work`` to a reader, whom the unit is told beside it."""
+    return key.rpartition(".")[2].removesuffix("_us").replace("_", " ")
 
 
 def axis_label(key: str) -> str:
@@ -126,8 +126,10 @@ def swept_keys(points: Sequence[Point]) -> list[str]:
 
 
 def swept_values(points: Sequence[Point], key: str) -> list[str]:
-    """The values of a key, ascending if they are numbers, else as they occur."""
+    """The values of a key, ascending if they are numbers or levels, else as they occur."""
     found = list(dict.fromkeys(p.values[key] or "" for p in points if p.values.get(key)))
+    if all(value in Level.__members__ for value in found):
+        return sorted(found, key=lambda value: Level[value].value)
     return sorted(found, key=float) if all(map(is_number, found)) else found
 
 

@@ -12,6 +12,7 @@ from runner.errors import UserError
 from runner.records import load
 from runner.report import __main__ as command
 from runner.report.build import build
+from runner.report.points import group
 from tests.runner.report import made_up
 from tests.runner.run_folders import at_clock
 
@@ -247,4 +248,11 @@ def test_a_declared_figure_is_drawn_beside_the_tail(tmp_path: Path) -> None:
         path.write_text(yaml.safe_dump(config))
     html = report(folder)
     assert "throughput" in stems(folder)
-    assert "throughput against probe work us. One run each" in text(html)
+    assert "throughput against probe work. One run each" in text(html)
+
+
+def test_levels_stand_in_their_order_however_they_ran(tmp_path: Path) -> None:
+    levels = ["interrupt", "block", "deactivate"]
+    folder = made_up.sweep(tmp_path, {"arm": ["xsched"], "xsched.level": levels})
+    shown = [point.values["xsched.level"] for point in group(load([folder]))]
+    assert shown == ["block", "deactivate", "interrupt"]
