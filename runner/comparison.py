@@ -179,9 +179,7 @@ def _check_task_sets(points: list[Point], rows: list[Row]) -> None:
     unless they are of a sweep over task sets that lost what they belong to."""
     compared = {row.task_set for row in rows}
     alone = [point for point in points if point.task_set not in compared]
-    sweeps = {
-        run.record.folder.parent for p in points if p.task_set in compared for run in p.runs
-    }
+    sweeps = {run.record.folder.parent for p in points if p.task_set in compared for run in p.runs}
     if any(run.record.folder.parent not in sweeps for point in alone for run in point.runs):
         names = ", ".join(f"{point.task_set} ({point.name})" for point in alone)
         raise UserError(

@@ -92,9 +92,7 @@ def run_trial(
         status = FAILED if outcome.error else FINISHED
     requests = read(trial, recording)
     recording.close()
-    result = TrialResult(
-        status, reason, requests, known, stolen=stolen, observations=observations
-    )
+    result = TrialResult(status, reason, requests, known, stolen=stolen, observations=observations)
     if outcome is not None:
         result.proof, result.cut = outcome.proof, outcome.cut
         result.saturation, result.preemptions = outcome.saturation, outcome.preemptions
