@@ -135,14 +135,15 @@ def test_the_utilization_policy_shares_the_device(run: Run, tmp_path: Path) -> N
             "model.work_us=300",
             "task_set.tasks.first.arrival.process=closed",
             "xsched.timeslice_us=40000",
-            "task_set.requests=60",
+            "task_set.requests=150",
             "tracking=none",
         )
     )
     summary = the_run(tmp_path / "out")
     assert (summary["proof"], summary["policy"]) == ("proven", "up")
     rate = {name: task["throughput_rps"] for name, task in summary["tasks"].items()}
-    assert rate["first"] / (rate["first"] + rate["second"]) == pytest.approx(0.75, abs=0.12)
+    # Natively a half, entitled to three quarters; what a loop does not ask for in time, it loses.
+    assert 0.55 < rate["first"] / (rate["first"] + rate["second"]) < 0.85
 
 
 @pytest.mark.parametrize("policy", ["kedf", "lax", "cfs", "mlfq"])
