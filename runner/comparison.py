@@ -24,9 +24,8 @@ from runner.errors import UserError
 from runner.intervals import LEVEL, Estimate, Interval, Paired
 from runner.metrics import Metric
 from runner.records import FINISHED, RunRecord
+from runner.repeats import MIN_REPEATS
 
-#: Fewer cannot show how much repeats scatter.
-MIN_REPEATS = 3
 #: By so much the SM clocks of two arms may differ; beyond it a ratio is one of clocks, too.
 CLOCKS_APART = 0.02
 TREATMENT, NULL_CONTROL = "xsched", "xsched_null"

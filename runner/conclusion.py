@@ -1,14 +1,16 @@
 """What a sweep comes to: expectations, the comparison of its arms, the report, the parent run."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runner import outputs, tracking
 from runner.config import Config, ExpectConfig
 from runner.display import console, show_expectations
 from runner.errors import UserError
-from runner.expectations import MIN_REPEATS
-from runner.records import RunRecord
+from runner.repeats import MIN_REPEATS
+
+if TYPE_CHECKING:
+    from runner.records import RunRecord  # which stands on scipy
 
 EXPECTATIONS, COMPARISON, REPORT = "expectations.json", "comparison", "report"
 
@@ -41,7 +43,7 @@ def conclude(config: Config, summaries: list[dict[str, Any]], folder: Path) -> N
         _parent_run(config, summaries, folder)
 
 
-def _expectations(expect: list[ExpectConfig], runs: list[RunRecord], folder: Path) -> None:
+def _expectations(expect: list[ExpectConfig], runs: "list[RunRecord]", folder: Path) -> None:
     from runner import expectations
 
     findings = expectations.evaluate(expect, runs)
@@ -49,7 +51,7 @@ def _expectations(expect: list[ExpectConfig], runs: list[RunRecord], folder: Pat
     show_expectations(findings)
 
 
-def _comparison(runs: list[RunRecord], folder: Path) -> None:
+def _comparison(runs: "list[RunRecord]", folder: Path) -> None:
     from runner import comparison_tables as tables
     from runner.comparison import compare
     from runner.report.build import build

@@ -11,10 +11,9 @@ import numpy as np
 from runner.config import ExpectConfig
 from runner.intervals import Interval, over_repeats
 from runner.records import FINISHED, RunRecord
+from runner.repeats import MIN_REPEATS
 
 MET, NOT_MET, INCONCLUSIVE = "met", "not met", "inconclusive"
-#: Fewer cannot show how much repeats scatter.
-MIN_REPEATS = 3
 #: Fewer lie on a line more easily than not.
 MIN_POINTS = 3
 

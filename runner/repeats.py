@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from runner.records import RunRecord
 
+#: Fewer cannot show how much repeats scatter.
+MIN_REPEATS = 3
 #: Swept keys that are fields of a record, or tell repeats apart.
 NO_VALUES = ("arm", "arm.name", "task_set", "task_set.name", "seed", "repeat")
 #: Parts of a configuration that make no difference between two points of a comparison.

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from models import ModelSpec
 from runner import proof, proof_on_gpus, statistics
+from runner.calibration import solo_times
 from runner.gpus import xserver
 from runner.peers import Peers
 from runner.proof_on_gpus import Course, Served
@@ -32,7 +33,6 @@ from xsched_bindings.types import (
     SchedulerType,
 )
 
-CALIBRATION_REQUESTS = 7
 #: Probe units beyond what a threshold keeps in flight, and those that lower tasks are ahead by.
 PROBE_MARGIN = 40
 HEAD_START = 8
@@ -143,16 +143,7 @@ class GpuSession:
             self.lanes.append(Lane(task, stream, self._device.load(task.model, stream)))
 
     def calibrate(self, models: Sequence[ModelSpec]) -> dict[ModelSpec, float]:
-        """Solo time of a request of each model on the bare stream in seconds: the fastest of a few,
-        for what disturbs a run on a shared machine only ever adds to it."""
-        solo: dict[ModelSpec, float] = {}
-        for lane in self.lanes:
-            if lane.task.model in models and lane.task.model not in solo:
-                self._say(f"calibrating {lane.task.model.name}")
-                solo[lane.task.model] = min(
-                    _seconds(lane.request) for _ in range(CALIBRATION_REQUESTS)
-                )
-        return solo
+        return solo_times(self.lanes, models, self._say)
 
     # --- proof before the window -----------------------------------------------------------------
 
@@ -406,9 +397,3 @@ def _last_change(value: Callable[[], int], watch_s: float) -> float:
         if (now := value()) != before:
             changed, before = time.monotonic(), now
     return changed
-
-
-def _seconds(action: Callable[[], None]) -> float:
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start

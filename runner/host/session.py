@@ -14,6 +14,7 @@ from typing import Any
 
 from models import ModelSpec
 from runner import proof, proof_on_host
+from runner.calibration import solo_times
 from runner.peers import Peers
 from runner.proof_on_host import Phase
 from runner.recording import Recording
@@ -35,7 +36,6 @@ TOP_UP_S = 0.001
 #: Longest wait for queues that take turns to have waited for theirs.
 TURNS_LIMIT_NS = 2 * proof_on_host.TURNS_NS
 
-CALIBRATION_REQUESTS = 7
 
 #: Niceness of each lower priority under arm stream_priority: five steps are a factor of three.
 NICENESS_STEP = 5
@@ -137,16 +137,7 @@ class HostSession:
         return min(19, NICENESS_STEP * self.trial.priorities.index(task.priority))
 
     def calibrate(self, models: Sequence[ModelSpec]) -> dict[ModelSpec, float]:
-        """Solo time of a request of each model on the bare stream in seconds: the fastest of a few,
-        for what disturbs a run on a shared machine only ever adds to it."""
-        solo: dict[ModelSpec, float] = {}
-        for lane in self.lanes:
-            if lane.task.model in models and lane.task.model not in solo:
-                self._say(f"calibrating {lane.task.model.name}")
-                solo[lane.task.model] = min(
-                    _seconds(lane.request) for _ in range(CALIBRATION_REQUESTS)
-                )
-        return solo
+        return solo_times(self.lanes, models, self._say)
 
     # --- proof before the window ---------------------------------------------------------------
 
@@ -382,12 +373,6 @@ class HostSession:
         if self._scheduler.error is not None:
             return f"the scheduler failed: {self._scheduler.error}"
         return ""
-
-
-def _seconds(action: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
 
 
 def _columns(lanes: Sequence[Lane], events: Sequence[Event]) -> dict[str, list[Any]]:

@@ -6,7 +6,6 @@ from itertools import groupby
 
 from runner.comparison import (
     BETTER,
-    MIN_REPEATS,
     NO_DIFFERENCE,
     TREATMENT,
     WORSE,
@@ -15,6 +14,7 @@ from runner.comparison import (
 )
 from runner.comparison_tables import INTERVAL, change, point
 from runner.intervals import significant
+from runner.repeats import MIN_REPEATS
 
 GOOD, BAD, NEITHER = "good", "bad", ""
 

@@ -115,6 +115,7 @@ def test_weights_come_back_in_every_format(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", ["1GB", "10MB"])
 def test_a_folder_that_hugging_face_saved(size: str, tmp_path: Path) -> None:
     module = made(BertForPreTraining, BERT_MINI)
+    # `made` says no more than that it is a module, here and below.
     module.save_pretrained(tmp_path / "saved", max_shard_size=size)  # type: ignore[operator]
     assert (len(files(tmp_path / "saved")) > 1) == (size == "10MB")
     encoder: nn.Module = module.bert  # type: ignore[assignment]
