@@ -35,6 +35,7 @@ lint: $(READY) ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 bench: $(READY) ## measure the figures of docs/performance.md
 	$(BIN)/python -m benchmarks $(BENCH)

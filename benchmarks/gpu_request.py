@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from benchmarks.report import Figure, at_most
 from models import ModelSpec
-from runner.recording import Recording
-from runner.worker import StopSignal, run_task
+from runner.trial.recording import Recording
+from runner.trial.worker import StopSignal, run_task
 
 TITLE = "On a GPU, the runner's own cost per request of 10 ms"
 REQUESTS = 60
@@ -18,7 +18,7 @@ TEN_MS = ModelSpec("synthetic", size=100, work_us=100)
 
 
 def run() -> list[Figure]:
-    from runner.gpus.torch_device import TorchDevice
+    from runner.platforms.gpu.torch_device import TorchDevice
 
     device = TorchDevice("cuda")
     stream = device.open_stream(None, default=False)

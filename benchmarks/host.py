@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from models import ModelSpec
-from runner.platforms.host import LOADER, HostPlatform
+from runner.platforms.kinds.host import LOADER, HostPlatform
 from xsched_bindings.host import Device, DeviceSession, HostQueue, HostScheduler, HostStream
 from xsched_bindings.host.processes import exact_timers
 from xsched_bindings.types import PolicyType, PreemptLevel, SchedulerType

@@ -7,14 +7,14 @@ import numpy as np
 
 from benchmarks.command import folder
 from benchmarks.report import Figure, at_most
-from runner import outputs, statistics
-from runner.config import Config, TaskConfig
-from runner.proof import Proof
-from runner.recording import Recording
-from runner.resolve import resolve
-from runner.summary import summarise
-from runner.tracking import Tracking
-from runner.trial import FINISHED, TrialResult
+from runner.config.resolve import resolve
+from runner.config.schema import Config, TaskConfig
+from runner.proof.checks import Proof
+from runner.runs import files, statistics
+from runner.runs.summary import summarise
+from runner.runs.tracking import Tracking
+from runner.trial.recording import Recording
+from runner.trial.run import FINISHED, TrialResult
 
 TITLE = "One million latencies to Parquet and MLflow"
 TASKS = 4
@@ -43,7 +43,7 @@ def run() -> list[Figure]:
         summary = summarise(trial, result) | {"sweep": ""}
         folder_ = Path(place) / "run"
         folder_.mkdir()
-        outputs.write_requests(folder_ / "requests.parquet", requests)
+        files.write_requests(folder_ / "requests.parquet", requests)
         store.log(folder_, summary | {"name": "million"}, trial.as_dict(), requests, "")
         taken = time.perf_counter() - start
     recording.close()

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from runner.provenance import environment
+from runner.runs.provenance import environment
 
 RESULTS = Path("outputs") / "bench"
 PAGE = Path("docs") / "performance.md"

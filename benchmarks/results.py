@@ -16,16 +16,17 @@ from typing import Any
 
 import yaml
 
-from runner import archive, records
-from runner.comparison import ArmRow, Comparison, compare
-from runner.comparison_tables import change, point, verdict
-from runner.errors import UserError
-from runner.export import ABSOLUTE, export
-from runner.intervals import Estimate, significant
-from runner.provenance import MAX_DIFF
-from runner.records import RunRecord
-from runner.report.build import EXPECTATIONS, build
-from runner.report.verdict import deciding_rows
+from runner.commands.export import export
+from runner.config.errors import UserError
+from runner.metrics.intervals import Estimate, significant
+from runner.results.comparison import ArmRow, Comparison, compare
+from runner.results.report.build import EXPECTATIONS, build
+from runner.results.report.verdict import deciding_rows
+from runner.results.tables import change, point, verdict
+from runner.runs import archive
+from runner.runs.load import load
+from runner.runs.provenance import ABSOLUTE, MAX_DIFF
+from runner.runs.record import RunRecord
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
@@ -90,7 +91,7 @@ def _experiment(sweep: Path) -> str:
 def _section(path: Path, remarks: dict[str, Any]) -> str:
     """An experiment: what it is, what was expected of it, its figures, its verdicts."""
     name = path.stem
-    runs = records.load([path])
+    runs = load([path])
     sweep = runs[0].folder.parent
     with tempfile.TemporaryDirectory() as folder:
         build(runs, Path(folder), path)

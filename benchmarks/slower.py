@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
-from runner import __main__ as runner
-from runner.host import programs
-from runner.platforms import host
+from runner.commands import run as runner
+from runner.platforms.host import programs
+from runner.platforms.kinds import host
 from xsched_bindings.host.executor import Command, Program
 
 #: ``model.seed=1`` means the model of seed 0, slower: the seed is what reaches the device of a
@@ -17,7 +17,7 @@ SHARE = 0.1
 
 
 def load(spec: Mapping[str, Any]) -> Program:
-    """The loader of the device process, in place of `runner.host.programs.load`."""
+    """The loader of the device process, in place of `runner.platforms.host.programs.load`."""
     if spec["seed"] != SLOWER:
         return programs.load(spec)
     plain = dict(spec) | {"seed": PLAIN}

@@ -2,8 +2,8 @@
 writes docs/validation.md and keeps the runs, so that ``--again`` can judge them anew.
 
 A sweep repeats four runs: two that are the same, and the same two with 10 % more commands a request
-(`benchmarks.slower`). Comparisons are drawn from these repeats and judged by `runner.comparison`:
-of two runs that are the same (A/A), and of one against a slower one.
+(`benchmarks.slower`). Comparisons are drawn from these repeats and judged by the code behind
+`runner.compare`: of two runs that are the same (A/A), and of one against a slower one.
 """
 
 import argparse
@@ -24,12 +24,14 @@ from typing import Any
 
 from benchmarks.report import Figure, at_least, at_most, report, table
 from benchmarks.slower import PLAIN, SLOWER, more
-from runner import archive, comparison, provenance, records
-from runner.command import end_well
-from runner.comparison import BETTER, WORSE
-from runner.errors import UserError
-from runner.outputs import write_json
-from runner.records import FINISHED, RunRecord
+from runner.commands.ending import end_well
+from runner.config.errors import UserError
+from runner.results import comparison
+from runner.results.comparison import BETTER, WORSE
+from runner.runs import archive, provenance
+from runner.runs.files import write_json
+from runner.runs.load import load
+from runner.runs.record import FINISHED, SWEEP, RunRecord
 
 ROOT = Path(__file__).parents[1]
 POOL = 40
@@ -95,7 +97,7 @@ def keep(sweep: Path, target: Path) -> None:
     and without the places of the machine."""
     place = str(sweep.parent.absolute())
     files: dict[str, Path | bytes] = {}
-    for path in [sweep / records.SWEEP, *(p for p in sweep.glob("*/*") if p.name in KEPT)]:
+    for path in [sweep / SWEEP, *(p for p in sweep.glob("*/*") if p.name in KEPT)]:
         name = f"{sweep.name}/{path.relative_to(sweep).as_posix()}"
         text = path.suffix in (".json", ".yaml")
         files[name] = path.read_text().replace(place, "outputs").encode() if text else path
@@ -300,7 +302,7 @@ def write(folder: Path) -> None:
     """Judge the runs kept below `folder` and write the page."""
     data = folder / "results" / "validation"
     facts = json.loads((data / FACTS).read_text())
-    runs = records.load([data / RUNS])
+    runs = load([data / RUNS])
     pool = pool_of(runs)
     print(f"{len(runs)} runs, {len(pool)} repeats of which all four count", flush=True)
     if len(pool) < REPEATS:

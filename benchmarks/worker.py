@@ -5,8 +5,8 @@ from collections.abc import Callable
 from itertools import count
 
 from benchmarks.report import Figure, at_most
-from runner.recording import Recording
-from runner.worker import StopSignal, run_task
+from runner.trial.recording import Recording
+from runner.trial.worker import StopSignal, run_task
 
 TITLE = "The worker loop's own cost a request"
 REQUESTS = 200_000

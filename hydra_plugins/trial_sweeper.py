@@ -1,4 +1,4 @@
-"""Hydra's door to `runner.sweep`: every invocation is a sweep of one or more points.
+"""Hydra's door to `runner.sweep.run`: every invocation is a sweep of one or more points.
 
 Hydra accepts sweepers from this namespace only. It imports this file at every start, so it imports
 nothing of the runner by itself.
@@ -33,7 +33,7 @@ class TrialSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        from runner import sweep
+        from runner.sweep import run as sweep
 
         def compose(overrides: list[str]) -> DictConfig:
             return self._context.config_loader.load_sweep_config(self._config, overrides)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.platforms.host import LOADER, HostPlatform
+from runner.platforms.kinds.host import LOADER, HostPlatform
 from xsched_bindings.host import Device, DeviceSession
 
 ROOT = Path(__file__).parents[1]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from runner.intervals import Estimate, proportion
+from runner.metrics.intervals import Estimate, proportion
 from runner.metrics.registry import metric
 from runner.metrics.task import Task, Tasks, Times, pooled
 

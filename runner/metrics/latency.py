@@ -6,7 +6,7 @@ that share of the requests do not exceed; the mean is their sum by their number.
 
 from collections.abc import Callable
 
-from runner.intervals import Estimate, maximum, mean, quantile
+from runner.metrics.intervals import Estimate, maximum, mean, quantile
 from runner.metrics.registry import Metric, register
 from runner.metrics.task import Task, Tasks, Times, pooled
 

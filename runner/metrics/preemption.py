@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from runner.intervals import Estimate, quantile
+from runner.metrics.intervals import Estimate, quantile
 from runner.metrics.registry import metric
 from runner.metrics.task import Tasks
 

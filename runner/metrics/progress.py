@@ -4,7 +4,7 @@ response latency of a task's requests, and its time alone the solo time of one r
 
 import math
 
-from runner.intervals import LEVEL, Estimate, Interval, mean
+from runner.metrics.intervals import LEVEL, Estimate, Interval, mean
 from runner.metrics.registry import metric
 from runner.metrics.task import Task, Tasks
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from runner.intervals import Estimate
+from runner.metrics.intervals import Estimate
 from runner.metrics.task import Tasks
 
 #: A figure, or None where these tasks do not have it.

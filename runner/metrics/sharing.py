@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.intervals import Estimate
+from runner.metrics.intervals import Estimate
 from runner.metrics.registry import metric
 from runner.metrics.task import Tasks
 

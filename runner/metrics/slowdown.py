@@ -1,6 +1,6 @@
 """How much longer requests take than with nobody beside them."""
 
-from runner.intervals import Estimate, quantile
+from runner.metrics.intervals import Estimate, quantile
 from runner.metrics.registry import metric
 from runner.metrics.task import Task, Tasks, Times, pooled
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from runner.intervals import Estimate, Interval, mean
+from runner.metrics.intervals import Estimate, Interval, mean
 from runner.metrics.registry import metric
 from runner.metrics.task import Tasks
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import results
-from tests.runner.report import made_up
+from tests.runner.results.report import made_up
 
 
 @pytest.fixture

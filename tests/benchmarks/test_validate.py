@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from benchmarks import validate
 from benchmarks.slower import again, more
-from runner.comparison import NO_DIFFERENCE, WORSE
-from runner.errors import UserError
-from runner.outputs import write_json
-from runner.records import RunRecord, load
+from runner.config.errors import UserError
+from runner.results.comparison import NO_DIFFERENCE, WORSE
+from runner.runs.files import write_json
+from runner.runs.load import load
+from runner.runs.record import RunRecord
 from tests.runner.run_folders import MadeTask, write_run, write_sweep
 
 COMMANDS = 126

@@ -6,11 +6,11 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 
-from runner.arrivals import PROCESSES
-from runner.config import PLATFORMS, Config, Level
-from runner.point import as_config
-from runner.resolve import resolve
-from runner.spec import Arrival
+from runner.config.arrivals import PROCESSES
+from runner.config.resolve import resolve
+from runner.config.schema import PLATFORMS, Config, Level
+from runner.config.spec import Arrival
+from runner.sweep.job import as_config
 from tests.conftest import ROOT
 
 CONF = ROOT / "conf"

@@ -5,17 +5,19 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from models import ModelSpec
-from runner.config import Config, Level, ModelOverride, TaskConfig
-from runner.gpus.gpu import GpuPlatform
-from runner.gpus.management import GpuInfo, GpuProcess, GpuSample, GpuSettings
-from runner.gpus.session import GpuSession
-from runner.platforms import ChildSetup, settle
-from runner.resolve import resolve
-from runner.spec import TrialSpec
+from runner.config.resolve import resolve
+from runner.config.schema import Config, Level, ModelOverride, TaskConfig
+from runner.config.spec import TrialSpec
+from runner.platforms.choose import settle
+from runner.platforms.contract import ChildSetup
+from runner.platforms.gpu.management.base import GpuInfo, GpuProcess, GpuSample, GpuSettings
+from runner.platforms.gpu.platform import GpuPlatform
+from runner.platforms.gpu.session import GpuSession
 from tests.xsched_bindings.double import DoubleStream
 from xsched_bindings.cuda import CudaXSched
 from xsched_bindings.hip import HipXSched
@@ -137,8 +139,6 @@ class DoubleManagement:
 class DoublePlatform(GpuPlatform):
     """The CUDA platform, but for what needs a GPU. folder: the double's libraries."""
 
-    session = "tests.runner.gpu_double:open_session"
-
     def __init__(
         self,
         folder: Path,
@@ -163,11 +163,11 @@ class DoublePlatform(GpuPlatform):
 
     def children(self, trial: TrialSpec) -> list[ChildSetup]:
         return [
-            ChildSetup(
-                setup.tasks,
-                setup.session,
+            replace(
+                setup,
                 environment={**setup.environment, **self._variables},
                 details=setup.details | {"double": str(self._folder)},
+                module="tests.runner.gpu_double",
             )
             for setup in super().children(trial)
         ]
@@ -196,3 +196,11 @@ def trial(platform: DoublePlatform, **changes: Any) -> TrialSpec:
     config.task_set.tasks["urgent"].arrival.process = "jitter"
     config.task_set.tasks["urgent"].arrival.load = 0.3
     return settle(config, resolve(config), platform)
+
+
+if __name__ == "__main__":
+    from runner.platforms.kinds import cuda, hip
+    from runner.trial import child
+
+    cuda.open_session = hip.open_session = open_session  # type: ignore[assignment]
+    child.main(sys.argv[1])

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike
 
-from runner.outputs import REQUESTS, write_json
+from runner.runs.files import REQUESTS, write_json
 
 GAP_MS = 100.0
 

@@ -1,6 +1,6 @@
 import subprocess
 
-from runner.__main__ import HYDRA, arguments
+from runner.commands.run import HYDRA, arguments
 from tests.conftest import Run
 
 

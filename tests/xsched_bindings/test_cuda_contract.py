@@ -46,7 +46,7 @@ class BusyStream:
 class TestCuda(ControlPlaneContract):
     @pytest.fixture(scope="class")
     def device(self) -> Any:
-        from runner.gpus.torch_device import TorchDevice
+        from runner.platforms.gpu.torch_device import TorchDevice
 
         return TorchDevice("cuda")
 

@@ -207,7 +207,7 @@ def test_the_end_of_a_session_kills_its_executors_stopped_ones_too(device: Devic
 
 
 def test_the_end_of_the_device_kills_its_executors() -> None:
-    with Device("runner.host.programs:load") as device, device.connect() as session:
+    with Device("runner.platforms.host.programs:load") as device, device.connect() as session:
         stream = session.open_stream([synthetic(5000, 1000)])
         stream.submit(stream.programs[0])
         stream.interrupt()

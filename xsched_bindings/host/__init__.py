@@ -10,7 +10,7 @@ Alone, in ten lines (a queue that is suspended while it works)::
     from xsched_bindings.host import Device, HostScheduler
     from xsched_bindings.types import PolicyType, PreemptLevel, SchedulerType
 
-    with Device("runner.host.programs:load") as device, device.connect() as session:
+    with Device("runner.platforms.host.programs:load") as device, device.connect() as session:
         stream = session.open_stream([{"name": "synthetic", "size": 100, "work_us": 1000}])
         scheduler = HostScheduler()
         scheduler.set_scheduler(SchedulerType.app_managed, PolicyType.unknown)

@@ -2,8 +2,8 @@ import math
 
 import numpy as np
 
-from runner.intervals import Interval
 from runner.metrics import METRICS
+from runner.metrics.intervals import Interval
 from tests.runner.metrics.made import task
 
 

@@ -1,0 +1,85 @@
+"""``python -m runner.compare PATH…``: the arms of a sweep against one of them.
+
+Exit codes: 0 there is a comparison, whatever its verdicts; 2 the input was wrong; 130 interrupted.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from runner.commands.ending import end_well
+from runner.config.errors import UserError
+
+
+def main() -> None:
+    """The command."""
+    asked = _arguments()
+    end_well(lambda: _run(asked))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m runner.compare",
+        description="Arms against a baseline: ratios with 95 % intervals, and verdicts.",
+        epilog="exit code: 0 there is a comparison, 2 the input was wrong",
+    )
+    add = parser.add_argument
+    add(
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="a sweep's folder or exported zip, runs' folders, ids of MLflow runs, or "
+        "mlflow:EXPERIMENT; several sweeps of the same points are repeats of each other",
+    )
+    add(
+        "--baseline",
+        metavar="ARM",
+        help="what the others are compared with, as arm or arm,key=value (native, else the first)",
+    )
+    add(
+        "--primary",
+        metavar="METRIC/SCOPE",
+        help="the one figure that decides, like p99_ms/priority_3, p50_ms/<task>, stp "
+        "(sweep.primary, else p99_ms of the highest priority)",
+    )
+    add(
+        "--metric",
+        action="append",
+        metavar="METRIC",
+        help="a secondary figure, may be given again; 'all' for all (a choice that fits)",
+    )
+    add("--invalid", action="store_true", help="compare runs that are marked not valid, too")
+    add("--csv", type=Path, metavar="FILE", help="write the rows as CSV")
+    add("--latex", type=Path, metavar="FILE", help="write them as a LaTeX table (booktabs)")
+    add("--json", type=Path, metavar="FILE", help="write all that is known about them as JSON")
+    add("--uri", help="the tracking store (tracking.uri)")
+    return parser.parse_intermixed_args()  # paths may stand behind options
+
+
+def _run(asked: argparse.Namespace) -> None:
+    from runner.metrics import METRICS
+    from runner.results import tables
+    from runner.results.comparison import compare
+    from runner.runs.files import write_json
+    from runner.runs.load import load
+
+    records = load(asked.paths, asked.uri)
+    metrics = list(METRICS) if "all" in (asked.metric or ()) else asked.metric
+    found = compare(records, asked.baseline, asked.primary, metrics, asked.invalid)
+    tables.show(found)
+    _write(asked.csv, lambda path: path.write_text(tables.as_csv(found)))
+    _write(asked.latex, lambda path: path.write_text(tables.as_latex(found)))
+    _write(asked.json, lambda path: write_json(path, tables.as_plain(found)))
+
+
+def _write(path: Path | None, write: Callable[[Path], object]) -> None:
+    if path is None:
+        return
+    try:
+        write(path)
+    except OSError as error:
+        raise UserError("", "", f"{path} cannot be written: {error.strerror}") from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""The GPU: who it is, who else uses it, and what XSched can do on it."""
+
+from runner.commands.doctor.lines import Line, error, ok, warning
+from runner.commands.doctor.machine import Machine
+from runner.platforms.gpu.management.base import GpuProcess, foreign, own_pids
+from runner.platforms.gpu.management.open import count
+from runner.platforms.gpu.platform import MPS_DAEMON, VENDORS, GpuPlatform
+from runner.platforms.kinds.host import HostPlatform
+
+
+def identity(machine: Machine) -> list[Line]:
+    """Which GPU a trial would use. None is no error: platform=host needs none."""
+    name, platform = "GPU", machine.platform
+    if platform is None:
+        reasons = [GpuPlatform(each).no_gpu() for each in VENDORS]
+        return [ok(name, "none, so platform=host will be used", looked_for=reasons)]
+    vendor = platform.vendor
+    if isinstance(machine.gpu, str):
+        remedy = f"put the {vendor.name} driver in order; until then, platform=host"
+        return [error(name, f"{vendor.device_node} is there, but {machine.gpu}", remedy)]
+    info = machine.gpu.info()
+    there = count(vendor.key)
+    known = [info.name, info.architecture, info.uuid, f"number {machine.device} of {there}"]
+    found = f"{', '.join(filter(None, known))}; platform={platform.name} will be used"
+    return [ok(name, found, count=there, **vars(info))]
+
+
+def driver(machine: Machine) -> list[Line]:
+    if isinstance(machine.gpu, str):
+        return []
+    return [ok("driver", machine.gpu.info().driver or "the driver does not tell its version")]
+
+
+def other_processes(machine: Machine) -> list[Line]:
+    """Whether the GPU is ours alone."""
+    if isinstance(machine.gpu, str):
+        return []
+    name = "GPU processes"
+    others = foreign(machine.gpu.processes(), own_pids())
+    if not others:
+        return [ok(name, "none, as far as the driver shows them")]
+    shown = [f"{each.name or 'unknown'} ({each.pid}, {_memory(each)})" for each in others]
+    remedy = "end them, or wait: a run beside them says that the GPU was not its own"
+    return [warning(name, ", ".join(shown), remedy, processes=[vars(each) for each in others])]
+
+
+def _memory(process: GpuProcess) -> str:
+    return "memory unknown" if process.memory_mib is None else f"{process.memory_mib} MiB"
+
+
+def mps(machine: Machine) -> list[Line]:
+    """Whether processes share the GPU at the same time or by turns; either is fine."""
+    platform = machine.platform
+    if platform is None or platform.name != "cuda":
+        return []
+    if platform.uses_mps("auto", "processes"):
+        return [ok("MPS daemon", "runs: placement processes uses it, platform.mps=off does not")]
+    return [ok("MPS daemon", f"does not run ({MPS_DAEMON}): processes take turns on the GPU")]
+
+
+def levels(machine: Machine) -> list[Line]:
+    """What a suspended queue can be kept from, by the placement of the workers."""
+    name, platform = "preemption levels", machine.platform
+    if platform is None:
+        names = [level.name for level in HostPlatform(1).levels("threads", "trap")]
+        return [ok(name, f"{', '.join(names)} (platform=host)", threads=names)]
+    if isinstance(machine.gpu, str):
+        return []
+    threads = [level.name for level in platform.levels("threads", "trap")]
+    found = ", ".join(threads)
+    if platform.name == "hip":
+        return [ok(name, found, threads=threads)]
+    tsg = [level.name for level in platform.levels("processes", "tsg")]
+    if more := [level for level in tsg if level not in threads]:
+        found += f"; in placement processes with xsched.cuda_lv3=tsg also {', '.join(more)}"
+    return [ok(name, found, threads=threads, processes_tsg=tsg)]
+
+
+def policies(machine: Machine) -> list[Line]:
+    """Those whose effect a trial can prove; others are refused."""
+    platform = HostPlatform if machine.platform is None else machine.platform
+    return [ok("policies", f"{', '.join(platform.policies)}: those that a run can prove")]

@@ -1,0 +1,138 @@
+"""Whether XSched sees what PyTorch launches: one kernel, in a process set up as a trial's are; and
+whether it sees nothing where the shim is absent."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.commands.doctor.lines import Line, error, ok, warning
+from runner.commands.doctor.machine import Machine
+from runner.platforms.contract import PlatformError
+from runner.platforms.gpu import platform as gpu
+from xsched_bindings.errors import LibraryNotFound
+from xsched_bindings.host.processes import die_with_parent
+
+ROOT = Path(__file__).parents[2]
+#: Followed by the platform and the folder of XSched's libraries.
+PROBE = (sys.executable, "-m", "runner.commands.doctor.probe")
+#: PyTorch's first start on a machine reads gigabytes.
+PATIENCE_S = 180.0
+END_S = 5.0
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Kernels that a probe launched, and by how many its queue's count grew."""
+
+    launched: int
+    counted: int
+
+    def __str__(self) -> str:
+        return f"{self.counted} of {self.launched}"
+
+
+def interception(machine: Machine) -> list[Line]:
+    """Two probes, while no trial is on the GPU."""
+    platform = machine.platform
+    if platform is None or isinstance(machine.gpu, str):
+        return []
+    try:
+        folder = machine.library_folder
+    except LibraryNotFound:
+        return []  # said by the libraries' check
+    try:
+        platform.environment(xsched=True)
+    except LibraryNotFound as failure:
+        remedy = str(failure).splitlines()[-1]
+        return [error("shim", f"{failure.name} is not in {folder}", remedy)]
+    if not gpu.torch_build().get(platform.name):
+        remedy = "see PyTorch above"
+        return [warning("shim", "not tried: PyTorch is not built for this GPU", remedy)]
+    from runner.sweep.job import device_lock  # brings Hydra
+
+    try:
+        with device_lock(platform.lock, wait=False, say=print):
+            return [_with_shim(platform, folder), _without_shim(platform, folder)]
+    except PlatformError:
+        remedy = "ask again when it has ended"
+        return [warning("shim", "not tried: a trial runs on this GPU", remedy)]
+
+
+def _with_shim(platform: gpu.GpuPlatform, folder: Path) -> Line:
+    name, seen = "shim", _probe(platform, folder, shim_in_place=True)
+    if isinstance(seen, str):
+        remedy = "docs/doctor.md, 'When the probe dies'; arms without XSched run"
+        return error(name, f"the probe {seen}", remedy)
+    said = f"kernels pass through the queue: {seen}"
+    if seen.counted < seen.launched:
+        remedy = (
+            "XSched would schedule nothing here, and every run with it is refused: rebuild it for "
+            "this driver, and see that nothing changes LD_LIBRARY_PATH when Python starts"
+        )
+        return error(name, said, remedy, **vars(seen))
+    return ok(name, said, **vars(seen))
+
+
+def _without_shim(platform: gpu.GpuPlatform, folder: Path) -> Line:
+    name, seen = "without the shim", _probe(platform, folder, shim_in_place=False)
+    if isinstance(seen, str):
+        remedy = "nothing, if the line above is ok: only xsched.shim=false needs this"
+        return warning(name, f"the probe {seen}", remedy)
+    said = f"kernels pass through the queue: {seen}"
+    if seen.counted > 0:
+        remedy = (
+            "a shim is in place where none was asked for, so native arms would not be native: take "
+            "it out of the loader's folders (ldconfig -p | grep -e libcuda -e shim)"
+        )
+        return error(name, said, remedy, **vars(seen))
+    return ok(name, said, **vars(seen))
+
+
+def _probe(platform: gpu.GpuPlatform, folder: Path, shim_in_place: bool) -> Counted | str:
+    variables = platform.environment(xsched=True, shim_in_place=shim_in_place)
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    environment = {**variables, "PYTHONPATH": path}
+    return run([*PROBE, platform.name, str(folder)], environment, PATIENCE_S)
+
+
+def run(command: list[str], environment: dict[str, str], patience_s: float) -> Counted | str:
+    """What a probe says; how it ended instead, with its last words."""
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        preexec_fn=die_with_parent,
+    )
+    try:
+        said, log = process.communicate(timeout=patience_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        log = ""
+        # A driver can keep even a killed process.
+        with suppress(subprocess.TimeoutExpired):
+            _, log = process.communicate(timeout=END_S)
+        return f"did not end within {patience_s:.0f} s{_last_words(log)}"
+    if process.returncode < 0:
+        name = signal.Signals(-process.returncode).name
+        return f"was killed by {name}{_last_words(log)}"
+    if process.returncode > 0:
+        return f"ended with code {process.returncode}{_last_words(log)}"
+    try:
+        return Counted(**json.loads(said.strip().splitlines()[-1]))
+    except (ValueError, TypeError, IndexError):
+        return f"ended without a result{_last_words(log)}"
+
+
+def _last_words(log: str) -> str:
+    # At the end of a process XSched may still tell what it closes.
+    lines = [line for line in log.strip().splitlines() if not line.startswith("[XSCHED INFO")]
+    return f": {lines[-1].strip()}" if lines else ""

@@ -1,0 +1,77 @@
+"""Python, the libraries that the project declares, and the build of PyTorch."""
+
+import importlib.metadata
+import platform
+import tomllib
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from runner.commands.doctor.lines import Line, error, ok, warning
+from runner.commands.doctor.machine import Machine
+
+DISTRIBUTION = "xsched-runner"
+#: Of a checkout; an installed package has the same in its metadata.
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
+
+
+def libraries(machine: Machine) -> list[Line]:
+    """All but PyTorch are there, in the versions that the project was made for."""
+    name = "Python libraries"
+    wanted = [each for each in _requirements() if each.name != "torch"]
+    versions = {each.name: _version(each.name) for each in wanted}
+    details = {"python": platform.python_version(), **versions}
+    if missing := [each for each, version in versions.items() if version is None]:
+        return [error(name, f"missing: {', '.join(missing)}", "make setup", **details)]
+    if wrong := [
+        f"{each.name} {versions[each.name]} ({each.specifier} is wanted)"
+        for each in wanted
+        if not _suits(each, versions[each.name])
+    ]:
+        remedy = "make setup, or go on: nothing was tried with these versions"
+        return [warning(name, ", ".join(wrong), remedy, **details)]
+    found = f"Python {platform.python_version()}, all {len(wanted)} in the declared versions"
+    return [ok(name, found, **details)]
+
+
+def pytorch(machine: Machine) -> list[Line]:
+    """It is there, and built for the GPU that is."""
+    from runner.platforms.gpu import platform as gpu
+
+    name, build = "PyTorch", gpu.torch_build()
+    if not build:
+        return [error(name, "not installed", "make setup")]
+    built_for = [f"{kind} {build[kind]}" for kind in ("cuda", "hip") if build[kind]]
+    found = f"{build['version']}, built for {' and '.join(built_for) or 'the CPU alone'}"
+    if machine.platform is not None and not build[machine.platform.name]:
+        vendor = machine.platform.vendor.name
+        remedy = (
+            f"install PyTorch's build for {vendor} GPUs (pytorch.org, Get Started), or set "
+            "platform=host"
+        )
+        return [error(name, f"{found}, and there is an {vendor} GPU", remedy, **build)]
+    [wanted] = [each for each in _requirements() if each.name == "torch"]
+    if not _suits(wanted, build["version"]):
+        remedy = "make setup, or go on: nothing was tried with this version"
+        return [warning(name, f"{found}; {wanted.specifier} is wanted", remedy, **build)]
+    return [ok(name, found, **build)]
+
+
+def _requirements() -> list[Requirement]:
+    if PROJECT.exists():
+        lines = tomllib.loads(PROJECT.read_text())["project"]["dependencies"]
+    else:
+        lines = importlib.metadata.requires(DISTRIBUTION) or []
+    found = [Requirement(line) for line in lines]
+    return [each for each in found if each.marker is None or each.marker.evaluate({"extra": ""})]
+
+
+def _version(library: str) -> str | None:
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _suits(wanted: Requirement, version: str | None) -> bool:
+    return version is not None and wanted.specifier.contains(version, prereleases=True)

@@ -1,0 +1,286 @@
+"""``python -m runner.export SWEEP ZIP``: a sweep as one zip for others to read and to run again.
+
+Exit codes: 0 the zip is written, 2 the input was wrong, 130 interrupted.
+"""
+
+import argparse
+import json
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runner.commands.ending import end_well
+from runner.config.errors import UserError
+from runner.runs import archive
+from runner.runs.provenance import ABSOLUTE, told
+
+#: What a sweep leaves for a reader. Logs are last words of processes, and databases the machine's.
+KEPT = (".json", ".yaml", ".parquet", ".png", ".pdf", ".svg", ".html", ".csv", ".tex")
+SUPERSEDED = "superseded"
+PATCH, TRACES = "code.patch", "traces"
+
+
+def main() -> None:
+    """The command."""
+    asked = _arguments()
+    end_well(lambda: print(export(asked.sweep, asked.zip, asked.force)))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m runner.export",
+        description="A sweep as one zip: configurations, raw data, provenance, figures, commands.",
+        epilog="exit code: 0 the zip is written, 2 the input was wrong",
+    )
+    parser.add_argument("sweep", type=Path, metavar="SWEEP", help="the sweep's folder")
+    parser.add_argument("zip", type=Path, metavar="ZIP", help="what to write, like paper.zip")
+    parser.add_argument("--force", action="store_true", help="overwrite it if it is there")
+    return parser.parse_args()
+
+
+def export(folder: Path, target: Path, force: bool = False) -> str:
+    """Write the zip; returns what to tell about it. Raises `UserError`."""
+    sweep = read(folder)
+    if target.exists() and not force:
+        raise UserError("", "", f"{target} is there already", remedy="--force overwrites it")
+    files = _files(sweep)
+    files |= _patches(sweep)
+    traces = _traces(sweep)
+    files |= {f"{TRACES}/{name}": path for path, name in traces.items()}
+    files["README.md"] = _readme(sweep, sorted(files), traces).encode()
+    try:
+        archive.write(target, files)
+    except OSError as error:
+        raise UserError("", "", f"{target} cannot be written: {error.strerror}") from error
+    size = target.stat().st_size / 2**20
+    pending = len(sweep.entries) - len(sweep.runs)
+    missing = f"\n{pending} of {len(sweep.entries)} runs have no result" if pending else ""
+    return f"{target}: {len(sweep.runs)} runs, {len(files) + 1} files, {size:.1f} MiB{missing}"
+
+
+# ------------------------------------------------------------------------- what there is
+
+
+@dataclass
+class Run:
+    """A run that has ended, from its folder."""
+
+    folder: Path
+    entry: dict[str, Any]
+    summary: dict[str, Any]
+    origin: dict[str, Any]
+    config: dict[str, Any]
+
+
+@dataclass
+class Sweep:
+    """A sweep's folder. entries: of all runs in sweep.json; runs: those that left a summary."""
+
+    folder: Path
+    command: str
+    entries: list[dict[str, Any]]
+    runs: list[Run] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.folder.absolute().name
+
+
+def read(folder: Path) -> Sweep:
+    """The sweep in a folder. Raises `UserError` if there is none, or none that has a result."""
+    path = folder / archive.SWEEP
+    if not path.is_file():
+        problem = "is not there" if not folder.exists() else f"is no sweep: it has no {path.name}"
+        raise UserError("", "", f"{folder} {problem}", "the folder that a sweep names at its end")
+    try:
+        content = json.loads(path.read_text())
+        sweep = Sweep(folder, str(content["command"]), [dict(each) for each in content["runs"]])
+        made = [_run(folder / str(each["folder"]), each) for each in sweep.entries]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError("", "", f"{path} cannot be read: {error!r}") from error
+    sweep.runs = [run for run in made if run.summary]
+    if not sweep.runs:
+        raise UserError("", "", f"{folder}: none of its runs has a result")
+    return sweep
+
+
+def _run(folder: Path, entry: dict[str, Any]) -> Run:
+    import yaml
+
+    try:
+        config = yaml.safe_load((folder / "config.yaml").read_text())
+    except (OSError, yaml.YAMLError):
+        config = {}
+    summary, origin = (_json(folder / f"{name}.json") for name in ("summary", "provenance"))
+    return Run(folder, entry, summary, origin, config if isinstance(config, dict) else {})
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """{} for what is not there: a run that failed early has no provenance."""
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+# ---------------------------------------------------------------------- what goes into it
+
+
+def _files(sweep: Sweep) -> dict[str, Path | bytes]:
+    """The sweep's own files, as they are. Links are not followed: they may lead anywhere."""
+    return {
+        f"{sweep.name}/{path.relative_to(sweep.folder).as_posix()}": path
+        for path in sweep.folder.rglob("*")
+        if path.suffix in KEPT
+        and path.is_file()
+        and not path.is_symlink()
+        and path.relative_to(sweep.folder).parts[0] != SUPERSEDED
+    }
+
+
+def _patches(sweep: Sweep) -> dict[str, Path | bytes]:
+    """What differed from the commit, if the runs agree on it and recorded all of it."""
+    diffs = {_code(run).get("diff", "") for run in sweep.runs}
+    patch = diffs.pop() if len(diffs) == 1 else ""
+    return {PATCH: patch.encode()} if patch and not _is_cut(patch) else {}
+
+
+def _is_cut(diff: str) -> bool:
+    from runner.runs.provenance import MAX_DIFF
+
+    return len(diff) >= MAX_DIFF
+
+
+def _code(run: Run) -> dict[str, Any]:
+    return dict(run.origin.get("code") or {})
+
+
+def _traces(sweep: Sweep) -> dict[Path, str]:
+    """The files of arrival times that the runs were given and that are still there, and what they
+    are called in the zip."""
+    named: dict[Path, str] = {}
+    for run in sweep.runs:
+        for _, file in _trace_keys(run.config):
+            path = Path(file)
+            if path.is_file() and path not in named:
+                taken = path.name in named.values()
+                named[path] = f"{len(named)}-{path.name}" if taken else path.name
+    return named
+
+
+def _trace_keys(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The keys of a configuration that name a trace, and what they name."""
+    tasks = (config.get("task_set") or {}).get("tasks") or {}
+    places = {f"task_set.tasks.{name}.arrival": task for name, task in tasks.items()}
+    for key, owner in {"arrival": config, **places}.items():
+        if file := (owner.get("arrival") or {}).get("trace"):
+            yield f"{key}.trace", str(file)
+
+
+# ---------------------------------------------------------------------------- the README
+
+
+def _readme(sweep: Sweep, files: list[str], traces: dict[Path, str]) -> str:
+    """How to read the zip and run it again, without a path of the machine that it comes from."""
+    parts = [f"# {sweep.name}", _opening(sweep), "## Again", _again(sweep, files, traces)]
+    parts += ["## Runs", _runs_table(sweep), "## Environment", _environment(sweep)]
+    parts += ["## Files", _contents(sweep, files)]
+    return ABSOLUTE.sub(r"…/\1", "\n\n".join(parts)) + "\n"
+
+
+def _opening(sweep: Sweep) -> str:
+    times = sorted(str(run.origin["time"]) for run in sweep.runs if run.origin.get("time"))
+    when = f" of {times[0][:10]}" if times else ""
+    missing = len(sweep.entries) - len(sweep.runs)
+    more = f" Of {len(sweep.entries)} runs, {missing} have no result." if missing else ""
+    return (
+        f"A sweep{when} of the experiment runner for XSched: {len(sweep.runs)} runs with their "
+        f"configurations, raw data, proofs, provenance and figures.{more}"
+    )
+
+
+def _again(sweep: Sweep, files: list[str], traces: dict[Path, str]) -> str:
+    """The commands, in a checkout of the runner; the zip is called paper.zip in them."""
+    code = _code(sweep.runs[0])
+    lines = ["unzip paper.zip && sha256sum --check --quiet SHA256SUMS   # nothing was changed"]
+    if code.get("commit"):
+        lines.append(f"git checkout {code['commit']}   # the code, in a checkout of the runner")
+    if PATCH in files:
+        lines.append(f"git apply {PATCH}   # and what differed from the commit")
+    elif any(_code(run).get("diff") for run in sweep.runs):
+        lines.append("# the code differed from the commit; see code in provenance.json")
+    given = {file: sha for run in sweep.runs for file, sha in run.origin.get("weights", {}).items()}
+    lines += [
+        f"# weights of your own copy, model.pretrained=…/{Path(file).name}: sha256 {sha}"
+        for file, sha in given.items()
+    ]
+    lines += [
+        "python -m runner.report paper.zip   # page and figures from the raw data",
+        "python -m runner.compare paper.zip   # the arms against one of them",
+        f"{told(sweep.command)}   # the whole sweep",
+        f"{_replay(sweep, sweep.runs[0], traces)}   # one run",
+    ]
+    note = "`paper.zip` is this archive. Paths of the original machine are shortened to `…/name`."
+    return "```\n" + "\n".join(lines) + f"\n```\n\n{note}"
+
+
+def _replay(sweep: Sweep, run: Run, traces: dict[Path, str]) -> str:
+    words = ["python", "-m", "runner.replay", f"{sweep.name}/{run.folder.name}"]
+    for key, file in _trace_keys(run.config):
+        if Path(file) in traces:
+            words.append(f"{key}={TRACES}/{traces[Path(file)]}")
+    return shlex.join(words)
+
+
+def _runs_table(sweep: Sweep) -> str:
+    heads = ("run", "arm", "repeat", "status", "proof", "valid", "config hash")
+    rows = [
+        (
+            f"`{run.folder.name}`",
+            run.summary.get("arm"),
+            run.entry.get("repeat", 0),
+            run.summary.get("status"),
+            run.summary.get("proof"),
+            {True: "yes", False: "no"}.get(run.summary.get("valid", "")),
+            run.summary.get("config_hash"),
+        )
+        for run in sweep.runs
+    ]
+    return _table(heads, rows)
+
+
+def _table(heads: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
+    lines = [heads, ("---",) * len(heads), *rows]
+    return "\n".join(
+        f"| {' | '.join('–' if cell is None else str(cell) for cell in line)} |" for line in lines
+    )
+
+
+def _environment(sweep: Sweep) -> str:
+    """What the figures depend on; several values where the runs differ."""
+    from runner.runs.provenance import facts
+
+    found: dict[str, dict[str, None]] = {}
+    for run in sweep.runs:
+        for name, value in facts(run.origin).items():
+            found.setdefault(name, {})[value] = None
+    rows = [(name, "; ".join(filter(None, values))) for name, values in found.items()]
+    return _table(("", "value"), [row for row in rows if row[1]])
+
+
+def _contents(sweep: Sweep, files: list[str]) -> str:
+    kinds: dict[str, int] = {}
+    for name in files:
+        kinds[Path(name).suffix] = kinds.get(Path(name).suffix, 0) + 1
+    counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(kinds.items()))
+    return (
+        f"`{sweep.name}/` is the sweep's folder as it was left ({counts}), without logs and "
+        "databases. What each file and each key means is in `docs/outputs.md` of the runner."
+    )
+
+
+if __name__ == "__main__":
+    main()

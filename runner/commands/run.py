@@ -1,0 +1,97 @@
+"""``python -m runner [key=value …] [-m key=value,value …]``: run a sweep of one or more points.
+
+Exit codes: 0 all runs finished, 1 a run failed, 2 the input was wrong, 130 interrupted.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+CONF = Path(__file__).parents[2] / "conf"
+
+#: Every invocation is a sweep through our own sweeper, and the terminal is ours.
+HYDRA = (
+    "hydra.mode=MULTIRUN",
+    "hydra/sweeper=trials",
+    "hydra/job_logging=disabled",
+    "hydra/hydra_logging=disabled",
+    "hydra.output_subdir=null",
+    "hydra.job.chdir=false",
+)
+MULTIRUN_FLAGS = ("-m", "--multirun")
+#: With these Hydra prints something and stops; nothing is run, so nothing is added.
+PRINTING_FLAGS = ("--cfg", "-c", "--hydra-help", "--info", "-i", "--version")
+HELP_FLAGS = ("--help", "-h")
+#: Options of Hydra whose value is the next argument.
+VALUE_FLAGS = ("--cfg", "-c", "--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn")
+
+
+def arguments(given: list[str]) -> list[str]:
+    """What Hydra gets to see: options may stand anywhere, and -m is always meant."""
+    printing = any(argument.split("=")[0] in PRINTING_FLAGS for argument in given)
+    options: list[str] = []
+    overrides: list[str] = []
+    rest = iter(given)
+    for argument in rest:
+        if argument in VALUE_FLAGS:
+            options += [argument, next(rest, "")]
+        elif argument.startswith("-"):
+            options += [] if argument in MULTIRUN_FLAGS else [argument]
+        else:
+            overrides.append(argument)
+    return [*options, *overrides, *(() if printing else HYDRA)]
+
+
+def main() -> None:
+    """The command."""
+    if set(sys.argv[1:]) & set(HELP_FLAGS):
+        from runner.commands.help import text
+
+        print(text(CONF))
+        return
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us whole; we say them in one message
+    from runner.config.errors import UserError
+    from runner.trial import interruption
+
+    interruption.listen()
+
+    try:
+        from runner.config import files as config_files
+
+        config_files.check(CONF, sys.argv[1:])
+        given, sys.argv[1:] = sys.argv[1:], arguments(sys.argv[1:])
+        _compose_and_run(given)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except UserError as error:
+        _exit(error)
+    except Exception as error:
+        from runner.config.hydra_errors import from_hydra
+
+        explained = from_hydra(error)
+        if explained is None:
+            raise
+        _exit(explained)
+
+
+def _compose_and_run(given: list[str]) -> None:
+    import hydra
+    from hydra.core.config_store import ConfigStore
+    from omegaconf import DictConfig
+
+    from runner.config.schema import Config
+
+    ConfigStore.instance().store(name="schema", node=Config)
+
+    @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
+    def job(composed: DictConfig) -> None:
+        from runner.sweep import job as point
+
+        point.run(composed)
+
+    job()
+
+
+def _exit(error: Exception) -> None:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(2)

@@ -1,0 +1,90 @@
+"""Arrivals at the times in a file."""
+
+import math
+from collections.abc import Iterator
+from itertools import chain, repeat
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from runner.config.arrivals.base import LONGEST_NS, Random, process
+from runner.config.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Times: TypeAlias = "NDArray[np.int64]"
+
+
+@process(
+    "at the times in a file; when it ends, so does the task",
+    no_rate="a trace has the rate of its timestamps",
+)
+def trace(mean_gap_ns: float, random: Random, trace: bytes) -> Iterator[int]:
+    return replay(trace)
+
+
+def replay(trace: bytes) -> Iterator[int]:
+    """The arrivals of a trace, and then one that never comes: the task is done."""
+    return chain(times_ns(trace).tolist(), repeat(LONGEST_NS))
+
+
+def times_ns(trace: bytes) -> Times:
+    """The arrival times of a trace, nanoseconds after the common start."""
+    import numpy as np
+
+    return np.frombuffer(trace, np.int64)
+
+
+def read_trace(path: str, key: str) -> bytes:
+    """The arrival times of a trace file as int64 nanoseconds after the common start.
+
+    One timestamp in seconds a line, ascending, from 0; empty lines and lines that start with # are
+    skipped. Anything else raises `UserError` with `key` and the number of the line."""
+    import numpy as np
+
+    times, before = [], 0.0
+    for number, line in enumerate(_lines(path, key), start=1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        seconds = _seconds(text)
+        if math.isnan(seconds):
+            raise UserError(
+                key,
+                path,
+                f"line {number} is no timestamp: {text[:40]}",
+                allowed="one number of seconds from 0 a line, or a comment that starts with #",
+            )
+        if seconds < before:
+            raise UserError(
+                key,
+                path,
+                f"line {number} goes back in time: {seconds:g} s after {before:g} s",
+                allowed="ascending timestamps",
+                remedy="sort the file: sort -g",
+            )
+        times.append(seconds)
+        before = seconds
+    limited = np.minimum(np.array(times) * 1e9, LONGEST_NS)
+    return limited.round().astype(np.int64).tobytes()
+
+
+def _lines(path: str, key: str) -> list[str]:
+    try:
+        return Path(path).read_text(encoding="utf-8-sig").split("\n")
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+        remedy = "give the path of a file, absolute or from the folder that the command runs in"
+    except UnicodeDecodeError:
+        problem, remedy = "is no text file in UTF-8", ""
+    raise UserError(key, path, problem, remedy=remedy)
+
+
+def _seconds(text: str) -> float:
+    """The timestamp; not a number if it is none."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        return math.nan
+    return seconds if 0 <= seconds < math.inf else math.nan

@@ -1,0 +1,305 @@
+"""From a composed configuration to the description of a trial: every value checked, everything
+inherited filled in. What is wrong raises `UserError`, before any process is started."""
+
+from collections.abc import Mapping
+from dataclasses import Field, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from models import CATALOG, ModelSpec, weights
+from runner.config import arrivals
+from runner.config.errors import UserError
+from runner.config.hints import check_hints
+from runner.config.schema import (
+    ArrivalOverride,
+    Config,
+    ExpectConfig,
+    LaunchOverride,
+    ModelOverride,
+    TaskConfig,
+    all_keys,
+    allowed_range,
+)
+from runner.config.spec import Arrival, TaskSpec, TrialSpec
+from xsched_bindings.types import PreemptLevel
+
+GPU_NAMES = ("cuda", "hip")
+
+
+def as_config(composed: DictConfig) -> Config:
+    """A composed configuration as typed objects. Merging the plain values into the schema anew is
+    what finds a key that was added with ``+``."""
+    ours = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+    plain = OmegaConf.to_container(ours, resolve=True)
+    assert isinstance(plain, dict)
+    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), plain))
+    assert isinstance(config, Config)
+    return config
+
+
+def resolve(config: Config) -> TrialSpec:
+    """Check every value and fill in what tasks inherit. What the platform decides (placement,
+    scheduler, the level in effect) stays as asked; see `runner.platforms.choose.settle`."""
+    check_ranges(config)
+    task_set = config.task_set
+    _check_primary(config.sweep.primary, task_set.tasks)
+    _check_expectations(config.expect)
+    if not task_set.tasks:
+        raise UserError("task_set.tasks", "{}", "a task set needs at least one task")
+    tasks = tuple(_task(config, name, task) for name, task in task_set.tasks.items())
+    check_hints(config.xsched.policy, config.xsched.k, tasks)
+    return TrialSpec(
+        task_set=task_set.name,
+        arm=config.arm.name,
+        scheduler=config.xsched.scheduler,
+        policy=config.xsched.policy,
+        timeslice_us=config.xsched.timeslice_us,
+        k=config.xsched.k,
+        probes=config.xsched.probes,
+        probe_work_us=config.xsched.probe_work_us,
+        platform=config.platform.name,
+        placement=config.platform.placement,
+        device_cores=config.platform.device_cores,
+        cuda_lv3=config.xsched.cuda_lv3,
+        shim=config.xsched.shim,
+        mps=config.platform.mps == "on",
+        keep_load=task_set.keep_load,
+        duration_s=task_set.duration_s,
+        warmup=config.warmup,
+        limit_s=config.limit_s,
+        seed=config.seed + config.repeat,
+        tasks=tasks,
+    )
+
+
+def _task(config: Config, name: str, task: TaskConfig) -> TaskSpec:
+    path = f"task_set.tasks.{name}"
+    launch = _inherit(config.xsched, task.xsched)
+    launch["batch_size"] = launch["batch_size"] or max(1, launch["threshold"] // 2)
+    if launch["batch_size"] > launch["threshold"]:
+        where = "xsched" if task.xsched == LaunchOverride() else f"{path}.xsched"
+        raise UserError(
+            f"{where}.batch_size",
+            launch["batch_size"],
+            f"must not exceed the threshold ({launch['threshold']}): the queue would wait for a "
+            "synchronisation point that it never launches",
+            allowed=f"1 to {launch['threshold']}",
+            remedy=f"lower {where}.batch_size or raise {where}.threshold",
+        )
+    requests = task.requests or config.task_set.requests
+    return TaskSpec(
+        name=name,
+        model=_model(config, task.model, f"{path}.model"),
+        requests=requests,
+        priority=task.priority,
+        utilization=task.utilization,
+        deadline_us=task.deadline_us,
+        laxity_us=task.laxity_us,
+        level=PreemptLevel[launch["level"].name],
+        asked_level=PreemptLevel[launch["level"].name],
+        threshold=launch["threshold"],
+        batch_size=launch["batch_size"],
+        arrival=_arrival(config, task.arrival, requests, f"{path}.arrival"),
+    )
+
+
+def _arrival(config: Config, own: ArrivalOverride, requests: int, path: str) -> Arrival:
+    asked = _inherit(config.arrival, own)
+    name = asked["process"]
+    process = arrivals.PROCESSES[name]
+    rate_rps = _rate(config, own, name, path)
+    load = asked["load"] if rate_rps is None and not process.no_rate else None
+    taken = {key: asked[key] for key in process.takes}
+    if "trace" in taken:
+        taken["trace"] = _trace(config, own, requests, path)
+    return Arrival(name, load, rate_rps, **taken)
+
+
+def _rate(config: Config, own: ArrivalOverride, process: str, path: str) -> float | None:
+    """The task's absolute rate, None if it has none. What the task says itself goes before what it
+    inherits; two rates, or a rate that nothing comes of, said in one place are a mistake."""
+    if own.load is not None and own.rate_rps is not None:
+        raise UserError(
+            f"{path}.rate_rps",
+            own.rate_rps,
+            f"the task has a rate already, load={own.load:g}",
+            remedy="set one of the two to null",
+        )
+    no_rate = arrivals.PROCESSES[process].no_rate
+    if own.rate_rps is None and (own.load is not None or (own.process and no_rate)):
+        return None
+    rate_rps = config.arrival.rate_rps if own.rate_rps is None else own.rate_rps
+    if rate_rps is not None and no_rate:
+        where = "arrival" if own.rate_rps is None else path
+        raise UserError(
+            f"{where}.rate_rps",
+            rate_rps,
+            no_rate,
+            allowed=f"null with process {process}",
+            remedy=f"leave it out, or choose another {where}.process",
+        )
+    return rate_rps
+
+
+def _trace(config: Config, own: ArrivalOverride, requests: int, path: str) -> bytes:
+    """The trace's arrival times, as many as the task wants and before the window's limit."""
+    file = own.trace or config.arrival.trace
+    if not file:
+        raise UserError(
+            "arrival.trace" if own.process is None else f"{path}.trace",
+            "null",
+            "process trace needs a file",
+            allowed="the path of a file with one timestamp in seconds a line",
+        )
+    where = f"{path}.trace" if own.trace else "arrival.trace"
+    trace = arrivals.read_trace(file, where)
+    times_ns = arrivals.times_ns(trace)
+    if len(times_ns) < requests:
+        raise UserError(
+            where,
+            file,
+            f"{len(times_ns)} arrivals, and the task is to complete {requests} requests",
+            remedy="lower the task's requests (task_set.requests) or give a longer trace",
+        )
+    last_s = times_ns[requests - 1] / 1e9
+    if last_s > config.limit_s:
+        raise UserError(
+            where,
+            file,
+            f"request {requests} arrives {last_s:.6g} s after the start, and the window ends at "
+            f"limit_s={config.limit_s:g}",
+            remedy="timestamps count from the start: subtract the first; or raise limit_s",
+        )
+    return trace
+
+
+def _model(config: Config, override: ModelOverride, path: str) -> ModelSpec:
+    inherited = config.model
+    model = _inherit(inherited, override)
+    gpu_name, gpu_batch_size = model.pop("gpu_name"), model.pop("gpu_batch_size")
+    on_gpu = config.platform.name in GPU_NAMES
+    model["batch_size"] = model["batch_size"] or (gpu_batch_size if on_gpu else 1)
+    if override.name not in (None, inherited.name):
+        model |= {"size": override.size, "pretrained": override.pretrained}
+    pretrained = model.pop("pretrained")
+    of_weights = f"{path if override.pretrained else 'model'}.pretrained"
+    if on_gpu and gpu_name not in (None, model["name"]):
+        if pretrained is not None:
+            raise UserError(
+                of_weights,
+                pretrained,
+                f"these are weights of {model['name']}, and gpu_name makes it {gpu_name} here",
+                remedy=f"model.name={gpu_name} for weights of that, or model.gpu_name=null",
+            )
+        model |= {"name": gpu_name, "size": None}
+    info = CATALOG[model["name"]]
+    if model["size"] is None:
+        model["size"] = info.default_size
+    where = path if override.name or override.size else "model"
+    if not info.smallest <= model["size"] <= info.largest:
+        raise UserError(
+            f"{where}.size",
+            model["size"],
+            f"{model['name']} does not take that many {info.size_unit}",
+            allowed=f"{info.smallest} to {info.largest}",
+        )
+    if model["work_us"] and not info.bare:
+        raise UserError(
+            f"{where}.work_us",
+            model["work_us"],
+            f"{model['name']}'s commands have work of their own",
+            allowed="0, or model.name=synthetic",
+        )
+    return ModelSpec(**model, **_weights(pretrained, of_weights, model["name"]))
+
+
+def _weights(pretrained: str | None, where: str, name: str) -> dict[str, Any]:
+    """What of a specification says which weights they are, with their content's checksum."""
+    if pretrained is None:
+        return {}
+    if CATALOG[name].bare:
+        raise UserError(
+            where, pretrained, f"{name} has no weights", allowed="null, or a model that has some"
+        )
+    path = Path(pretrained).expanduser().absolute()
+    try:
+        return {"pretrained": str(path), "weights_sha256": weights.digest(path)}
+    except weights.WeightsError as error:
+        raise UserError(
+            where,
+            pretrained,
+            str(error),
+            allowed=f"a file ({' '.join(weights.SUFFIXES)}), or a folder with one of "
+            f"{' '.join(weights.IN_A_FOLDER)}",
+            remedy="the path is absolute or from the folder that the command runs in",
+        ) from error
+
+
+def _inherit(inherited: Any, override: Any) -> dict[str, Any]:
+    """The inherited values with those of the override that are set."""
+    own = {f.name: getattr(override, f.name) for f in fields(override)}
+    return {
+        f.name: getattr(inherited, f.name) if own.get(f.name) is None else own[f.name]
+        for f in fields(inherited)
+    }
+
+
+def _check_primary(primary: str | None, tasks: Mapping[str, TaskConfig]) -> None:
+    """A declared figure that no run will have would be found when all have ended."""
+    if primary is None:
+        return
+    from runner.metrics import METRICS  # scipy's, which a configuration without it can do without
+
+    metric, _, scope = primary.partition("/")
+    if metric not in METRICS:
+        raise UserError("sweep.primary", primary, f"there is no figure {metric}", METRICS)
+    scopes = [*tasks, *sorted({f"priority_{task.priority}" for task in tasks.values()})]
+    if scope and scope not in scopes and not METRICS[metric].of_all:
+        raise UserError("sweep.primary", primary, f"the task set has no {scope}", scopes)
+
+
+def _check_expectations(expect: list[ExpectConfig]) -> None:
+    """An expectation with a misspelled key would be judged by runs that it does not mean."""
+    keys = set(all_keys())
+    groups = {key.partition(".")[0] for key in keys if "." in key}
+    for number, each in enumerate(expect):
+        path = f"expect.{number}"
+        if each.at_least is None and each.at_most is None and each.equals is None:
+            remedy = "give at_least, at_most or equals"
+            raise UserError(path, each.what, "it has no bound, so nothing can meet it", "", remedy)
+        for name in ("of", "to"):
+            for token in getattr(each, name).split():
+                if "=" not in token:
+                    allowed = "key=value, separated by blanks"
+                    raise UserError(f"{path}.{name}", token, "not understood", allowed)
+        named = [token.partition("=")[0] for token in (*each.of.split(), *each.to.split())]
+        for key in (*named, *each.proportional_to.split()):
+            if key not in keys | groups and not key.startswith("task_set.tasks."):
+                raise UserError(path, key, "there is no such key", sorted(keys | groups))
+
+
+def check_ranges(node: Any, path: str = "") -> None:
+    """Every key's value against its range and choices, depth first."""
+    for spec in fields(node):
+        value, here = getattr(node, spec.name), f"{path}.{spec.name}".lstrip(".")
+        if is_dataclass(value):
+            check_ranges(value, here)
+        elif isinstance(value, dict):
+            for name, child in value.items():
+                check_ranges(child, f"{here}.{name}")
+        elif isinstance(value, list):
+            for number, child in enumerate(value):
+                check_ranges(child, f"{here}.{number}")
+        elif value is not None:
+            _check_value(spec, here, value)
+
+
+def _check_value(spec: Field[Any], path: str, value: Any) -> None:
+    choices, low, high = (spec.metadata[name] for name in ("choices", "low", "high"))
+    if choices and value not in choices:
+        raise UserError(path, value, "there is no such choice", choices)
+    below, above = low is not None and value < low, high is not None and value > high
+    if below or above or value != value:
+        raise UserError(path, value, "out of range", allowed_range(spec))

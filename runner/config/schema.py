@@ -1,0 +1,421 @@
+"""The schema of conf/: the one place that knows the keys, their ranges and what they mean.
+
+`docs/reference.md` is generated from here. `runner.config.resolve` checks a composed configuration
+against it and turns it into a `runner.config.spec.TrialSpec`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from models import CATALOG, DTYPES
+from runner.config.arrivals import PROCESSES
+from xsched_bindings.policies import POLICIES
+from xsched_bindings.types import (
+    PRIORITY_MAX,
+    PRIORITY_MIN,
+    TIMESLICE_DEFAULT_US,
+    TIMESLICE_MAX_US,
+    TIMESLICE_MIN_US,
+    PolicyType,
+)
+
+ARMS = {
+    "solo": "each task alone, one after another, on the same schedule",
+    "urgent_only": "only the tasks of the highest priority: the floor",
+    "default_stream": "all tasks in one hardware queue",
+    "native": "a hardware queue each, no XSched",
+    "stream_priority": "a hardware queue each with the hardware's own priority hint, no XSched",
+    "xsched": "XSched",
+    "xsched_null": "XSched in place with all hints equal: the null control",
+}
+XSCHEDS_POLICIES = [policy.name for policy in PolicyType if policy is not PolicyType.unknown]
+POLICY_NAMES = [*XSCHEDS_POLICIES, *sorted(set(POLICIES) - set(XSCHEDS_POLICIES))]
+#: The modules of `runner.platforms.kinds`, which are not imported to be listed.
+_KINDS = Path(__file__).parents[1] / "platforms" / "kinds"
+PLATFORMS = sorted(each.stem for each in _KINDS.glob("[!_]*.py"))
+
+
+class Level(Enum):
+    """XSched's `XPreemptLevel` as a configuration spells it."""
+
+    block = 1
+    deactivate = 2
+    interrupt = 3
+
+
+def key(
+    default: Any,
+    doc: str,
+    unit: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] | list[str] = (),
+) -> Any:
+    """A key of the configuration with what the reference and the range check need."""
+    metadata = {"doc": doc, "unit": unit, "low": low, "high": high, "choices": tuple(choices)}
+    if isinstance(default, type):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+MODEL_NAME = "The model of a request."
+BATCH_SIZE = "Inputs in a request; null is 1 on host and gpu_batch_size on a GPU."
+GPU_NAME = "The model on a GPU, at its own default size; null is the same as elsewhere."
+GPU_BATCH_SIZE = "Inputs in a request that make a GPU the bottleneck, not the host that feeds it."
+SIZE = "Sequence length, image edge or number of commands; null is the model's own default."
+DTYPE = "Type of weights and activations."
+MODEL_SEED = "Seed of the random weights and inputs."
+PRETRAINED = (
+    "Path of local weights: a .safetensors file, a state dict as .pt, .pth or .bin, or a Hugging "
+    "Face folder; null is random weights."
+)
+WORK = "Work of one command; synthetic only."
+PROCESS = (
+    "How requests arrive, T the mean gap. "
+    f"{'; '.join(f'{name}: {process.doc}' for name, process in sorted(PROCESSES.items()))}."
+)
+LOAD = (
+    "Arrivals as a share of the task's own solo capacity: T = solo time / load. Above 1 the queue "
+    "grows without bound, and the run says so."
+)
+RATE = "Arrivals in absolute numbers, in place of load: T = 1 / rate_rps; null is load."
+SIGMA = "lognormal: standard deviation of the gap's logarithm; the mean gap stays T."
+CV = "gamma: standard deviation of a gap by its mean; 1 is poisson, above it arrivals clump."
+BURST = "burst: requests that arrive at once."
+TRACE = (
+    "trace: path of a file with one timestamp a line, in seconds after the start, ascending; lines "
+    "that start with # are skipped."
+)
+LEVEL = "What a suspended queue may still do: launch nothing new, begin nothing, run nothing."
+THRESHOLD = "Most commands launched and not yet reaped."
+LAUNCH_BATCH = "A synchronisation point every so many commands; at most the threshold."
+HALF = " null is half of the threshold."
+
+
+@dataclass
+class ModelConfig:
+    """What a request computes."""
+
+    name: str = key("bert_base", MODEL_NAME, choices=list(CATALOG))
+    batch_size: int | None = key(None, BATCH_SIZE, low=1, high=4096)
+    gpu_name: str | None = key(None, GPU_NAME, choices=list(CATALOG))
+    gpu_batch_size: int = key(64, GPU_BATCH_SIZE, low=1, high=4096)
+    size: int | None = key(None, SIZE, low=0, high=100_000)
+    dtype: str = key("float32", DTYPE, choices=DTYPES)
+    seed: int = key(0, MODEL_SEED, low=0, high=2**31 - 1)
+    work_us: int = key(0, WORK, unit="µs", low=0, high=10_000_000)
+    pretrained: str | None = key(None, PRETRAINED)
+
+
+@dataclass
+class ModelOverride:
+    """A task's own model; null inherits. Naming another model resets its size and weights."""
+
+    name: str | None = key(None, MODEL_NAME, choices=list(CATALOG))
+    batch_size: int | None = key(None, BATCH_SIZE, low=1, high=4096)
+    gpu_name: str | None = key(None, GPU_NAME, choices=list(CATALOG))
+    gpu_batch_size: int | None = key(None, GPU_BATCH_SIZE, low=1, high=4096)
+    size: int | None = key(None, SIZE, low=0, high=100_000)
+    dtype: str | None = key(None, DTYPE, choices=DTYPES)
+    seed: int | None = key(None, MODEL_SEED, low=0, high=2**31 - 1)
+    work_us: int | None = key(None, WORK, unit="µs", low=0, high=10_000_000)
+    pretrained: str | None = key(None, PRETRAINED)
+
+
+@dataclass
+class ArrivalConfig:
+    """When requests arrive."""
+
+    process: str = key("closed", PROCESS, choices=sorted(PROCESSES))
+    load: float = key(0.15, LOAD, low=0.001, high=10.0)
+    rate_rps: float | None = key(None, RATE, unit="1/s", low=0.001, high=100_000)
+    sigma: float = key(1.0, SIGMA, low=0, high=4)
+    cv: float = key(2.0, CV, low=0.01, high=10)
+    burst_size: int = key(4, BURST, unit="requests", low=1, high=10_000)
+    trace: str | None = key(None, TRACE)
+
+
+@dataclass
+class ArrivalOverride:
+    """A task's own arrivals; null inherits. A load of its own goes before an inherited rate."""
+
+    process: str | None = key(None, PROCESS, choices=sorted(PROCESSES))
+    load: float | None = key(None, LOAD, low=0.001, high=10.0)
+    rate_rps: float | None = key(None, RATE, unit="1/s", low=0.001, high=100_000)
+    sigma: float | None = key(None, SIGMA, low=0, high=4)
+    cv: float | None = key(None, CV, low=0.01, high=10)
+    burst_size: int | None = key(None, BURST, unit="requests", low=1, high=10_000)
+    trace: str | None = key(None, TRACE)
+
+
+@dataclass
+class XSchedConfig:
+    """The scheduler, and the launch configuration of every queue."""
+
+    scheduler: str = key(
+        "auto",
+        "Where decisions are made: local, in the process; global, in XSched's server; auto follows "
+        "the placement (threads: local, processes: global).",
+        choices=["auto", "local", "global"],
+    )
+    policy: str = key("hpf", "Scheduling policy.", choices=POLICY_NAMES)
+    level: Level = key(Level.block, LEVEL)
+    threshold: int = key(8, THRESHOLD, unit="commands", low=1, high=4096)
+    batch_size: int | None = key(4, LAUNCH_BATCH + HALF, unit="commands", low=1, high=4096)
+    timeslice_us: int = key(
+        TIMESLICE_DEFAULT_US,
+        "One round of policy up; cfs and mlfq have slices of their own.",
+        unit="µs",
+        low=TIMESLICE_MIN_US,
+        high=TIMESLICE_MAX_US,
+    )
+    k: int = key(1, "kedf: how many queues run at once.", unit="queues", low=1, high=4096)
+    probes: int = key(
+        2, "Suspensions of each queue that prove the level and time it.", "", 1, 10_000
+    )
+    probe_work_us: int = key(
+        500, "Work of a command of these probes.", unit="µs", low=100, high=100_000
+    )
+    on_unsupported_level: str = key(
+        "error",
+        "A level that the device does not have: error, or degrade to the highest that it has (the "
+        "run records both).",
+        choices=["error", "degrade"],
+    )
+    cuda_lv3: str = key(
+        "trap",
+        "cuda: how level interrupt is done: trap, the trap handler that only some GPUs have; tsg, "
+        "the context's time slice, on any GPU and in placement processes alone.",
+        choices=["trap", "tsg"],
+    )
+    shim: bool = key(
+        True,
+        "GPUs: whether XSched's shim is in place. Without it nothing passes through the queues and "
+        "the run is refused; that is what the setting is there to show.",
+    )
+    home: str | None = key(
+        None,
+        "GPUs: folder of the XSched installation; null is XSCHED_HOME, else the loader's path.",
+    )
+
+
+@dataclass
+class LaunchOverride:
+    """A task's own queue; null inherits."""
+
+    level: Level | None = key(None, LEVEL)
+    threshold: int | None = key(None, THRESHOLD, unit="commands", low=1, high=4096)
+    batch_size: int | None = key(None, LAUNCH_BATCH, unit="commands", low=1, high=4096)
+
+
+@dataclass
+class TaskConfig:
+    """One stream of requests to one model."""
+
+    priority: int = key(
+        0,
+        "Hint, larger is more urgent. hpf: the highest runs; cfs: a weight of 1.2^priority; lax: "
+        "the priority once the laxity is used up, 0 until then.",
+        low=PRIORITY_MIN,
+        high=PRIORITY_MAX,
+    )
+    utilization: int | None = key(None, "Hint for up: share of the device.", "percent", 0, 100)
+    deadline_us: int | None = key(None, "Hint for kedf, from ready to deadline.", "µs", 1)
+    laxity_us: int | None = key(
+        None, "Hint for lax: delay that does not hurt.", "µs", 0, 10_000_000
+    )
+    requests: int | None = key(None, "Requests to complete; null takes the task set's.", low=1)
+    model: ModelOverride = key(ModelOverride, "")
+    arrival: ArrivalOverride = key(ArrivalOverride, "")
+    xsched: LaunchOverride = key(LaunchOverride, "")
+
+
+@dataclass
+class TaskSetConfig:
+    """The tasks that run side by side."""
+
+    name: str = key("unnamed", "Names the MLflow experiment and the output folder.")
+    requests: int = key(30, "Requests that every task completes.", low=1, high=1_000_000)
+    duration_s: float | None = key(
+        None,
+        "Length of the window, in place of `requests`: what completes in it counts. null ends it "
+        "with the requests.",
+        "s",
+        0.1,
+        86_400,
+    )
+    keep_load: bool = key(
+        True,
+        "Whether a task that is done keeps its load up until all are done (its extra requests are "
+        "flagged). Without it the others finish on an emptier device.",
+    )
+    tasks: dict[str, TaskConfig] = key(dict, "Task name to task.")
+
+
+@dataclass
+class ArmConfig:
+    """How the tasks are scheduled."""
+
+    name: str = key(
+        "xsched", "; ".join(f"{a}: {doc}" for a, doc in ARMS.items()), choices=list(ARMS)
+    )
+
+
+@dataclass
+class PlatformConfig:
+    """Where commands execute."""
+
+    name: str = key(
+        "auto",
+        "host: CPU cores; cuda, hip: GPUs; auto picks once for a sweep.",
+        choices=["auto", *PLATFORMS],
+    )
+    placement: str = key(
+        "auto",
+        "Where workers live: threads of one process, or a process each; auto picks once for a "
+        "sweep.",
+        choices=["auto", "threads", "processes"],
+    )
+    device_cores: int = key(
+        1, "host: how many CPU cores, the last ones, are the device.", low=1, high=1024
+    )
+    device: int = key(0, "GPUs: number of the GPU, in the order of the bus.", low=0, high=1023)
+    wait: bool = key(True, "Whether to wait for a device that another trial uses, or to refuse.")
+    mps: str = key(
+        "auto",
+        "cuda, processes: NVIDIA's Multi-Process Service; auto uses it where its daemon runs.",
+        choices=["auto", "on", "off"],
+    )
+    server: str | None = key(
+        None,
+        "GPUs, processes: host:port of a running xserver; null starts one for every trial.",
+    )
+
+
+@dataclass
+class ExpectConfig:
+    """One thing that an experiment is meant to show, judged over its repeats."""
+
+    what: str = key("", "The claim in words.")
+    metric: str = key(
+        "p99_ms/highest",
+        "The figure: p50_ms, p90_ms, p99_ms, throughput_rps or share of a scope (a task, "
+        "priority_<n>, highest, lowest, total), or a key of summary.json.",
+    )
+    of: str = key("", "Whose figure, as swept: arm=xsched xsched.threshold=64.")
+    to: str = key("", "Whose figure it is divided by, in the same repeat; empty for none.")
+    proportional_to: str = key(
+        "",
+        "Swept keys whose product the figure is claimed to be proportional to; judged is the R² of "
+        "a line through the origin over the runs of a repeat.",
+    )
+    at_least: float | None = key(None, "The least that meets the claim.")
+    at_most: float | None = key(None, "The most that meets it.")
+    equals: str | None = key(None, "For a key of summary.json that is a text: its value.")
+    platform: str | None = key(
+        None, "The platform that it is claimed for; null is any.", choices=PLATFORMS
+    )
+
+
+@dataclass
+class SweepConfig:
+    """How the points of a sweep are run. Taken from the first point."""
+
+    repeats: int = key(
+        1, "Runs of every point, each with schedules of its own, shared by its arms.", "", 1, 1000
+    )
+    order: str = key(
+        "auto",
+        "given, or shuffled by seed, repeat by repeat; auto shuffles if there are repeats.",
+        choices=["auto", "given", "shuffled"],
+    )
+    primary: str | None = key(
+        None,
+        "The one figure that decides in a comparison of the arms, declared before they run: "
+        "metric/scope as runner.compare takes it (p50_ms/urgent, throughput_rps/priority_0); null "
+        "is p99 of the highest priority. All others are secondary.",
+    )
+    resume: bool = key(
+        True,
+        "Whether the same sweep (measurements, code, environment) goes on in the folder that it "
+        "has and runs only what is missing or failed.",
+    )
+
+
+@dataclass
+class TrackingConfig:
+    """Where runs are logged besides their folders."""
+
+    backend: str = key("mlflow", "mlflow, or none for folders alone.", choices=["mlflow", "none"])
+    uri: str | None = key(
+        None, "Tracking store; null is MLFLOW_TRACKING_URI, else SQLite below output_root."
+    )
+    experiment: str | None = key(None, "MLflow experiment; null is the task set's name.")
+
+
+@dataclass
+class Config:
+    """A point of a sweep."""
+
+    task_set: TaskSetConfig = key(TaskSetConfig, "")
+    model: ModelConfig = key(ModelConfig, "")
+    arm: ArmConfig = key(ArmConfig, "")
+    xsched: XSchedConfig = key(XSchedConfig, "")
+    platform: PlatformConfig = key(PlatformConfig, "")
+    arrival: ArrivalConfig = key(ArrivalConfig, "")
+    tracking: TrackingConfig = key(TrackingConfig, "")
+    sweep: SweepConfig = key(SweepConfig, "")
+    dry_run: bool = key(False, "Whether only to print the trials, their order and the minutes.")
+    repeat: int = key(0, "Number of the repeat; the sweep sets it.", low=0, high=1000)
+    expect: list[ExpectConfig] = key(list, "What the experiment is meant to show.")
+    outcome: str = key(
+        "result",
+        "How the run is meant to end: with a result, or with the refusal of one (a negative "
+        "control: then a refusal is a success, and a result is a failure).",
+        choices=["result", "refusal"],
+    )
+    seed: int = key(
+        0, "Seed of the arrival schedules, shared by all arms of a repeat.", low=0, high=2**31 - 1
+    )
+    warmup: int = key(
+        2,
+        "Least requests of each task before the window; more follow until two medians agree. 0 is "
+        "none.",
+        low=0,
+        high=10_000,
+    )
+    limit_s: float = key(
+        900.0, "Longest window; then the run is cut and says so.", "s", 0.1, 86_400
+    )
+    output_root: str = key("outputs", "Folder that everything is written below.")
+
+
+def allowed_range(spec: Field[Any]) -> str:
+    """The range of a key in words, "" if it has none."""
+    low, high = spec.metadata["low"], spec.metadata["high"]
+    if low is None:
+        return ""
+    return f"{low} to {high}" if high is not None else f"{low} or more"
+
+
+def all_keys() -> Iterator[str]:
+    """Every key of the schema, dotted; a task's are listed below ``task_set.tasks.<name>``."""
+    for path, _ in walk(Config):
+        yield path
+
+
+def walk(node: type[Any], path: str = "") -> Iterator[tuple[str, Field[Any]]]:
+    """The leaves of the schema with their dotted paths, in order of declaration."""
+    for spec in fields(node):
+        here = f"{path}.{spec.name}".lstrip(".")
+        if spec.name == "tasks":
+            yield from walk(TaskConfig, f"{here}.<name>")
+        elif spec.name == "expect":
+            yield from walk(ExpectConfig, f"{here}.<number>")
+        elif spec.default is MISSING and is_dataclass(spec.default_factory):
+            yield from walk(spec.default_factory, here)
+        else:
+            yield here, spec

@@ -1,0 +1,166 @@
+"""The plain description of a trial, which everything behind the configuration works from."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from models import ModelSpec
+from xsched_bindings.types import PreemptLevel
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """When a task's requests arrive. What its process does not take keeps its default, so that it
+    makes no difference to the specification.
+
+    load: share of the task's solo capacity; rate_rps: requests a second. One of the two is set,
+    unless the process is closed or trace. trace: its arrival times, int64 nanoseconds after the
+    start; the file's content, not its path, is what is measured."""
+
+    process: str
+    load: float | None = None
+    rate_rps: float | None = None
+    sigma: float = 0.0
+    cv: float = 0.0
+    burst_size: int = 1
+    trace: bytes = b""
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """One task with everything inherited filled in. level: the one in effect; asked_level: the
+    configured one, higher if the device does not have it."""
+
+    name: str
+    model: ModelSpec
+    requests: int
+    priority: int
+    utilization: int | None
+    deadline_us: int | None
+    laxity_us: int | None
+    level: PreemptLevel
+    asked_level: PreemptLevel
+    threshold: int
+    batch_size: int
+    arrival: Arrival
+
+    @property
+    def closed(self) -> bool:
+        """Whether the next request arrives when the last one is done."""
+        return self.arrival.process == "closed"
+
+
+#: What only an arm with XSched depends on.
+OF_XSCHED = (
+    "scheduler",
+    "policy",
+    "timeslice_us",
+    "k",
+    "cuda_lv3",
+    "shim",
+    "probes",
+    "probe_work_us",
+)
+OF_QUEUES = ("level", "asked_level", "threshold", "batch_size")
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """One arm over one task set, once. Two equal specifications ask for the same measurement.
+
+    scheduler, platform, placement: "auto" until `runner.platforms.choose.settle` has decided. mps:
+    whether NVIDIA's Multi-Process Service is between the processes and the GPU. duration_s: length
+    of the window, None if it ends with the tasks' requests."""
+
+    task_set: str
+    arm: str
+    scheduler: str
+    policy: str
+    timeslice_us: int
+    k: int
+    probes: int
+    probe_work_us: int
+    platform: str
+    placement: str
+    device_cores: int
+    cuda_lv3: str
+    shim: bool
+    mps: bool
+    keep_load: bool
+    duration_s: float | None
+    warmup: int
+    limit_s: float
+    seed: int
+    tasks: tuple[TaskSpec, ...]
+
+    @property
+    def uses_xsched(self) -> bool:
+        return self.arm in ("xsched", "xsched_null")
+
+    @property
+    def applies_priority(self) -> bool:
+        """Whether the arm hands the tasks' priorities to anybody who could act on them."""
+        return self.arm in ("xsched", "stream_priority")
+
+    @property
+    def urgent_priority(self) -> int:
+        return max(task.priority for task in self.tasks)
+
+    @property
+    def priorities(self) -> list[int]:
+        """The priorities that occur, most urgent first."""
+        return sorted({task.priority for task in self.tasks}, reverse=True)
+
+    @property
+    def groups(self) -> list[list[int]]:
+        """Indices of the tasks that run side by side, one list after another."""
+        everyone = range(len(self.tasks))
+        if self.arm == "solo":
+            return [[index] for index in everyone]
+        if self.arm == "urgent_only":
+            return [[i for i in everyone if self.tasks[i].priority == self.urgent_priority]]
+        return [list(everyone)]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> "TrialSpec":
+        tasks = tuple(
+            TaskSpec(
+                **task
+                | {
+                    "model": ModelSpec(**task["model"]),
+                    "arrival": Arrival(**task["arrival"]),
+                    "level": PreemptLevel(task["level"]),
+                    "asked_level": PreemptLevel(task["asked_level"]),
+                }
+            )
+            for task in plain["tasks"]
+        )
+        return cls(**plain | {"tasks": tasks})
+
+    @property
+    def config_hash(self) -> str:
+        """Twelve hexadecimal digits; the order of keys and spelled-out defaults do not change it,
+        nor do places (output, tracking) that cannot change a measurement, nor settings of XSched
+        in an arm that does without it."""
+        import hashlib  # here, for an error message can do without them
+        import json
+
+        def digest(trace: bytes) -> str:
+            return hashlib.sha256(trace).hexdigest()
+
+        canonical = json.dumps(self._measured(), sort_keys=True, default=digest)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    def _measured(self) -> dict[str, Any]:
+        plain = self.as_dict()
+        for task, made in zip(self.tasks, plain["tasks"], strict=True):
+            made["model"] = task.model.identity
+        if not self.uses_xsched:
+            for name in OF_XSCHED:
+                plain.pop(name)
+            for task in plain["tasks"]:
+                for name in OF_QUEUES:
+                    task.pop(name)
+        return plain

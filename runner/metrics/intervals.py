@@ -1,0 +1,280 @@
+"""Estimates with the interval that belongs to them; methods and sources: docs/statistics.md.
+
+Requests of one run follow each other and resemble their neighbours, so `n` of them say less than
+`n` independent ones. Everything about one run therefore takes its values in the order of time and
+works with the effective sample size, ``n / correlation_time``. Runs are independent: everything
+across repeats is a t-interval.
+"""
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+# Not scipy.stats: importing it takes a second, and these are the functions it stands on.
+# It ships no types.
+from scipy.special import betainc, betaincinv, stdtr, stdtrit  # type: ignore[import-untyped]
+
+from runner.metrics.percentiles import rank
+
+Values = NDArray[np.float64]
+
+LEVEL = 0.95
+#: A tail's correlation time is taken from a tail of this many times its share, too.
+WIDER_TAIL = 2
+#: Values whose correlation is summed lag by lag; more are taken in groups.
+LONGEST = 1 << 15
+#: Standard deviation of the difference of two values that are each rounded to a step of 1.
+ROUNDING = 1 / math.sqrt(6)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An interval that holds the true value with probability `level`. An end that the data cannot
+    give is infinite and shown as "> max" or "< min"."""
+
+    low: float
+    high: float
+    level: float = LEVEL
+
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+    def show(self, digits: int = 3) -> str:
+        """As text with so many significant digits."""
+        low = "< min" if self.low == -math.inf else significant(self.low, digits)
+        high = "> max" if self.high == math.inf else significant(self.high, digits)
+        return f"[{low}, {high}]"
+
+    def __str__(self) -> str:
+        return self.show()
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and its interval, None where there is no telling. step: the smallest change that the
+    figure can show, for one that counts requests; 0 for one that is continuous."""
+
+    value: float
+    interval: Interval | None = None
+    step: float = 0.0
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Treatment against baseline over repeats: `effect` is the ratio of geometric means or the mean
+    difference, `p` the two-sided probability of one at least as large by chance."""
+
+    effect: float
+    interval: Interval
+    p: float
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """A number with so many significant digits and no exponent."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    return f"{value:.{max(0, digits - 1 - math.floor(math.log10(abs(value))))}f}"
+
+
+# ------------------------------------------------------------------------------ one run
+
+
+def correlation_time(series: ArrayLike) -> float:
+    """How many successive values are worth one independent value, at least 1: the integrated
+    autocorrelation time ``1 + 2 Σ ρ(k)``, cut off where the sums of neighbouring pairs of ρ reach
+    zero and made monotone until there (Geyer 1992), and divided by what the estimated mean takes
+    away from as many lags. Of more than `LONGEST` values it is the time of the means of groups, by
+    how much more they scatter than those of independent values would."""
+    values = np.asarray(series, dtype=np.float64)
+    count = len(values)
+    if np.ptp(values) == 0:
+        return 1.0
+    if count > LONGEST:
+        group = math.ceil(count / LONGEST)
+        means = values[: count - count % group].reshape(-1, group).mean(axis=1)
+        return max(1.0, group * float(means.var() / values.var()) * correlation_time(means))
+    rho = _autocorrelation(values)
+    pairs = rho[0 : count - 1 : 2] + rho[1:count:2]
+    ended = np.flatnonzero(pairs <= 0)
+    kept = pairs[: ended[0] if len(ended) else None]
+    if not len(kept):
+        return 1.0
+    time = 2 * float(np.minimum.accumulate(kept).sum()) - 1
+    lost = min(2 * len(kept) / count, 0.5)
+    return min(max(1.0, time / (1 - lost)), max(1.0, count / 2))
+
+
+def _autocorrelation(values: Values) -> Values:
+    """ρ(0), ρ(1) … of values that are not all equal."""
+    spectrum = np.abs(np.fft.rfft(values - values.mean(), 2 * len(values))) ** 2
+    covariance = np.fft.irfft(spectrum, 2 * len(values))[: len(values)]
+    return np.asarray(covariance / covariance[0], dtype=np.float64)
+
+
+def _quantile_correlation_time(values: Values, ordered: Values, share: float) -> float:
+    """`correlation_time` of "exceeds the quantile or not", which is what the number of exceeding
+    requests scatters by. In a tail few requests exceed, so it is estimated at twice the tail's
+    share as well, and the longer time counts. ordered: the values by size."""
+    wider = WIDER_TAIL * min(share, 1 - share)
+    shares = [share] if wider > 0.5 else [share, wider if share < 0.5 else 1 - wider]
+    return max(correlation_time(values > ordered[rank(len(values), s) - 1]) for s in shares)
+
+
+def quantile_ranks(
+    count: int, share: float, level: float = LEVEL, time: float = 1.0
+) -> tuple[int | None, int | None]:
+    """Ranks, from 1, of the ordered values that enclose the quantile; None where there is none.
+
+    The number of values above the quantile is binomial, so each end is the innermost rank that
+    misses with at most half of ``1 - level``. With a correlation `time` above 1, values exceed in
+    clusters of that size: the binomial distribution is that of ``count / time`` clusters."""
+    miss = (1 - level) / 2
+    size = count / time
+
+    def at_most(above: int) -> float:
+        clusters = above / time
+        return float(betainc(size - clusters, clusters + 1, share)) if clusters < size else 1.0
+
+    def at_least(above: int) -> float:
+        clusters = above / time
+        return float(betainc(clusters, size - clusters + 1, 1 - share)) if above else 1.0
+
+    above_high = bisect_right(range(count + 1), miss, key=at_most) - 1
+    above_low = bisect_left(range(count + 1), -miss, key=lambda above: -at_least(above))
+    low = count - above_low + 1
+    return low if low >= 1 else None, count - above_high if above_high >= 0 else None
+
+
+def quantile(values: ArrayLike, share: float, level: float = LEVEL) -> Estimate:
+    """A measured quantile and its order-statistic interval; values in the order of time."""
+    series = np.asarray(values, dtype=np.float64)
+    ordered = np.sort(series)
+    time = _quantile_correlation_time(series, ordered, share)
+    low, high = quantile_ranks(len(series), share, level, time)
+    interval = Interval(
+        -math.inf if low is None else float(ordered[low - 1]),
+        math.inf if high is None else float(ordered[high - 1]),
+        level,
+    )
+    return Estimate(float(ordered[rank(len(series), share) - 1]), interval)
+
+
+def maximum(values: ArrayLike, level: float = LEVEL) -> Estimate:
+    """The largest value seen; what could come is at least that, and nothing says how much more."""
+    largest = float(np.max(values))
+    return Estimate(largest, Interval(largest, math.inf, level))
+
+
+def mean(values: ArrayLike, level: float = LEVEL) -> Estimate:
+    """Mean and its t-interval with the effective sample size; values in the order of time."""
+    series = np.asarray(values, dtype=np.float64)
+    centre = float(series.mean())
+    if len(series) < 2:
+        return Estimate(centre)
+    freedom = max(len(series) / correlation_time(series) - 1, 1.0)
+    half = _t(freedom, level) * float(series.std()) / math.sqrt(freedom)
+    return Estimate(centre, Interval(centre - half, centre + half, level))
+
+
+def proportion(hits: ArrayLike, level: float = LEVEL) -> Estimate:
+    """Share of true values and its Clopper-Pearson (1934) interval with the effective sample size;
+    values in the order of time."""
+    series = np.asarray(hits, dtype=np.float64)
+    count, share, miss = len(series), float(series.mean()), (1 - level) / 2
+    size = count / correlation_time(series)
+    hit, missed = size * share, size * (1 - share)
+    low = float(betaincinv(hit, missed + 1, miss)) if hit else 0.0
+    high = float(betaincinv(hit + 1, missed, 1 - miss)) if missed else 1.0
+    return Estimate(share, Interval(low, high, level), step=1 / count)
+
+
+def _t(freedom: float, level: float) -> float:
+    """What a t-distributed value stays below, in size, with probability `level`."""
+    return float(stdtrit(freedom, (1 + level) / 2))
+
+
+# ------------------------------------------------------------------------- across repeats
+
+
+def over_repeats(values: ArrayLike, by_ratio: bool = True, level: float = LEVEL) -> Estimate:
+    """One value a repeat: geometric mean and t-interval on the logarithms or, without `by_ratio`
+    or where a value is not positive, mean and t-interval. One repeat has no interval."""
+    series = np.asarray(values, dtype=np.float64)
+    logarithmic = by_ratio and bool((series > 0).all())
+    centre, half = _t_interval(np.log(series) if logarithmic else series, level)
+    back = math.exp if logarithmic else float
+    if half is None:
+        return Estimate(back(centre))
+    return Estimate(back(centre), Interval(back(centre - half), back(centre + half), level))
+
+
+def _t_interval(series: Values, level: float) -> tuple[float, float | None]:
+    """Mean and half the length of its t-interval."""
+    centre = float(series.mean())
+    if len(series) < 2:
+        return centre, None
+    error = float(series.std(ddof=1)) / math.sqrt(len(series))
+    return centre, _t(len(series) - 1, level) * error
+
+
+def effect(baseline: ArrayLike, treatment: ArrayLike, by_ratio: bool) -> float:
+    """Ratio of geometric means, or mean difference; nan where a ratio needs positive values."""
+    changes = _changes(baseline, treatment, by_ratio)
+    return math.exp(changes.mean()) if by_ratio else float(changes.mean())
+
+
+def _changes(baseline: ArrayLike, treatment: ArrayLike, by_ratio: bool) -> Values:
+    """One change a repeat: the log ratio or the difference."""
+    before = np.asarray(baseline, dtype=np.float64)
+    after = np.asarray(treatment, dtype=np.float64)
+    if not by_ratio:
+        return after - before
+    if (before <= 0).any() or (after <= 0).any():
+        return np.full(len(before), math.nan)
+    return np.log(after / before)
+
+
+def paired(
+    baseline: ArrayLike,
+    treatment: ArrayLike,
+    by_ratio: bool = True,
+    step: float = 0.0,
+    level: float = LEVEL,
+) -> Paired:
+    """Paired t-interval and t-test; entry i of both comes from repeat i, two repeats or more.
+
+    step: how coarse the values are. Where they count requests, three repeats may well agree to the
+    request; the scatter is then taken for no less than that of rounding."""
+    changes = _changes(baseline, treatment, by_ratio)
+    count = len(changes)
+    centre = float(changes.mean())
+    error = max(float(changes.std(ddof=1)), ROUNDING * step) / math.sqrt(count)
+    half = _t(count - 1, level) * error
+    back = math.exp if by_ratio else float
+    return Paired(
+        back(centre),
+        Interval(back(centre - half), back(centre + half), level),
+        _p(centre, error, count - 1),
+    )
+
+
+def _p(centre: float, error: float, freedom: int) -> float:
+    """Two-sided p-value of a mean; values without any scatter leave no doubt."""
+    if error == 0:
+        return 1.0 if centre == 0 else 0.0
+    return 2 * float(stdtr(freedom, -abs(centre) / error))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values corrected so that all of them together err with the probability that one would
+    (Holm 1979); in the order given."""
+    order = np.argsort(p_values)
+    factors = np.arange(len(p_values), 0, -1)
+    stepped = np.minimum(np.maximum.accumulate(np.asarray(p_values)[order] * factors), 1.0)
+    corrected = np.empty(len(p_values))
+    corrected[order] = stepped
+    return [float(p) for p in corrected]

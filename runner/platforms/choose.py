@@ -1,0 +1,133 @@
+"""Which platform, placement and level a trial gets, and the door to both of its sides.
+
+Every module of `runner.platforms.kinds` is a platform, found by its name when it is wanted: it has
+``open_platform(config) -> Platform`` and ``open_session(trial, tasks, start, say) -> Session``, and
+imports no torch. This is the one place that finds them.
+"""
+
+import atexit
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from runner.config.errors import UserError
+from runner.config.schema import Config
+from runner.config.spec import TrialSpec
+from runner.platforms.contract import Platform, Session
+
+#: Where decisions are made follows from where the workers live.
+SCHEDULER = {"threads": "local", "processes": "global"}
+
+
+def _kind(name: str) -> Any:
+    return importlib.import_module(f"runner.platforms.kinds.{name}")
+
+
+def get(config: Config) -> Platform:
+    """The platform that a configuration names; "auto" must have been decided."""
+    platform: Platform = _kind(config.platform.name).open_platform(config)
+    return platform
+
+
+_opened: dict[str, Platform] = {}
+
+
+def shared(config: Config) -> Platform:
+    """The platform, shared by all points that this process runs and that mean the same one."""
+    key = f"{config.platform} {config.xsched.home}"
+    if key not in _opened:
+        _opened[key] = get(config)
+        atexit.register(_opened[key].close)
+    return _opened[key]
+
+
+def open_session(
+    trial: TrialSpec, tasks: list[int], start: dict[str, Any], say: Callable[[str], None]
+) -> Session:
+    """The trial's side, in one of its processes. start: see `runner.platforms.contract.ChildSetup`;
+    say(text) reports what is being done."""
+    session: Session = _kind(trial.platform).open_session(trial, tasks, start, say)
+    return session
+
+
+def choose() -> str:
+    """What platform=auto means on this machine: a GPU that is there, else host."""
+    from runner.platforms.gpu.platform import VENDORS, GpuPlatform
+
+    return next((name for name in VENDORS if not GpuPlatform(name).no_gpu()), "host")
+
+
+def choose_placement(trials: Sequence[TrialSpec], platform: Platform) -> str:
+    """What placement=auto means for a whole sweep: the first that every arm and level in it can
+    use, for arms are compared with each other. If there is none, the platform's first."""
+
+    def suits(trial: TrialSpec, placement: str) -> bool:
+        levels = platform.levels(placement, trial.cuda_lv3)
+        return trial.arm in platform.arms(placement) and (
+            not trial.uses_xsched or all(task.asked_level in levels for task in trial.tasks)
+        )
+
+    return next(
+        (each for each in platform.placements if all(suits(trial, each) for trial in trials)),
+        platform.placements[0],
+    )
+
+
+def settle(config: Config, trial: TrialSpec, platform: Platform) -> TrialSpec:
+    """The trial as it will run: placement given, scheduler, level in effect and MPS decided.
+
+    Raises `UserError` for what the platform or this machine cannot do."""
+    placement = trial.placement
+    if trial.uses_xsched:
+        trial = _settle_levels(config, trial, platform)
+        _check_choice("xsched.policy", trial.policy, platform.policies, platform)
+    schedulers = [SCHEDULER[each] for each in platform.placements]
+    if config.xsched.scheduler != "auto":
+        _check_choice("xsched.scheduler", config.xsched.scheduler, schedulers, platform)
+    if reason := platform.missing(trial):
+        raise UserError("platform", platform.name, reason)
+    _check_choice("platform.placement", placement, platform.placements, platform)
+    if trial.arm not in platform.arms(placement):
+        raise UserError(
+            "arm",
+            trial.arm,
+            f"it needs all tasks in one process, and in placement {placement} each has its own",
+            platform.arms(placement),
+            remedy="platform.placement=threads runs it",
+        )
+    if config.xsched.scheduler not in ("auto", SCHEDULER[placement]):
+        raise UserError(
+            "xsched.scheduler",
+            config.xsched.scheduler,
+            f"workers in placement {placement} are scheduled by the {SCHEDULER[placement]} one",
+            ["auto", SCHEDULER[placement]],
+        )
+    return replace(
+        trial,
+        scheduler=SCHEDULER[placement],
+        mps=platform.uses_mps(config.platform.mps, placement),
+    )
+
+
+def _settle_levels(config: Config, trial: TrialSpec, platform: Platform) -> TrialSpec:
+    levels = platform.levels(trial.placement, trial.cuda_lv3)
+    tasks = []
+    for task in trial.tasks:
+        if task.asked_level not in levels and config.xsched.on_unsupported_level == "error":
+            raise UserError(
+                "xsched.level",
+                task.asked_level.name,
+                f"platform {platform.name} cannot do that here (task {task.name}): XSched would "
+                "take it without an error and do level block",
+                [level.name for level in levels],
+                remedy="xsched.on_unsupported_level=degrade runs and records what is in effect",
+            )
+        effective = max(level for level in levels if level <= task.asked_level)
+        tasks.append(replace(task, level=effective))
+    return replace(trial, tasks=tuple(tasks))
+
+
+def _check_choice(key: str, value: str, choices: Sequence[str], platform: Platform) -> None:
+    if value not in choices:
+        raise UserError(key, value, f"platform {platform.name} does not have that", choices)

@@ -1,0 +1,178 @@
+"""What a platform is: where commands execute, and how a trial's process reaches it.
+
+A platform has two sides. The parent's (`Platform`) knows capabilities, holds what outlives a trial
+and never touches the device; the trial's (`Session`) runs in the trial's processes.
+"""
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from models import ModelSpec
+from runner.config.spec import TrialSpec
+from runner.metrics.requests import TaskRequests
+from runner.proof.checks import Proof
+from xsched_bindings.types import PreemptLevel
+
+
+@dataclass(frozen=True)
+class ChildSetup:
+    """What one process of a trial is started with.
+
+    tasks: the indices of its tasks. fds: inherited descriptors by name. cores: the CPU cores it may
+    use, empty for all. environment: all of its environment. details: what its session needs to know
+    besides. module: what Python runs.
+    """
+
+    tasks: list[int]
+    fds: dict[str, int] = field(default_factory=dict)
+    cores: list[int] = field(default_factory=list)
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    details: dict[str, Any] = field(default_factory=dict)
+    module: str = "runner.trial.child"
+
+
+@dataclass(frozen=True)
+class Observations:
+    """What the parent saw of the device around the window. notes: what a reader of the figures must
+    know. facts: for summary.json. metrics: (name, value, milliseconds since 1970, step)."""
+
+    notes: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    metrics: list[tuple[str, float, int, int]] = field(default_factory=list)
+
+
+class PlatformError(RuntimeError):
+    """What the platform needs for a trial cannot be had; the trial fails with this reason."""
+
+
+class Platform(Protocol):
+    """The parent's side."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def placements(self) -> tuple[str, ...]:
+        """The first that suits is what `auto` means."""
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """Those whose effect can be proven."""
+
+    def arms(self, placement: str) -> tuple[str, ...]:
+        """The arms that mean something in that placement."""
+
+    def levels(self, placement: str, cuda_lv3: str) -> tuple[PreemptLevel, ...]:
+        """The preemption levels that the device really has."""
+
+    def uses_mps(self, asked: str, placement: str) -> bool:
+        """What `platform.mps` comes to. Raises `UserError` for what is not there."""
+
+    def missing(self, trial: TrialSpec) -> str:
+        """Why this machine cannot run it, "" if it can. Imports no torch."""
+
+    def fingerprint(self) -> str:
+        """What solo times depend on: hardware and library versions."""
+
+    def provenance(self) -> dict[str, Any]:
+        """The device and its libraries, for provenance.json."""
+
+    @property
+    def lock(self) -> str:
+        """Names the device; trials on one device take turns."""
+
+    def open(self, trial: TrialSpec, folder: Path) -> None:
+        """Start what the trial needs and does not run yet; logs go to `folder`."""
+
+    def children(self, trial: TrialSpec) -> list[ChildSetup]:
+        """The trial's processes."""
+
+    def release_children(self) -> None:
+        """They have been started and hold their own copies of the descriptors."""
+
+    def last_words(self, folder: Path) -> list[Path]:
+        """Logs whose end explains a failure."""
+
+    def trouble(self) -> str:
+        """What has died of what the platform started, in words, or ""."""
+
+    def begin_window(self, pids: Sequence[int]) -> None:
+        """The trial's processes are about to measure."""
+
+    def end_window(self, folder: Path) -> Observations:
+        """They have measured, or failed to; called once for every `begin_window`."""
+
+    def end_trial(self) -> None:
+        """End what was started for this trial alone. May be called twice."""
+
+    def close(self) -> None: ...
+
+
+class Peers(Protocol):
+    """The processes of a trial, as each of them sees the others. Every process must make the same
+    calls in the same order."""
+
+    def gather(self, value: Any = None) -> list[Any]:
+        """Wait for all processes; everybody's values in the order of the processes."""
+
+    def in_turn(self, action: Callable[[], Any]) -> list[Any]:
+        """Everybody does `action` while the others stand still; everybody's results."""
+
+
+@dataclass(frozen=True)
+class WindowFindings:
+    """What a session saw of the measured window.
+
+    checks: what it proves. saturation: share of the window that the device worked. preemptions:
+    of queues with work pending; None where nobody can say. events: the scheduler's log by column,
+    None where there is none."""
+
+    checks: Proof = field(default_factory=Proof)
+    saturation: float = math.nan
+    preemptions: int | None = 0
+    events: dict[str, list[Any]] | None = None
+
+
+class TaskLane(Protocol):
+    """One task's way to the device."""
+
+    def request(self) -> None:
+        """Run one request of the task and return when it has completed."""
+
+
+class Session(Protocol):
+    """The trial's side, in one of its processes. Called in this order; see `runner.trial.child`."""
+
+    @property
+    def lanes(self) -> Sequence[TaskLane]:
+        """One for each task of this process, in order."""
+
+    def open(self) -> None: ...
+
+    def calibrate(self, models: Sequence[ModelSpec]) -> dict[ModelSpec, float]: ...
+
+    def prove(self, peers: Peers) -> Proof: ...
+
+    def begin_window(self) -> None: ...
+
+    def end_window(self, requests: Sequence[TaskRequests], window_s: float) -> WindowFindings:
+        """requests: of all tasks of the trial, in its order. window_s: length of the window."""
+
+    def watch(self, stop_fd: int | None, timeout_s: float) -> str: ...
+
+
+#: Of a dead process's stderr, what goes into the reason.
+LAST_WORDS = 3
+
+
+def last_words(log: Path) -> str:
+    """The end of a log, ready to follow a reason; "" if it is empty or not there."""
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return f" ({' | '.join(lines[-LAST_WORDS:])})" if lines else ""

@@ -1,0 +1,152 @@
+"""NVIDIA GPUs through NVML, the library behind nvidia-smi, with nvidia-ml-py's binding."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from runner.platforms.gpu.management.base import (
+    GpuInfo,
+    GpuProcess,
+    GpuSample,
+    GpuSettings,
+    NoManagement,
+    mib,
+    process_name,
+    watts,
+)
+
+#: NVML's reasons that slow the GPU against its own will. Idling and clocks that somebody set are no
+#: throttling. hw_slowdown comes with one of the other two hw_ reasons, or alone.
+REASONS = {
+    "sw_power_cap": "nvmlClocksEventReasonSwPowerCap",
+    "hw_slowdown": "nvmlClocksEventReasonHwSlowdown",
+    "sw_thermal": "nvmlClocksEventReasonSwThermalSlowdown",
+    "hw_thermal": "nvmlClocksEventReasonHwThermalSlowdown",
+    "hw_power_brake": "nvmlClocksEventReasonHwPowerBrakeSlowdown",
+}
+
+
+def count() -> int:
+    nvml = _start()
+    try:
+        return int(nvml.nvmlDeviceGetCount())
+    except nvml.NVMLError as error:
+        raise NoManagement(f"the NVIDIA driver does not answer: {error}") from error
+    finally:
+        nvml.nvmlShutdown()
+
+
+def _start() -> Any:
+    """NVML, initialised: it counts, so each start needs its own shutdown. Makes no CUDA context."""
+    try:
+        import pynvml
+    except ImportError:
+        raise NoManagement("nvidia-ml-py is not installed (pip install nvidia-ml-py)") from None
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError as error:
+        raise NoManagement(f"the NVIDIA driver does not answer: {error}") from error
+    return pynvml
+
+
+class Nvidia:
+    def __init__(self, index: int) -> None:
+        there = count()
+        if not 0 <= index < there:
+            raise NoManagement(f"there is no NVIDIA GPU {index}: {there} here, from 0")
+        self._nvml = _start()
+        self._index = index
+        try:
+            self._gpu = self._nvml.nvmlDeviceGetHandleByIndex(index)
+        except self._nvml.NVMLError as error:
+            self._nvml.nvmlShutdown()
+            raise NoManagement(f"NVIDIA GPU {index} does not answer: {error}") from error
+
+    def close(self) -> None:
+        self._nvml.nvmlShutdown()
+
+    def info(self) -> GpuInfo:
+        nvml = self._nvml
+        pci = self._told(nvml.nvmlDeviceGetPciInfo)
+        capability = self._told(nvml.nvmlDeviceGetCudaComputeCapability)
+        memory = self._told(nvml.nvmlDeviceGetMemoryInfo)
+        return GpuInfo(
+            vendor="nvidia",
+            index=self._index,
+            name=self._told(nvml.nvmlDeviceGetName) or "",
+            uuid=self._told(nvml.nvmlDeviceGetUUID) or "",
+            pci=f"{pci.domain:04x}:{pci.bus:02x}:{pci.device:02x}.0" if pci else "",
+            driver=self._told(lambda _: nvml.nvmlSystemGetDriverVersion()) or "",
+            compute_capability=tuple(capability) if capability else None,
+            architecture="sm_{}{}".format(*capability) if capability else "",
+            memory_mib=mib(memory and memory.total),
+        )
+
+    def sample(self) -> GpuSample:
+        nvml = self._nvml
+        utilization = self._told(nvml.nvmlDeviceGetUtilizationRates)
+        memory = self._told(nvml.nvmlDeviceGetMemoryInfo)
+        return GpuSample(
+            at_ns=time.monotonic_ns(),
+            sm_clock_mhz=self._told(nvml.nvmlDeviceGetClockInfo, nvml.NVML_CLOCK_SM),
+            memory_clock_mhz=self._told(nvml.nvmlDeviceGetClockInfo, nvml.NVML_CLOCK_MEM),
+            power_w=watts(self._told(nvml.nvmlDeviceGetPowerUsage), 1000),
+            temperature_c=self._told(nvml.nvmlDeviceGetTemperature, nvml.NVML_TEMPERATURE_GPU),
+            utilization_percent=utilization and utilization.gpu,
+            memory_used_mib=mib(memory and memory.used),
+            throttle=self._throttle(),
+        )
+
+    def _throttle(self) -> tuple[str, ...] | None:
+        active = self._told(self._nvml.nvmlDeviceGetCurrentClocksEventReasons)
+        if active is None:
+            return None
+        return tuple(name for name, bit in REASONS.items() if active & getattr(self._nvml, bit))
+
+    def processes(self) -> list[GpuProcess]:
+        nvml = self._nvml
+        lists = (
+            nvml.nvmlDeviceGetComputeRunningProcesses,
+            nvml.nvmlDeviceGetGraphicsRunningProcesses,
+            nvml.nvmlDeviceGetMPSComputeRunningProcesses,
+        )
+        # One that computes and draws is in two lists.
+        used = {
+            found.pid: found.usedGpuMemory for each in lists for found in self._told(each) or ()
+        }
+        return [GpuProcess(pid, process_name(pid), mib(size)) for pid, size in used.items()]
+
+    def settings(self) -> GpuSettings:
+        nvml = self._nvml
+        modes = {
+            nvml.NVML_COMPUTEMODE_DEFAULT: "default",
+            nvml.NVML_COMPUTEMODE_EXCLUSIVE_PROCESS: "exclusive",
+            nvml.NVML_COMPUTEMODE_PROHIBITED: "prohibited",
+        }
+        clock = nvml.NVML_CLOCK_GRAPHICS
+        return GpuSettings(
+            persistence_mode=_switch(self._told(nvml.nvmlDeviceGetPersistenceMode)),
+            compute_mode=modes.get(self._told(nvml.nvmlDeviceGetComputeMode)),
+            mig_mode=_switch(self._told(nvml.nvmlDeviceGetMigMode)),
+            ecc=_switch(self._told(nvml.nvmlDeviceGetEccMode)),
+            power_limit_w=watts(self._told(nvml.nvmlDeviceGetPowerManagementLimit), 1000),
+            default_power_limit_w=watts(
+                self._told(nvml.nvmlDeviceGetPowerManagementDefaultLimit), 1000
+            ),
+            max_sm_clock_mhz=self._told(nvml.nvmlDeviceGetMaxClockInfo, nvml.NVML_CLOCK_SM),
+            applications_sm_clock_mhz=self._told(nvml.nvmlDeviceGetApplicationsClock, clock),
+            clocks_locked=None,
+        )
+
+    def _told(self, function: Callable[..., Any], *arguments: int) -> Any:
+        """NVML's answer, None where this GPU or driver has none."""
+        try:
+            return function(self._gpu, *arguments)
+        except self._nvml.NVMLError:
+            return None
+
+
+def _switch(told: int | list[int] | None) -> bool | None:
+    """On or off; of a pair the current state, not the one after the next reset."""
+    state = told[0] if isinstance(told, list) else told
+    return None if state is None else bool(state)

@@ -1,0 +1,381 @@
+"""NVIDIA and AMD GPUs, parent's side: what is there, the environment of a trial's processes, the
+server, and what is observed of the device around the window. Never imports torch."""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import runpy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from runner.config.errors import UserError
+from runner.config.schema import ARMS, Config
+from runner.config.spec import TrialSpec
+from runner.platforms.contract import ChildSetup, Observations, Platform, Session
+from runner.platforms.gpu import xserver
+from runner.platforms.gpu.management.base import (
+    GpuInfo,
+    Management,
+    NoManagement,
+    foreign,
+    own_pids,
+)
+from runner.platforms.gpu.management.open import open_management
+from runner.platforms.gpu.telemetry import Telemetry
+from runner.platforms.gpu.xserver import XServer
+from xsched_bindings import shim
+from xsched_bindings.capability import HIP_LEVELS, cuda_levels
+from xsched_bindings.errors import LibraryNotFound
+from xsched_bindings.library import find
+from xsched_bindings.types import PreemptLevel
+
+#: Arms whose tasks must share one process: one stream, or an order among a context's streams.
+ONE_PROCESS_ARMS = ("default_stream", "stream_priority")
+MPS_DAEMON = "nvidia-cuda-mps-control"
+TELEMETRY = "telemetry.parquet"
+
+
+@dataclass(frozen=True)
+class Vendor:
+    """device_node: what the kernel driver puts there. visible: the variable that chooses a GPU."""
+
+    name: str
+    key: str
+    device_node: str
+    visible: str
+
+
+VENDORS = {
+    "cuda": Vendor("NVIDIA", "nvidia", "/dev/nvidiactl", "CUDA_VISIBLE_DEVICES"),
+    "hip": Vendor("AMD", "amd", "/dev/kfd", "HIP_VISIBLE_DEVICES"),
+}
+
+
+def open_platform(config: Config) -> Platform:
+    """The GPU that a configuration names."""
+    return GpuPlatform(
+        config.platform.name,
+        config.platform.device,
+        home=config.xsched.home,
+        server=config.platform.server,
+    )
+
+
+def open_session(
+    trial: TrialSpec, tasks: list[int], start: dict[str, Any], say: Callable[[str], None]
+) -> Session:
+    """The session over this process's GPU."""
+    from runner.platforms.gpu.session import GpuSession
+    from runner.platforms.gpu.torch_device import TorchDevice
+
+    details = start["details"]
+    device = TorchDevice(details["platform"], trial.probe_work_us)
+    return GpuSession(trial, tasks, details, device, say)
+
+
+class GpuPlatform:
+    """One GPU. device: its number by PCI bus. home: the XSched installation, see
+    `xsched_bindings.library.find`. server: host:port of a running xserver."""
+
+    placements = ("threads", "processes")
+    policies = ("hpf", "up")
+
+    def __init__(
+        self, name: str, device: int = 0, home: str | None = None, server: str | None = None
+    ) -> None:
+        self.name = name
+        self.vendor = VENDORS[name]
+        self._device, self._home, self._server_address = device, home, server
+        self._server: XServer | None = None
+        self._telemetry: Telemetry | None = None
+        self._foreign: dict[int, str] = {}
+
+    # --- what is there ---------------------------------------------------------------------------
+
+    def no_gpu(self) -> str:
+        node = self.vendor.device_node
+        return "" if Path(node).exists() else f"no {self.vendor.name} GPU here ({node} is missing)"
+
+    def missing(self, trial: TrialSpec) -> str:
+        if reason := self.no_gpu():
+            return f"{reason}; platform=host runs everywhere"
+        if reason := self._wrong_torch():
+            return reason
+        try:
+            self._management()
+        except NoManagement as error:
+            return str(error)
+        if not trial.uses_xsched:
+            return ""
+        try:
+            folder = find(self._home)
+            self.environment(xsched=True, shim_in_place=trial.shim)
+        except LibraryNotFound as error:
+            return str(error)
+        binary = xserver.binary(folder)
+        if self._needs_server(trial) and not self._server_address and not binary.exists():
+            return (
+                f"placement processes needs XSched's server, and {binary} does not exist; give the "
+                "address of a running one as platform.server"
+            )
+        return ""
+
+    def _wrong_torch(self) -> str:
+        build = torch_build()
+        kind = "hip" if self.name == "hip" else "cuda"
+        if build.get(kind):
+            return ""
+        return f"this PyTorch ({build.get('version', 'none')}) is not built for {self.vendor.name}"
+
+    def _management(self) -> Management:
+        return _open_management(self.vendor.key, self._device)
+
+    def info(self) -> GpuInfo | None:
+        """What is known of the GPU; None without the vendor's management library."""
+        try:
+            return self._management().info()
+        except NoManagement:
+            return None
+
+    def arms(self, placement: str) -> tuple[str, ...]:
+        shared = placement == "threads"
+        return tuple(arm for arm in ARMS if shared or arm not in ONE_PROCESS_ARMS)
+
+    def levels(self, placement: str, cuda_lv3: str) -> tuple[PreemptLevel, ...]:
+        if self.name == "hip":
+            return HIP_LEVELS
+        info = self.info()
+        if info is None or info.compute_capability is None:
+            return tuple(PreemptLevel)  # nothing is known; `missing` says why
+        return cuda_levels(
+            info.compute_capability, tsg=cuda_lv3 == "tsg" and placement == "processes"
+        )
+
+    def uses_mps(self, asked: str, placement: str) -> bool:
+        runs = self.name == "cuda" and mps_runs()
+        if asked == "on" and not (runs and placement == "processes"):
+            raise UserError(
+                "platform.mps",
+                asked,
+                f"it needs placement processes and a running daemon ({MPS_DAEMON} -d)",
+                ["auto", "off"],
+            )
+        return runs and placement == "processes" and asked != "off"
+
+    @property
+    def lock(self) -> str:
+        info = self.info()
+        return f"{self.name}-{info.uuid if info else self._device}"
+
+    def fingerprint(self) -> str:
+        info = self.info()
+        return f"{self.name} {info.name if info else '?'} torch={torch_build().get('version')}"
+
+    def provenance(self) -> dict[str, Any]:
+        try:
+            settings = vars(self._management().settings())
+        except NoManagement as error:
+            settings = {"unknown": str(error)}
+        info = self.info()
+        try:
+            libraries = checksums(find(self._home))
+        except LibraryNotFound:
+            libraries = {}
+        return {
+            "gpu": vars(info) if info else {},
+            "settings": settings,
+            "torch": torch_build(),
+            "xsched_libraries": libraries,
+        }
+
+    # --- one trial -------------------------------------------------------------------------------
+
+    def open(self, trial: TrialSpec, folder: Path) -> None:
+        if not self._needs_server(trial):
+            return
+        if self._server_address:
+            xserver.check_policy(self._server_address, trial.policy)
+        else:
+            self._server = XServer(xserver.binary(find(self._home)), trial.policy, folder)
+
+    def _needs_server(self, trial: TrialSpec) -> bool:
+        return trial.uses_xsched and trial.placement == "processes"
+
+    def children(self, trial: TrialSpec) -> list[ChildSetup]:
+        tasks = sorted({index for group in trial.groups for index in group})
+        parts = [tasks] if trial.placement == "threads" else [[index] for index in tasks]
+        server = self._server.address if self._server else self._server_address
+        details = {
+            "platform": self.name,
+            "library": str(find(self._home)) if trial.uses_xsched else "",
+            "server": server if self._needs_server(trial) else None,
+        }
+        tsg = trial.cuda_lv3 == "tsg"
+        environment = self.environment(trial.uses_xsched, trial.shim, tsg, trial.mps)
+        return [ChildSetup(part, environment=environment, details=details) for part in parts]
+
+    def environment(
+        self, xsched: bool, shim_in_place: bool = True, tsg: bool = False, mps: bool = False
+    ) -> dict[str, str]:
+        """All variables of a process on this GPU and no other: XSched and its shim, or neither.
+
+        tsg: level 3 by XSched's TSG implementation. Raises `LibraryNotFound` if xsched is asked for
+        and not there."""
+        info = self.info()
+        chosen = info.uuid if info and self.name == "cuda" else str(self._device)
+        folder = self._library_folder()
+        if xsched and folder is None:
+            find(self._home)  # raises, and says where it looked
+        variables = shim.without_shim(os.environ, folder)
+        if xsched:
+            # XSched itself looks for the driver in few places, with its shim or without.
+            real = driver()
+            if self.name == "cuda" and real:
+                variables |= {"XSCHED_CUDA_LIB": str(real), "CUXTRA_CUDA_LIB": str(real)}
+            if shim_in_place and folder is not None:
+                variables = self._with_shim(folder, variables)
+            # XSched's log goes to stderr and from there into the reason of a failed run.
+            variables |= shim.APP_MANAGED_SCHEDULER | {"XLOG_LEVEL": "INFO"}
+            if tsg:
+                variables |= shim.LEVEL_3_BY_TSG
+        if self.name == "cuda":
+            variables["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+            if not mps:
+                variables["CUDA_MPS_PIPE_DIRECTORY"] = "/nonexistent"  # no daemon answers there
+        return variables | {self.vendor.visible: chosen}
+
+    def _with_shim(self, folder: Path, variables: dict[str, str]) -> dict[str, str]:
+        if self.name == "cuda":
+            return shim.cuda_environment(folder, driver(), variables)
+        return shim.hip_environment(folder, torch_library("libamdhip64.so"), variables)
+
+    def _library_folder(self) -> Path | None:
+        try:
+            return find(self._home)
+        except LibraryNotFound:
+            return None
+
+    def release_children(self) -> None:
+        """They inherit nothing of ours."""
+
+    def last_words(self, folder: Path) -> list[Path]:
+        return [folder / xserver.LOG]
+
+    def trouble(self) -> str:
+        return self._server.trouble() if self._server else ""
+
+    def begin_window(self, pids: Sequence[int]) -> None:
+        if self._server:
+            self._server.note_shared_memory(pids)
+        self._foreign = {}
+        self._look_for_foreigners()
+        self._telemetry = Telemetry(self._management())
+        self._telemetry.start()
+
+    def _look_for_foreigners(self) -> None:
+        processes = self._management().processes()
+        for other in foreign(processes, own_pids()):
+            self._foreign[other.pid] = other.name or "unknown"
+
+    def end_window(self, folder: Path) -> Observations:
+        assert self._telemetry is not None, "begin_window came before"
+        telemetry, self._telemetry = self._telemetry, None
+        telemetry.stop()
+        telemetry.write(folder / TELEMETRY)
+        self._look_for_foreigners()
+        others = [f"{name} ({pid})" for pid, name in sorted(self._foreign.items())]
+        notes = []
+        if others:
+            notes.append(f"the GPU was not ours alone: {', '.join(others)}")
+        if telemetry.throttled:
+            notes.append(f"the GPU was throttled: {', '.join(telemetry.throttled)}")
+        return Observations(
+            notes,
+            {
+                "telemetry": telemetry.summary(),
+                "foreign_processes": others,
+                "throttled": list(telemetry.throttled),
+            },
+            telemetry.metrics(),
+        )
+
+    def end_trial(self) -> None:
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+
+    def close(self) -> None:
+        self.end_trial()
+
+
+def mps_runs() -> bool:
+    """Whether NVIDIA's Multi-Process Service has its control daemon on this machine."""
+    names = (MPS_DAEMON, MPS_DAEMON[:15])  # the kernel keeps fifteen characters
+    return any(process.info["name"] in names for process in psutil.process_iter(["name"]))
+
+
+@cache
+def _open_management(vendor: str, index: int) -> Management:
+    return open_management(vendor, index)
+
+
+@cache
+def torch_build() -> dict[str, Any]:
+    """version, cuda and hip of the installed PyTorch, read without importing it (that takes
+    seconds); empty if there is none."""
+    spec = importlib.util.find_spec("torch")
+    if spec is None or spec.origin is None:
+        return {}
+    found = runpy.run_path(str(Path(spec.origin).parent / "version.py"))
+    return {
+        "version": importlib.metadata.version("torch"),
+        "cuda": found.get("cuda"),
+        "hip": found.get("hip"),
+    }
+
+
+def torch_library(name: str) -> Path | None:
+    """A library that the PyTorch wheel brings, None if it relies on the system's."""
+    spec = importlib.util.find_spec("torch")
+    if spec is None or spec.origin is None:
+        return None
+    path = Path(spec.origin).parent / "lib" / name
+    return path if path.exists() else None
+
+
+#: Where drivers put libcuda.so.1, beside the loader's own cache: containers, WSL, Tegra.
+DRIVER_FOLDERS = (
+    "/usr/lib/x86_64-linux-gnu",
+    "/usr/lib/aarch64-linux-gnu",
+    "/usr/lib64",
+    "/usr/lib",
+    "/usr/local/nvidia/lib64",
+    "/usr/local/cuda/compat",
+    "/usr/lib/wsl/lib",
+)
+
+
+def driver() -> Path | None:
+    """The real libcuda.so.1, which the shim must find behind itself; never the shim."""
+    inherited = os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
+    for folder in (*filter(None, inherited), *DRIVER_FOLDERS):
+        path = Path(folder) / shim.CUDA_DRIVER
+        if path.exists() and not (Path(folder) / shim.CUDA_SHIM).exists():
+            return path
+    return None
+
+
+XSCHED_LIBRARIES = ("libpreempt*.so*", "libhal*.so*", "libshim*.so*")
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """SHA-256 of XSched's libraries by file name; links are listed by what they lead to once."""
+    found = (path for pattern in XSCHED_LIBRARIES for path in folder.glob(pattern))
+    files = sorted({path.resolve() for path in found})
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

@@ -1,0 +1,387 @@
+"""Arms of a sweep against one of them: ratios with intervals, and verdicts that hold. Pure: records
+in, rows out. How verdicts are made: docs/statistics.md."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from runner.config.errors import UserError
+from runner.metrics import Metric, intervals
+from runner.metrics.intervals import LEVEL, Estimate, Interval, Paired
+from runner.results.points import (
+    Measured,
+    Point,
+    Primary,
+    Scope,
+    Selector,
+    declared_primary,
+    metric_named,
+    name_of,
+    pairs,
+    points_of,
+    selector_of,
+)
+from runner.runs.record import FINISHED, RunRecord
+from runner.runs.repeats import MIN_REPEATS
+
+#: By so much the SM clocks of two arms may differ; beyond it a ratio is one of clocks, too.
+CLOCKS_APART = 0.02
+TREATMENT, NULL_CONTROL = "xsched", "xsched_null"
+METRICS_SHOWN = (
+    "p99_ms",
+    "p50_ms",
+    "throughput_rps",
+    "stp",
+    "antt",
+    "share_error",
+    "slo_attainment",
+)
+
+BETTER, WORSE, NO_DIFFERENCE = "better", "worse", "no difference shown"
+TOO_FEW = f"no verdict (repeats < {MIN_REPEATS})"
+NO_RATIO = "no verdict (a value is zero)"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure of one treatment against the baseline.
+
+    figure: its name as --primary takes it. scope, tasks: what it is about. baseline_value,
+    treatment_value: over the repeats that have both. ratio: treatment ÷ baseline, None for a metric
+    that is compared by its difference. interval: of the one that is there; None with fewer than
+    three repeats, as is p. p: Holm-corrected unless `primary`. ineffective: whether the treatment
+    cannot be told from xsched_null, by the primary figure; None where there is no telling.
+    clock_ratio: of the median SM clocks, treatment ÷ baseline, in the pair of runs in which they
+    are furthest apart; None where no pair has them."""
+
+    task_set: str
+    figure: str
+    scope: str
+    tasks: tuple[str, ...]
+    metric: str
+    unit: str
+    values: dict[str, str | None]
+    baseline: str
+    treatment: str
+    repeats: int
+    baseline_value: Estimate
+    treatment_value: Estimate
+    ratio: float | None
+    difference: float | None
+    interval: Interval | None
+    p: float | None
+    primary: bool
+    verdict: str
+    ineffective: bool | None
+    clock_ratio: float | None = None
+
+    @property
+    def clocks_differ(self) -> bool | None:
+        """By more than `CLOCKS_APART`; None where nobody knows."""
+        if self.clock_ratio is None:
+            return None
+        return max(self.clock_ratio, 1 / self.clock_ratio) > 1 + CLOCKS_APART
+
+
+@dataclass(frozen=True)
+class ArmRow:
+    """The primary figure of one arm at one point, over its repeats; of a single run, the interval
+    is the one within it."""
+
+    task_set: str
+    figure: str
+    scope: str
+    metric: str
+    unit: str
+    arm: str
+    values: dict[str, str | None]
+    repeats: int
+    value: Estimate
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """rows: the primary ones of a treatment before its secondary ones. left_out: runs that were not
+    compared, and why."""
+
+    baseline: str
+    swept: list[str]
+    arms: list[ArmRow]
+    rows: list[Row]
+    left_out: list[tuple[RunRecord, str]]
+
+    @property
+    def ineffective(self) -> list[Row]:
+        """Primary figures in which the treatment cannot be told from the null control."""
+        return [row for row in self.rows if row.primary and row.ineffective]
+
+    @property
+    def clocks_apart(self) -> list[Row]:
+        """A row of each treatment whose SM clocks differ from the baseline's."""
+        found: dict[object, Row] = {}
+        for row in self.rows:
+            if row.clocks_differ:
+                point = (row.task_set, row.treatment, tuple(row.values.items()))
+                found.setdefault(point, row)
+        return list(found.values())
+
+
+# --------------------------------------------------------------------------- comparing
+
+
+def compare(
+    records: Sequence[RunRecord],
+    baseline: str | None = None,
+    primary: str | None = None,
+    metrics: Sequence[str] | None = None,
+    invalid: bool = False,
+) -> Comparison:
+    """Every other point against the baseline, within each repeat.
+
+    baseline: an arm, also ``arm,key=value``. primary: ``metric/scope``, by default what the runs
+    declare (``sweep.primary``), else p99 of the highest priority. metrics: tags of the secondary
+    ones. invalid: take runs that are marked not valid, too. Raises `UserError` if there is nothing
+    to compare, runs are of task sets that nothing is compared in, or a name is unknown."""
+    reasons = [(record, _left_out(record, invalid)) for record in records]
+    points = points_of([Measured(record) for record, reason in reasons if not reason])
+    if not points:
+        raise UserError("", "", "no run has a result that can be compared", remedy=_why(reasons))
+    selector = selector_of(points, baseline)
+    shown = [metric_named(tag) for tag in metrics or METRICS_SHOWN]
+    asked = Primary(primary or declared_primary(records), points)
+    baselines = [point for point in points if selector.takes(point)]
+    treatments = [point for point in points if not selector.takes(point)]
+    rows = [row for point in treatments for row in _rows(point, points, selector, asked, shown)]
+    if not rows:
+        raise UserError("", "", _nothing(selector, treatments))
+    _check_task_sets(points, rows)
+    swept = dict.fromkeys(key for point in points for key, _ in point.values)
+    return Comparison(
+        selector.name,
+        list(swept),
+        [row for point in (*baselines, *treatments) for row in _arm_rows(point, asked)],
+        rows,
+        [(record, reason) for record, reason in reasons if reason],
+    )
+
+
+def _nothing(selector: Selector, treatments: list[Point]) -> str:
+    if not treatments:
+        return f"there is nothing to compare with the baseline {selector.name}"
+    return f"no run shares a repeat, its swept values and a task with {selector.name}"
+
+
+def _check_task_sets(points: list[Point], rows: list[Row]) -> None:
+    """Runs of a task set of which nothing is compared were meant to be compared with another's,
+    unless they are of a sweep over task sets that lost what they belong to."""
+    compared = {row.task_set for row in rows}
+    alone = [point for point in points if point.task_set not in compared]
+    sweeps = {run.record.folder.parent for p in points if p.task_set in compared for run in p.runs}
+    if any(run.record.folder.parent not in sweeps for point in alone for run in point.runs):
+        names = ", ".join(f"{point.task_set} ({point.name})" for point in alone)
+        raise UserError(
+            "",
+            "",
+            f"runs of different task sets cannot be compared: {names} beside "
+            f"{', '.join(sorted(compared))}",
+            remedy="compare the runs of one task set",
+        )
+
+
+def _left_out(record: RunRecord, invalid: bool) -> str:
+    """Why a run is not compared; "" if it is."""
+    if record.status != FINISHED:
+        return f"{record.status}: {record.reason}" if record.reason else record.status
+    if not record.valid and not invalid:
+        return next((n for n in record.summary.get("notes", []) if "not valid" in n), "not valid")
+    return ""
+
+
+def _why(reasons: list[tuple[RunRecord, str]]) -> str:
+    return "\n  ".join(f"{record.name}: {reason}" for record, reason in reasons)
+
+
+def _arm_rows(point: Point, asked: Primary) -> list[ArmRow]:
+    scope, metric = asked.scope(point.task_set), asked.metric
+    found = [run.figure(metric, scope) for run in point.runs] if scope else []
+    figures = [figure for figure in found if figure is not None]
+    if scope is None or not figures:
+        return []
+    return [
+        ArmRow(
+            task_set=point.task_set,
+            figure=name_of(metric, scope),
+            scope=scope.label,
+            metric=metric.tag,
+            unit=metric.unit,
+            arm=point.arm,
+            values=dict(point.values),
+            repeats=len(figures),
+            value=_over_repeats(figures, metric),
+        )
+    ]
+
+
+def _over_repeats(figures: Sequence[Estimate], metric: Metric) -> Estimate:
+    if len(figures) == 1:
+        return figures[0]
+    return intervals.over_repeats([figure.value for figure in figures], metric.by_ratio)
+
+
+@dataclass(frozen=True)
+class _Test:
+    """One figure on both sides, over the repeats that have it on both."""
+
+    metric: Metric
+    scope: Scope
+    baseline: tuple[Estimate, ...]
+    treatment: tuple[Estimate, ...]
+
+    @property
+    def identity(self) -> tuple[str, tuple[str, ...]]:
+        """A priority that has a single task is the same test as the task."""
+        return self.metric.tag, self.scope.tasks
+
+    @property
+    def name(self) -> str:
+        return name_of(self.metric, self.scope)
+
+    @cached_property
+    def effect(self) -> float:
+        return intervals.effect(*self._sides, self.metric.by_ratio)
+
+    @cached_property
+    def result(self) -> Paired | None:
+        """None if there is no telling."""
+        if len(self.baseline) < MIN_REPEATS or math.isnan(self.effect):
+            return None
+        step = max(figure.step for figure in (*self.baseline, *self.treatment))
+        return intervals.paired(*self._sides, self.metric.by_ratio, step)
+
+    @property
+    def _sides(self) -> tuple[list[float], list[float]]:
+        return [each.value for each in self.baseline], [each.value for each in self.treatment]
+
+
+def _rows(
+    point: Point,
+    points: list[Point],
+    selector: Selector,
+    asked: Primary,
+    shown: Sequence[Metric],
+) -> list[Row]:
+    """The figures of one treatment; those that do not decide share one chance of a false alarm."""
+    tests = _tests(point, points, selector, asked, shown)
+    if not tests:
+        return []
+    primary = tests[0].identity if _decides(tests[0], point, asked) else None
+    p_values = _corrected(tests, primary)
+    ineffective = _ineffective(point, points, asked)
+    clock_ratio = _clock_ratio(pairs(point, points, selector))
+    rows = []
+    for test in tests:
+        p = p_values.get(test.identity)
+        rows.append(
+            Row(
+                task_set=point.task_set,
+                figure=test.name,
+                scope=test.scope.label,
+                tasks=test.scope.tasks,
+                metric=test.metric.tag,
+                unit=test.metric.unit,
+                values=dict(point.values),
+                baseline=selector.name,
+                treatment=point.arm,
+                repeats=len(test.baseline),
+                baseline_value=_over_repeats(test.baseline, test.metric),
+                treatment_value=_over_repeats(test.treatment, test.metric),
+                ratio=_number(test.effect) if test.metric.by_ratio else None,
+                difference=None if test.metric.by_ratio else _number(test.effect),
+                interval=test.result.interval if test.result else None,
+                p=p,
+                primary=test.identity == primary,
+                verdict=_verdict(test, p),
+                ineffective=ineffective if test.identity == primary else None,
+                clock_ratio=clock_ratio,
+            )
+        )
+    return sorted(rows, key=lambda row: not row.primary)
+
+
+def _clock_ratio(paired: Sequence[tuple[Measured, Measured]]) -> float | None:
+    """Of the pair that is furthest from 1: a mean would hide one pair behind the others."""
+    ratios = [
+        treatment.sm_clock_mhz / baseline.sm_clock_mhz
+        for baseline, treatment in paired
+        if treatment.sm_clock_mhz and baseline.sm_clock_mhz
+    ]
+    return max(ratios, key=lambda ratio: abs(math.log(ratio)), default=None)
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _decides(test: _Test, point: Point, asked: Primary) -> bool:
+    return (test.metric, test.scope) == (asked.metric, asked.scope(point.task_set))
+
+
+def _tests(
+    point: Point,
+    points: list[Point],
+    selector: Selector,
+    asked: Primary,
+    shown: Sequence[Metric],
+) -> list[_Test]:
+    """All figures that both sides have, the primary one first."""
+    paired = pairs(point, points, selector)
+    if not paired:
+        return []
+    scopes = list(dict.fromkeys(scope for _, run in paired for scope in run.scopes()))
+    wanted = [(m, scope) for m in shown for scope in scopes if m.of_all == scope.of_all]
+    deciding = asked.scope(point.task_set)
+    if deciding is not None:
+        wanted.insert(0, (asked.metric, deciding))
+    tests = []
+    for metric, scope in dict.fromkeys(wanted):
+        figures = [(b.figure(metric, scope), t.figure(metric, scope)) for b, t in paired]
+        both = [(b, t) for b, t in figures if b is not None and t is not None]
+        if both:
+            tests.append(_Test(metric, scope, *zip(*both, strict=True)))
+    return tests
+
+
+# ----------------------------------------------------------------------------- judging
+
+
+def _corrected(
+    tests: Sequence[_Test], primary: tuple[str, tuple[str, ...]] | None
+) -> dict[tuple[str, tuple[str, ...]], float]:
+    """p-values: the primary one as it is, the others Holm-corrected."""
+    p_values = {test.identity: test.result.p for test in tests if test.result is not None}
+    secondary = [identity for identity in p_values if identity != primary]
+    corrected = intervals.holm([p_values[identity] for identity in secondary])
+    return p_values | dict(zip(secondary, corrected, strict=True))
+
+
+def _verdict(test: _Test, p: float | None) -> str:
+    if len(test.baseline) < MIN_REPEATS:
+        return TOO_FEW
+    if p is None:
+        return NO_RATIO
+    if p >= 1 - LEVEL:
+        return NO_DIFFERENCE
+    neutral = 1.0 if test.metric.by_ratio else 0.0
+    return BETTER if (test.effect > neutral) == test.metric.higher_is_better else WORSE
+
+
+def _ineffective(point: Point, points: list[Point], asked: Primary) -> bool | None:
+    """Whether XSched does no more than XSched with equal hints, by the figure that decides; None
+    for other arms and where there is no telling."""
+    if point.arm != TREATMENT:
+        return None
+    tests = _tests(point, points, Selector(NULL_CONTROL, {}), asked, ())
+    if not tests or tests[0].result is None:
+        return None
+    return _verdict(tests[0], tests[0].result.p) == NO_DIFFERENCE

@@ -1,0 +1,381 @@
+"""The figures of a report, each a function of what it draws. Style and size: `style`."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from runner.metrics.intervals import Estimate, significant
+from runner.results.figures.style import (
+    COLOURS,
+    SMALL,
+    STYLES,
+    distribution,
+    legend_below,
+    panels,
+    plain_log,
+)
+
+#: An arm has one look in all figures: colour, line and marker, so that no single one carries it.
+ARM_LOOKS = {
+    "solo": ("#000000", ":", "^"),
+    "urgent_only": ("#7F7F7F", (0, (3, 1, 1, 1)), "v"),
+    "default_stream": ("#CC79A7", (0, (4, 1)), "P"),
+    "native": ("#D55E00", "--", "s"),
+    "stream_priority": ("#E69F00", "-.", "D"),
+    "xsched": ("#0072B2", "-", "o"),
+    "xsched_null": ("#56B4E9", (0, (1, 1)), "X"),
+}
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+PANEL_INCHES = 1.45
+ROW_INCHES = 0.19
+LABEL_CHARACTERS, LEGEND_CHARACTERS = 24, 44
+#: How far beyond its value an interval without an upper bound is drawn.
+OPEN_FACTOR = 1.25
+#: Over this ratio colours are logarithmic.
+WIDE_RANGE = 10
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a line or its markers are drawn."""
+
+    colour: str
+    line: Any = "-"
+    marker: str = "o"
+
+
+NOTHING = Estimate(math.nan)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A sample to be drawn as a distribution."""
+
+    label: str
+    values: NDArray[np.float64]
+    look: Look
+
+
+@dataclass(frozen=True)
+class Series:
+    """Estimates at the positions of an axis; NOTHING where there is none. constant: it does not
+    depend on the position."""
+
+    label: str
+    estimates: Sequence[Estimate]
+    look: Look
+    constant: bool = False
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Axes with what they show."""
+
+    title: str
+    series: Sequence[Series] = field(default_factory=list)
+    curves: Sequence[Curve] = field(default_factory=list)
+
+
+def arm_look(arm: str, variant: int = 0) -> Look:
+    """The arm's own look, and for further variants of it other lines in its colour."""
+    own = Look(*ARM_LOOKS.get(arm, ("#000000", "-", "*")))
+    return Look(own.colour, look(variant).line, look(variant).marker) if variant else own
+
+
+def look(index: int) -> Look:
+    """The look of the number `index` of things without an order or a meaning of their own."""
+    return Look(
+        COLOURS[index % len(COLOURS)], STYLES[index % len(STYLES)], MARKERS[index % len(MARKERS)]
+    )
+
+
+def graded(count: int) -> list[Look]:
+    """Looks of values with an order, from light to dark."""
+    shades = plt.get_cmap("cividis_r")(np.linspace(0.25, 1.0, count))
+    hexes = ["#" + "".join(f"{round(255 * part):02x}" for part in shade[:3]) for shade in shades]
+    return [
+        Look(shade, STYLES[index % len(STYLES)], MARKERS[index % len(MARKERS)])
+        for index, shade in enumerate(hexes)
+    ]
+
+
+def short(label: str, most: int = LABEL_CHARACTERS) -> str:
+    return label if len(label) <= most else f"{label[: most - 1]}…"
+
+
+# --- distributions -------------------------------------------------------------------------------
+
+
+def latency_cdfs(shown: Sequence[Panel]) -> Figure:
+    """Distributions of the response latency, a panel a priority; a dot marks p99."""
+    labels = list(dict.fromkeys(curve.label for panel in shown for curve in panel.curves))
+    height = 0.55 + PANEL_INCHES * len(shown) + _legend_inches(labels)
+    figure, axes = panels(len(shown), height, sharex=True)
+    for panel, drawn in zip(shown, axes, strict=True):
+        drawn.set_title(panel.title, loc="left")
+        for curve in panel.curves:
+            _cdf(drawn, curve)
+        drawn.set_ylim(0, 1.03)
+        drawn.set_ylabel("share of requests")
+    ends = [c.values[[at]].item() for p in shown for c in p.curves for at in _ends(c.values)]
+    plain_log(axes[-1].xaxis, ends)
+    axes[-1].set_xlabel("response latency (ms)")
+    _legend(figure, [curve for panel in shown for curve in panel.curves])
+    return figure
+
+
+def _ends(values: NDArray[np.float64]) -> tuple[int, int]:
+    return int(values.argmin()), int(values.argmax())
+
+
+def _cdf(axes: Axes, curve: Curve) -> None:
+    values, shares = distribution(curve.values)
+    axes.step(
+        values,
+        shares,
+        where="post",
+        color=curve.look.colour,
+        linestyle=curve.look.line,
+        linewidth=1.1,
+    )
+    p99 = int(np.searchsorted(shares, 0.99))
+    axes.plot(values[p99], shares[p99], curve.look.marker, color=curve.look.colour, markersize=3.5)
+
+
+def _legend(figure: Figure, drawn: Sequence[Curve | Series]) -> None:
+    """One entry a label, however many panels it is in."""
+    handles = {
+        each.label: Line2D(
+            [],
+            [],
+            color=each.look.colour,
+            linestyle=each.look.line,
+            marker="" if isinstance(each, Series) and each.constant else each.look.marker,
+            markersize=3.5,
+            label=short(each.label, LEGEND_CHARACTERS),
+        )
+        for each in drawn
+    }
+    if len(handles) > 1:
+        lines = any(each.look.line for each in drawn)
+        legend_below(
+            figure,
+            list(handles.values()),
+            columns=_columns(list(handles)),
+            handlelength=2.8 if lines else 0.8,
+        )
+
+
+def _columns(labels: Sequence[str]) -> int:
+    """As few rows as fit, all of them about as long."""
+    widest = max(map(len, labels), default=0)
+    most = 3 if widest < 12 else 2 if widest < LABEL_CHARACTERS else 1
+    return math.ceil(len(labels) / max(1, math.ceil(len(labels) / most)))
+
+
+def _legend_inches(labels: Sequence[str]) -> float:
+    return 0.16 * math.ceil(len(labels) / _columns(labels)) if len(labels) > 1 else 0.0
+
+
+# --- estimates with intervals --------------------------------------------------------------------
+
+
+def against(
+    x_label: str, y_label: str, values: Sequence[str], shown: Sequence[Panel], log: bool = True
+) -> Figure:
+    """Estimates against a swept value, a panel a priority, a line a series."""
+    labels = list(dict.fromkeys(series.label for panel in shown for series in panel.series))
+    height = 0.55 + PANEL_INCHES * len(shown) + _legend_inches(labels)
+    figure, axes = panels(len(shown), height, sharex=True)
+    for panel, drawn in zip(shown, axes, strict=True):
+        if panel.title:
+            drawn.set_title(panel.title, loc="left")
+        for index, series in enumerate(panel.series):
+            _series(drawn, series, _offset(index, len(panel.series)))
+        if log:
+            plain_log(drawn.yaxis, _extent(panel.series))
+        drawn.set_xlim(-0.5, len(values) - 0.5)
+    axes[-1].set_xticks(range(len(values)), _fitting(values))
+    axes[-1].set_xlabel(x_label)
+    figure.supylabel(y_label, fontsize=8)
+    _legend(figure, [series for panel in shown for series in panel.series])
+    return figure
+
+
+def _offset(index: int, count: int, step: float = 0.08) -> float:
+    """Beside each other, so that intervals at one position can be told apart."""
+    return (index - (count - 1) / 2) * min(step, 0.5 / max(count, 1))
+
+
+def _fitting(values: Sequence[str]) -> list[str]:
+    most = max(4, 44 // max(len(values), 1))
+    return [short(value, most) for value in values]
+
+
+def _extent(series: Sequence[Series]) -> list[float]:
+    """All numbers that an axis must show."""
+    shown = [estimate for each in series for estimate in each.estimates]
+    return [number for each in shown for number in (each.value, *_drawn(each))]
+
+
+def _drawn(estimate: Estimate) -> tuple[float, ...]:
+    """Both ends of an interval as they are drawn; an infinite one a little beyond the value."""
+    if estimate.interval is None:
+        return ()
+    low, high = estimate.interval.low, estimate.interval.high
+    return (
+        estimate.value / OPEN_FACTOR if math.isinf(low) else low,
+        estimate.value * OPEN_FACTOR if math.isinf(high) else high,
+    )
+
+
+def _series(axes: Axes, series: Series, offset: float) -> None:
+    """A line through the estimates with their intervals; an arrow where one has no upper bound."""
+    if series.constant:
+        _level(axes, series)
+        return
+    at = np.arange(len(series.estimates)) + offset
+    axes.plot(
+        at,
+        [estimate.value for estimate in series.estimates],
+        color=series.look.colour,
+        linestyle=series.look.line,
+        marker=series.look.marker,
+        markersize=3.5,
+        linewidth=1.0,
+    )
+    for x, estimate in zip(at, series.estimates, strict=True):
+        _whisker(axes, x, estimate, series.look.colour, upright=True)
+
+
+def _level(axes: Axes, series: Series) -> None:
+    """A line across, with its interval as a band."""
+    estimate, colour = series.estimates[0], series.look.colour
+    axes.axhline(estimate.value, color=colour, linestyle=series.look.line, linewidth=1.0)
+    if ends := _drawn(estimate):
+        axes.axhspan(*ends, color=colour, alpha=0.12, linewidth=0)
+
+
+def _whisker(axes: Axes, at: float, estimate: Estimate, colour: str, upright: bool) -> None:
+    if estimate.interval is None:
+        return
+    ends = _drawn(estimate)
+    axes.plot(*_turned((at, at), ends, upright), color=colour, linewidth=0.8)
+    marks = ("v", "^") if upright else ("<", ">")
+    limits = (estimate.interval.low, estimate.interval.high)
+    for end, limit, mark in zip(ends, limits, marks, strict=True):
+        if math.isinf(limit):
+            axes.plot(*_turned((at,), (end,), upright), mark, color=colour, markersize=2.5)
+
+
+def _turned(across: Sequence[float], along: Sequence[float], upright: bool) -> Any:
+    return (across, along) if upright else (along, across)
+
+
+def dots(x_label: str, rows: Sequence[str], series: Sequence[Series]) -> Figure:
+    """Estimates of things without an order, a row each: arms, say. A marker a series."""
+    each = max(1, len(series))
+    height = 0.75 + len(rows) * max(ROW_INCHES, 0.11 * each)
+    height += _legend_inches([drawn.label for drawn in series])
+    figure, (axes,) = panels(1, height)
+    for index, drawn in enumerate(series):
+        offset = _offset(index, each, 0.22)
+        for row, estimate in enumerate(drawn.estimates):
+            axes.plot(estimate.value, row + offset, drawn.look.marker, color=drawn.look.colour)
+            _whisker(axes, row + offset, estimate, drawn.look.colour, upright=False)
+    axes.set_yticks(range(len(rows)), [short(row) for row in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    plain_log(axes.xaxis, _extent(series))
+    axes.set_xlabel(x_label)
+    marks = [Series(s.label, (), Look(s.look.colour, "", s.look.marker)) for s in series]
+    _legend(figure, marks)
+    return figure
+
+
+# --- two swept keys ------------------------------------------------------------------------------
+
+
+def heat_map(
+    labels: tuple[str, str, str],
+    columns: Sequence[str],
+    rows: Sequence[str],
+    values: NDArray[np.float64],
+) -> Figure:
+    """values[row, column] as colours with the numbers in them; labels: of columns, rows, values."""
+    figure, (axes,) = panels(1, max(1.6, 0.8 + 0.26 * len(rows)))
+    axes.grid(visible=False)
+    low, high = np.nanmin(values), np.nanmax(values)
+    norm = (LogNorm if 0 < low * WIDE_RANGE < high else Normalize)(low, high)
+    # Not imshow, which would be pixels in a PDF.
+    axes.pcolormesh(values, cmap="cividis", norm=norm, edgecolor="white", linewidth=0.8)
+    for (row, column), value in np.ndenumerate(values):
+        axes.text(
+            column + 0.5,
+            row + 0.5,
+            "–" if np.isnan(value) else significant(value),
+            ha="center",
+            va="center",
+            fontsize=SMALL,
+            color="white" if norm(value) < 0.5 else "black",
+        )
+    axes.set_xticks(np.arange(len(columns)) + 0.5, _fitting(columns))
+    axes.set_yticks(np.arange(len(rows)) + 0.5, [short(row, 10) for row in rows])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel(labels[0])
+    axes.set_ylabel(labels[1])
+    axes.set_title(labels[2], loc="left")
+    return figure
+
+
+# --- shares --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a task got of the device and what it was entitled to, both from 0 to 1."""
+
+    task: str
+    got: Estimate
+    entitled: float | None
+    look: Look
+
+
+def shares(shown: Sequence[tuple[str, Sequence[Share]]]) -> Figure:
+    """Shares of the device by task, a panel for each (title, tasks); a line marks entitlements."""
+    counts = [len(each) for _, each in shown]
+    height = 0.7 + sum(0.22 + ROW_INCHES * count for count in counts)
+    figure, axes = panels(len(shown), height, sharex=True, gridspec_kw={"height_ratios": counts})
+    for (title, rows), drawn in zip(shown, axes, strict=True):
+        drawn.set_title(title, loc="left")
+        for row, share in enumerate(rows):
+            drawn.barh(row, 100 * share.got.value, height=0.62, color=share.look.colour)
+            if share.got.interval is not None:
+                ends = 100 * share.got.interval.low, 100 * share.got.interval.high
+                drawn.plot(ends, (row, row), color="black", linewidth=0.8)
+            if share.entitled is not None:
+                at = 100 * share.entitled
+                drawn.plot((at, at), (row - 0.45, row + 0.45), color="black", linewidth=1.6)
+        drawn.set_yticks(range(len(rows)), [short(share.task, 14) for share in rows])
+        drawn.set_ylim(len(rows) - 0.5, -0.5)
+        drawn.tick_params(axis="y", length=0)
+        drawn.grid(visible=False, axis="y")
+    axes[-1].set_xlim(0, 100)
+    axes[-1].set_xlabel("share of the device (%)")
+    if any(share.entitled is not None for _, rows in shown for share in rows):
+        mark = Line2D(
+            [], [], color="black", linestyle="", marker="|", markersize=9, markeredgewidth=1.6
+        )
+        mark.set_label("entitlement")
+        legend_below(figure, [mark])
+    return figure

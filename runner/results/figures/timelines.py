@@ -1,0 +1,91 @@
+"""What happened when, drawn: a lane a task."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from runner.results.figures.style import COLOURS, MS, legend_below, panels, save
+from runner.runs.timeline import TaskTimeline, Timeline, read, readable_ns
+
+FIGURE = "timeline.png"
+LANE_INCHES = 0.24
+BAR = (-0.24, 0.62)
+WAIT = -0.36
+SUSPENDED: dict[str, Any] = {
+    "facecolor": (1, 1, 1, 0.55),
+    "edgecolor": "#333333",
+    "hatch": "//////",
+}
+NAME_CHARACTERS = 14
+
+
+def timelines(shown: Sequence[tuple[str, Timeline]], until_ns: int) -> Figure:
+    """Requests as bars by task, the most urgent at the top, hatched while the task's queue was
+    suspended, a line above while requests waited; a panel for each (title, timeline)."""
+    lanes = [len(each.tasks) for _, each in shown]
+    height = 0.75 + sum(LANE_INCHES * count + 0.22 for count in lanes)
+    figure, axes = panels(len(shown), height, sharex=True, gridspec_kw={"height_ratios": lanes})
+    for panel, (title, each) in zip(axes, shown, strict=True):
+        panel.set_title(title, loc="left")
+        _timeline(panel, each, until_ns)
+    axes[-1].set_xlabel(f"time since the common start ({_unit(until_ns)[0]})")
+    parts: list[Any] = [Patch(facecolor="#666666", label="request")]
+    tasks = [task for _, each in shown for task in each.tasks]
+    if any((task.requests[:, 1] - task.requests[:, 0]).max(initial=0) > MS for task in tasks):
+        parts.append(Line2D([], [], color="#666666", linewidth=1, label="requests waiting"))
+    if any(task.suspensions for task in tasks):
+        parts.append(Patch(**SUSPENDED, linewidth=0, label="queue suspended"))
+    legend_below(figure, parts, columns=3)
+    return figure
+
+
+def _unit(until_ns: int) -> tuple[str, float]:
+    return ("s", 1e9) if until_ns >= 1e9 else ("ms", 1e6)
+
+
+def _timeline(axes: Axes, shown: Timeline, until_ns: int) -> None:
+    priorities = sorted({task.priority for task in shown.tasks}, reverse=True)
+    for row, task in enumerate(shown.tasks):
+        _lane(axes, row, task, until_ns, COLOURS[priorities.index(task.priority) % len(COLOURS)])
+    axes.set_yticks(range(len(shown.tasks)), [_short(task.name) for task in shown.tasks])
+    axes.set_ylim(len(shown.tasks) - 0.5, -0.5)
+    axes.set_xlim(0, until_ns / _unit(until_ns)[1])
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.tick_params(axis="y", length=0)
+    axes.grid(visible=False, axis="y")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= NAME_CHARACTERS else f"{name[: NAME_CHARACTERS - 1]}…"
+
+
+def _lane(axes: Axes, row: int, task: TaskTimeline, until_ns: int, colour: str) -> None:
+    scale = _unit(until_ns)[1]
+    visible = task.requests[task.requests[:, 0] < until_ns] / scale
+    scheduled, started, completed = visible.T
+    bars = list(zip(started, completed - started, strict=True))
+    # A white gap between requests that follow each other, unless it would be all that is seen.
+    gap = 0.4 if len(bars) <= 80 else 0.0
+    at = (row + BAR[0], BAR[1])
+    axes.broken_barh(bars, at, color=colour, edgecolor="white", linewidth=gap)
+    axes.hlines(np.full(len(visible), row + WAIT), scheduled, started, color=colour, linewidth=1)
+    spans = [
+        (each.from_ns / scale, (each.until_ns - each.from_ns) / scale)
+        for each in task.suspensions
+        if each.from_ns < until_ns
+    ]
+    axes.broken_barh(spans, at, linewidth=0, **SUSPENDED)
+
+
+def timeline(folder: Path, title: str) -> None:
+    """timeline.png of a run's folder; nothing for a run without requests."""
+    shown = read(folder)
+    if shown.until_ns:
+        save(timelines([(title, shown)], readable_ns(shown)), folder / FIGURE)

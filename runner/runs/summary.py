@@ -1,0 +1,167 @@
+"""summary.json: the figures of a run, and what a reader must know to read them right."""
+
+from typing import Any
+
+import numpy as np
+
+from runner.config.spec import TaskSpec, TrialSpec
+from runner.metrics.percentiles import percentiles
+from runner.proof.checks import INCOMPLETE
+from runner.runs import statistics
+from runner.trial.run import FAILED, FINISHED, KILLED, TrialResult
+
+#: Below this a set with closed loops was not limited by the device.
+SATURATED = 0.8
+#: Share of the requests that may start late, and of an offered rate that may be missed.
+LATE, MISSED = 0.01, 0.05
+#: Share of a core's time that a hypervisor may take before a reader must know of it.
+STOLEN = 0.02
+#: Requests that may be open when a window ends, however short it is, without having piled up.
+IN_PASSING = 4
+NOT_APPLIED = "not applied"
+
+
+def summarise(trial: TrialSpec, result: TrialResult) -> dict[str, Any]:
+    """summary.json but for names and places. A failed trial has no figures to show."""
+    measured = statistics.summarise(trial, result.requests, result.solo)
+    if result.status == FAILED:
+        measured |= {"tasks": {}, "priorities": {}}
+    wrong = faults(trial, result, measured)
+    levels = {task.level.name for task in trial.tasks} if trial.uses_xsched else {"none"}
+    asked = {task.asked_level.name for task in trial.tasks} if trial.uses_xsched else {"none"}
+    return {
+        "schema": 1,
+        "status": result.status,
+        "reason": result.reason,
+        "valid": result.status == FINISHED and not wrong,
+        "arm": trial.arm,
+        "platform": trial.platform,
+        "placement": trial.placement,
+        "policy": trial.policy if trial.uses_xsched else "none",
+        "level": "+".join(sorted(levels)),
+        "asked_level": "+".join(sorted(asked)),
+        "priority": _priority(trial),
+        "config_hash": trial.config_hash,
+        "proof": INCOMPLETE if result.status == KILLED else result.proof.verdict,
+        "preemptions": result.preemptions,
+        "saturation": result.saturation,
+        "stolen": result.stolen,
+        "cut": result.cut,
+        "steady": not result.unsteady,
+        "preemption_ms": preemption_latency(result),
+        "timing_s": result.timing_s,
+        "notes": [*wrong, *notes(trial, result, measured)] if result.status != FAILED else [],
+        "device": result.observations.facts,
+    } | measured
+
+
+def preemption_latency(result: TrialResult) -> dict[str, float]:
+    """From a suspension to the queue's quiet, over the probes of the level's proof; empty if there
+    were none. Milliseconds."""
+    times = [
+        probe["quiet_ms"]
+        for check in result.proof.checks
+        if check.name == "level"
+        for probe in check.evidence.get("suspensions", ())
+    ]
+    if not times:
+        return {}
+    names = ("p50", "p90", "p99", "max")
+    figures = dict(zip(names, percentiles(times, 50, 90, 99, 100), strict=True))
+    return figures | {"mean": float(np.mean(times))}
+
+
+def _priority(trial: TrialSpec) -> str:
+    """What became of the tasks' priorities."""
+    if len(trial.priorities) < 2:
+        return "equal"
+    return "applied" if trial.applies_priority else NOT_APPLIED
+
+
+def faults(trial: TrialSpec, result: TrialResult, measured: dict[str, Any]) -> list[str]:
+    """Why the figures are not valid: something else than the scheduling made them."""
+    if not result.saturation < SATURATED:  # or not known, as of a trial that was interrupted
+        return []
+    return [
+        f"not valid: {task.name} achieved {figures['achieved_rps']:.4g} of "
+        f"{figures['offered_rps']:.4g} requests/s offered, and the device was not saturated "
+        f"({result.saturation:.2f}): something else limits it"
+        for task in trial.tasks
+        if (figures := measured["tasks"].get(task.name)) and _piled_up(task, figures)
+    ]
+
+
+def _late(result: TrialResult, measured: dict[str, Any]) -> list[str]:
+    """A warning, for such a request waits a millisecond or more that no scheduling made it wait."""
+    late = sum(task["late_starts"] for task in measured["tasks"].values())
+    count = sum(len(task.completed) for task in result.requests)
+    if late <= LATE * count:
+        return []
+    return [f"{late} of {count} requests started over 1 ms late by the runner's own fault"]
+
+
+def _piled_up(task: TaskSpec, figures: dict[str, Any]) -> bool:
+    """Whether the task was offered more than it completed, by more than a window's end explains."""
+    if figures["offered_rps"] is None:
+        return False
+    missed: bool = figures["achieved_rps"] < (1 - MISSED) * figures["offered_rps"]
+    return missed and figures["open"] > max(IN_PASSING, task.arrival.burst_size)
+
+
+def _censored(trial: TrialSpec, measured: dict[str, Any]) -> list[str]:
+    """A note that counts the requests that the figures lack, or that had piled up."""
+    counts = [
+        f"{task.name} {figures['open']}"
+        for task in trial.tasks
+        if (figures := measured["tasks"].get(task.name))
+        and figures["open"]
+        and (figures["requests"] < figures["wanted"] or _piled_up(task, figures))
+    ]
+    if not counts:
+        return []
+    return [f"censored, as they were open when the window ended: requests of {', '.join(counts)}"]
+
+
+def notes(trial: TrialSpec, result: TrialResult, measured: dict[str, Any]) -> list[str]:
+    """What a reader must know to read the figures right."""
+    found = list(result.observations.notes)
+    if trial.arm == "default_stream" and _priority(trial) == NOT_APPLIED:
+        found.append("priority not applied: with one stream it is a number in the configuration")
+    for task in trial.tasks:
+        if trial.uses_xsched and task.level != task.asked_level:
+            found.append(
+                f"{task.name}: level {task.level.name} in effect, {task.asked_level.name} asked"
+            )
+    if trial.arm == "xsched" and result.status != KILLED:
+        nothing_about = "this trial says {} about levels or thresholds"
+        if result.preemptions == 0:
+            found.append(f"nothing was preempted: {nothing_about.format('nothing')}")
+        elif result.preemptions is not None and result.preemptions <= len(trial.tasks):
+            found.append(
+                f"lower queues were suspended once and hardly ever again: "
+                f"{nothing_about.format('next to nothing')} (closed loops at the top priority?)"
+            )
+    flooded = [task.name for task in trial.tasks if (task.arrival.load or 0) > 1]
+    if flooded:
+        found.append(f"load above 1: the queue of {', '.join(flooded)} grows without bound")
+    if result.stolen > STOLEN:
+        found.append(
+            f"the hypervisor took {result.stolen:.0%} of a CPU core's time in the window: "
+            "latencies are its doing, too"
+        )
+    if result.unsteady:
+        found.append(f"not steady after the warm-up: {', '.join(result.unsteady)}")
+    closed = any(task.closed for task in trial.tasks)
+    if closed and trial.arm not in ("solo", "urgent_only") and result.saturation < SATURATED:
+        found.append(
+            f"the device was not saturated ({result.saturation:.2f}): a trial that the host "
+            "limits cannot show priority"
+        )
+    if result.cut:
+        short = [
+            f"{name} {task['requests']}/{task['wanted']}"
+            for name, task in measured["tasks"].items()
+            if task["requests"] < task["wanted"]
+        ]
+        found.append(f"the window was cut at limit_s={trial.limit_s:g} ({', '.join(short)})")
+    return found + _late(result, measured) + _censored(trial, measured)

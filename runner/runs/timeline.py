@@ -1,0 +1,306 @@
+"""What happened when in a run: its requests and the scheduler's log on one clock, as a trace that
+opens in Perfetto and as a figure.
+
+Everything is a function of the run's folder. The scheduler's log is on the monotonic clock; the
+requests count from the common start of their group, whose instant requests.parquet knows.
+"""
+
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from omegaconf import OmegaConf
+
+from runner.runs.files import read_summary, starts_of
+from runner.trial.recording import COMPLETED, SCHEDULED, STARTED
+
+TRACE = "trace.json"
+#: Trace events of a file: Perfetto takes a hundred times that, an artifact store would rather not.
+MOST_EVENTS = 20_000
+#: Waits below this get no slice; every request carries its wait as an argument.
+SHORTEST_WAIT_NS = 100_000
+#: Of a figure: so many requests of the busiest task stay readable in one column of a paper.
+SHOWN_REQUESTS = 24
+SHOWN_URGENT = 3
+SHOWN_S = 5.0
+REQUEST_TRACK, QUEUE_TRACK = 1, 2
+TRACKS = 10
+
+
+class Suspension(NamedTuple):
+    """From the moment that it had taken effect to the resumption, nanoseconds after the common
+    start. passed: commands that completed meanwhile; None if the log ends before the resumption."""
+
+    from_ns: int
+    until_ns: int
+    passed: int | None
+
+
+class SchedulerEvent(NamedTuple):
+    """A line of the scheduler's log, after the common start. completed: commands of the task."""
+
+    at_ns: int
+    name: str
+    completed: int
+
+
+@dataclass(frozen=True)
+class TaskTimeline:
+    """One task. requests: scheduled, started, completed of those in the window, in order; the ones
+    from `wanted` on only kept the load up."""
+
+    name: str
+    priority: int
+    requests: NDArray[np.int64]
+    wanted: int
+    events: list[SchedulerEvent] = field(default_factory=list)
+    suspensions: list[Suspension] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A run. tasks: the most urgent first. notes: what a reader of it must know."""
+
+    tasks: list[TaskTimeline]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def until_ns(self) -> int:
+        """The last completion; 0 without requests."""
+        return _end_ns(self.tasks)
+
+
+def _end_ns(tasks: Sequence[TaskTimeline]) -> int:
+    return max((int(task.requests[:, COMPLETED].max(initial=0)) for task in tasks), default=0)
+
+
+def write_trace(folder: Path) -> None:
+    """trace.json of a run's folder."""
+    content = trace(read(folder), folder.name)
+    (folder / TRACE).write_text(json.dumps(content, separators=(",", ":")) + "\n")
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+def read(folder: Path) -> Timeline:
+    """A run's timeline from requests.parquet and, if it is there, events.parquet."""
+    summary = read_summary(folder) or {}
+    notes = []
+    if summary.get("arm") == "solo":
+        notes.append("the tasks ran one after another; each is shown from its own start")
+    events = folder / "events.parquet"
+    return build(
+        pq.read_table(folder / "requests.parquet"),
+        pq.read_table(events) if events.exists() else None,
+        _priorities(folder, summary),
+        notes,
+    )
+
+
+def _priorities(folder: Path, summary: dict[str, Any]) -> dict[str, int]:
+    """By task. A failed run's summary has no tasks, its configuration has."""
+    if tasks := summary.get("tasks"):
+        return {name: int(task["priority"]) for name, task in tasks.items()}
+    path = folder / "config.yaml"
+    if not path.exists():
+        return {}
+    configured = OmegaConf.select(OmegaConf.load(path), "task_set.tasks") or {}
+    return {str(name): int(task["priority"]) for name, task in configured.items()}
+
+
+def build(
+    requests: pa.Table,
+    events: pa.Table | None,
+    priorities: dict[str, int],
+    notes: Sequence[str] = (),
+) -> Timeline:
+    """The timeline of these tables; a task without a known priority has 0."""
+    tasks = [
+        _task(name, priorities.get(name, 0), requests)
+        for name in pc.unique(requests["task"]).to_pylist()
+    ]
+    tasks = sorted(tasks, key=lambda task: -task.priority)
+    if events is None or not len(events):
+        return Timeline(tasks, list(notes))
+    log, starts = _log(events), starts_of(requests)
+    if not starts:
+        return Timeline(tasks, [*notes, "the scheduler's log cannot be placed: no start recorded"])
+    for task in tasks:
+        # What was so when the window began is so from its beginning.
+        task.events.extend(
+            event._replace(at_ns=max(0, event.at_ns - starts[task.name]))
+            for event in log.get(task.name, ())
+        )
+        task.suspensions.extend(_suspensions(task.events, _end_ns(tasks)))
+    return Timeline(tasks, list(notes))
+
+
+def _task(name: str, priority: int, table: pa.Table) -> TaskTimeline:
+    mine = table.filter(pc.and_(pc.equal(table["task"], name), pc.invert(table["warmup"])))
+    columns = [mine[column].to_numpy() for column in ("scheduled_ns", "started_ns", "completed_ns")]
+    wanted = len(mine) - (pc.sum(mine["extra"]).as_py() or 0)
+    return TaskTimeline(name, priority, np.stack(columns, axis=1), wanted)
+
+
+def _log(events: pa.Table) -> dict[str, list[SchedulerEvent]]:
+    """The scheduler's log by task, in order of time, on its own clock."""
+    by_task: dict[str, list[SchedulerEvent]] = {}
+    ordered = events.sort_by("at_ns")
+    columns = (ordered[name].to_pylist() for name in ("task", "at_ns", "event", "completed"))
+    for task, *line in zip(*columns, strict=True):
+        by_task.setdefault(task, []).append(SchedulerEvent(*line))
+    return by_task
+
+
+def _suspensions(events: Sequence[SchedulerEvent], end_ns: int) -> Iterator[Suspension]:
+    since: SchedulerEvent | None = None
+    for event in events:
+        if event.name == "suspend":
+            since = event
+        elif event.name == "resume" and since is not None:
+            yield Suspension(since.at_ns, event.at_ns, event.completed - since.completed)
+            since = None
+    if since is not None:
+        yield Suspension(since.at_ns, max(end_ns, since.at_ns), None)
+
+
+def readable_ns(shown: Timeline) -> int:
+    """How much of a run a figure can show: a few seconds at most, the busiest task's requests wide
+    enough to see, but with a few of the most urgent task's in it."""
+    busiest = min(_completion(task, SHOWN_REQUESTS) for task in shown.tasks)
+    urgent = _completion(shown.tasks[0], SHOWN_URGENT)
+    return int(min(max(busiest, urgent), SHOWN_S * 1e9, shown.until_ns))
+
+
+def _completion(task: TaskTimeline, count: int) -> float:
+    """When that many requests had completed; infinite if they never had."""
+    return float(task.requests[count - 1, COMPLETED]) if len(task.requests) >= count else np.inf
+
+
+# --- Chrome's trace-event format -----------------------------------------------------------------
+
+Event = dict[str, Any]
+#: What begins at a moment: its events are in the file together or not at all.
+Item = tuple[int, list[Event]]
+
+
+def trace(shown: Timeline, name: str, most: int = MOST_EVENTS) -> dict[str, Any]:
+    """Chrome's trace-event JSON: a process a task with a track of requests, one of waits and one of
+    its queue; a counter of suspended queues. Over `most` events the end is cut."""
+    named = [each for pid, task in enumerate(shown.tasks, 1) for each in _names(pid, task)]
+    items = [
+        item
+        for pid, task in enumerate(shown.tasks, 1)
+        for item in itertools.chain(_requests(pid, task, most), _queue(pid, task, most))
+    ]
+    if any(task.suspensions for task in shown.tasks):
+        pid = len(shown.tasks) + 1
+        named += _process(pid, "scheduler")
+        items += _suspended_queues(pid, shown.tasks, most)
+    kept, cut_ns = _first(items, most - len(named))
+    until_ns = shown.until_ns if cut_ns is None else cut_ns
+    return {
+        "traceEvents": named + kept,
+        "displayTimeUnit": "ms",
+        "otherData": {
+            "run": name,
+            "cut": cut_ns is not None,
+            "shown_until_ms": until_ns / 1e6,
+            "whole_ms": shown.until_ns / 1e6,
+            "notes": shown.notes,
+        },
+    }
+
+
+def _first(items: list[Item], most: int) -> tuple[list[Event], int | None]:
+    """The events of the earliest items that have room, in order; and when the first left out
+    begins, None if there is none."""
+    events: list[Event] = []
+    for at_ns, together in sorted(items, key=itemgetter(0)):
+        if len(events) + len(together) > most:
+            return events, at_ns
+        events += together
+    return events, None
+
+
+def _us(nanoseconds: int) -> float:
+    return int(nanoseconds) / 1e3
+
+
+def _track(pid: int, track: int) -> dict[str, int]:
+    """Perfetto names a thread by its number alone, so no two processes may share one."""
+    return {"pid": pid, "tid": TRACKS * pid + track}
+
+
+def _process(pid: int, name: str) -> list[Event]:
+    return [
+        {"ph": "M", "name": "process_name", "pid": pid, "args": {"name": name}},
+        {"ph": "M", "name": "process_sort_index", "pid": pid, "args": {"sort_index": pid}},
+    ]
+
+
+def _names(pid: int, task: TaskTimeline) -> list[Event]:
+    tracks = {REQUEST_TRACK: "requests"} | ({QUEUE_TRACK: "queue"} if task.events else {})
+    return _process(pid, f"{task.name} (priority {task.priority})") + [
+        {"ph": "M", "name": "thread_name", "args": {"name": name}} | _track(pid, track)
+        for track, name in tracks.items()
+    ]
+
+
+def _requests(pid: int, task: TaskTimeline, most: int) -> Iterator[Item]:
+    for number, times in enumerate(task.requests[:most]):
+        yield from _request(pid, task, number, times)
+
+
+def _request(pid: int, task: TaskTimeline, number: int, times: NDArray[np.int64]) -> Iterator[Item]:
+    scheduled, started, completed = (int(times[at]) for at in (SCHEDULED, STARTED, COMPLETED))
+    arguments = {
+        "priority": task.priority,
+        "scheduled_ms": scheduled / 1e6,
+        "started_ms": started / 1e6,
+        "completed_ms": completed / 1e6,
+        "waited_ms": (started - scheduled) / 1e6,
+        "latency_ms": (completed - scheduled) / 1e6,
+        "extra": number >= task.wanted,
+    }
+    track = _track(pid, REQUEST_TRACK)
+    served = {"ph": "X", "cat": "request", "name": f"request {number}", "args": arguments}
+    yield started, [served | track | {"ts": _us(started), "dur": _us(completed - started)}]
+    if started - scheduled >= SHORTEST_WAIT_NS:
+        # Waits of one task overlap, and slices of one track may not: Perfetto stacks these.
+        wait = {"cat": "wait", "name": "waiting", "id": f"{pid}.{number}"} | track
+        began, ended = {"ph": "b", "ts": _us(scheduled)}, {"ph": "e", "ts": _us(started)}
+        yield scheduled, [wait | began, wait | ended]
+
+
+def _queue(pid: int, task: TaskTimeline, most: int) -> Iterator[Item]:
+    on_track = {"cat": "scheduler"} | _track(pid, QUEUE_TRACK)
+    for event in task.events[:most]:
+        moment = {"ph": "i", "s": "t", "name": event.name, "ts": _us(event.at_ns)}
+        yield event.at_ns, [on_track | moment | {"args": {"commands_completed": event.completed}}]
+    for from_ns, until_ns, passed in task.suspensions[:most]:
+        span = {"ph": "X", "name": "suspended", "ts": _us(from_ns), "dur": _us(until_ns - from_ns)}
+        yield from_ns, [on_track | span | {"args": {"commands_passed": passed}}]
+
+
+def _suspended_queues(pid: int, tasks: Sequence[TaskTimeline], most: int) -> Iterator[Item]:
+    steps = sorted(
+        step
+        for task in tasks
+        for each in task.suspensions[:most]
+        for step in ((each.from_ns, 1), (each.until_ns, -1))
+    )
+    level = itertools.accumulate(step for _, step in steps)
+    for (at_ns, _), suspended in zip(steps, level, strict=True):
+        counter = {"ph": "C", "name": "suspended", "pid": pid, "ts": _us(at_ns)}
+        yield at_ns, [counter | {"args": {"queues": suspended}}]

@@ -1,0 +1,57 @@
+"""What is allowed and yet may not be meant: said before a sweep begins."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
+
+from runner.config.arrivals import PROCESSES
+from runner.config.schema import ArrivalConfig, ArrivalOverride
+from runner.config.spec import Arrival
+from runner.sweep.plan import Point
+
+ARRIVAL = [each.name for each in fields(ArrivalConfig)]
+
+
+def caveats(points: Iterable[Point]) -> list[str]:
+    """A line each, none twice."""
+    return list(dict.fromkeys(line for each in points for line in (*_unheard(each), *_flood(each))))
+
+
+def _unheard(point: Point) -> Iterator[str]:
+    """Arrivals that were asked for on the command line, or swept over, and that no task takes."""
+    for key in (override.partition("=")[0].lstrip("+~") for override in point.overrides):
+        group, _, name = key.partition(".")
+        name = name or "process"
+        if group != "arrival" or name not in ARRIVAL:
+            continue
+        own = [task.arrival for task in point.config.task_set.tasks.values()]
+        tasks = zip(own, point.trial.tasks, strict=True)
+        if not any(_takes(said, task.arrival, name) for said, task in tasks):
+            yield _no_effect(point, key, name, own)
+
+
+def _takes(own: ArrivalOverride, arrival: Arrival, name: str) -> bool:
+    """Whether a task has this key of the group's. own: what it says itself."""
+    used = name == "process" or name in PROCESSES[arrival.process].takes
+    if name in ("load", "rate_rps"):
+        used = getattr(arrival, name) is not None
+    return used and getattr(own, name) is None
+
+
+def _no_effect(point: Point, key: str, name: str, own: Sequence[ArrivalOverride]) -> str:
+    tasks = ", ".join(f"{task.name}: {task.arrival.process}" for task in point.trial.tasks)
+    line = f"{key} has no effect, no task of {point.trial.task_set} takes it ({tasks})"
+    if all(getattr(each, name) is None for each in own):
+        return line
+    return f"{line}; task_set.tasks.<name>.arrival.{name}=null lets a task take it"
+
+
+def _flood(point: Point) -> Iterator[str]:
+    trial = point.trial
+    key = "limit_s" if trial.duration_s is None else "task_set.duration_s"
+    cap_s = trial.limit_s if trial.duration_s is None else trial.duration_s
+    for task in trial.tasks:
+        if task.arrival.load is not None and task.arrival.load > 1:
+            yield (
+                f"{task.name} has load {task.arrival.load:g}: above 1 its queue grows without "
+                f"bound; the window ends after {key}={cap_s:g} at the latest"
+            )

@@ -1,0 +1,157 @@
+"""One point of a sweep: run the trial, write its folder, log it, show it. Called by the launcher,
+possibly in a process of its own."""
+
+import fcntl
+import tempfile
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra.conf import HydraConf
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from runner.config.resolve import as_config, resolve
+from runner.config.schema import Config
+from runner.config.spec import TrialSpec
+from runner.platforms.choose import settle, shared
+from runner.platforms.contract import PlatformError
+from runner.proof.checks import FAILED as REFUSED
+from runner.proof.checks import NOT_CLAIMED
+from runner.results.console import console
+from runner.runs import files, provenance, solo, timeline, tracking
+from runner.runs.summary import summarise
+from runner.runs.tracking import Store
+from runner.sweep.display import TrialDisplay, show_run
+from runner.trial.run import FAILED, FINISHED, KILLED, TrialResult, run_trial
+
+
+def run(composed: DictConfig) -> None:
+    """Run the composed point. Raises KeyboardInterrupt, once everything is kept, if that ended it;
+    anything else that goes wrong is a failed run, and the sweep goes on."""
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    try:
+        _run(composed, hydra, folder)
+    except Exception as error:
+        reason = str(error)
+        if not isinstance(error, PlatformError):
+            reason = f"{type(error).__name__}: {error} (see stderr.log)"
+            with (folder / "stderr.log").open("a") as log:
+                traceback.print_exc(file=log)
+        summary = {
+            "schema": 1,
+            "status": FAILED,
+            "reason": reason,
+            "as_expected": False,
+            "name": hydra.job.name,
+            "folder": str(folder),
+            "priorities": {},
+        }
+        files.write_json(folder / files.SUMMARY, summary)
+        show_run(summary)
+
+
+def _run(composed: DictConfig, hydra: HydraConf, folder: Path) -> None:
+    config = as_config(composed)
+    output_root = Path(config.output_root)
+    platform = shared(config)
+    trial = settle(config, resolve(config), platform)
+    store = tracking.open_store(config)
+    models = {task.model for task in trial.tasks}
+    known = solo.known(output_root, platform.fingerprint(), models)
+    name = hydra.job.name
+    load_before = provenance.load()
+    files.write_config(folder, config, trial)
+    with (
+        TrialDisplay(trial, name) as progress,
+        device_lock(platform.lock, config.platform.wait, progress.say),
+    ):
+        result = run_trial(trial, platform, known, folder, progress, store.prepare_if_there)
+    solo.keep(output_root, platform.fingerprint(), result.solo)
+    summary = summarise(trial, result)
+    summary |= {
+        "as_expected": as_expected(config.outcome, summary),
+        "name": name,
+        "sweep": Path(hydra.sweep.dir).name,
+        "folder": str(folder),
+    }
+    write_folder(folder, summary, result)
+    overrides = list(hydra.overrides.task)
+    origin = provenance.collect(overrides, load_before) | {
+        "device": platform.provenance(),
+        "weights": {m.pretrained: m.weights_sha256 for m in models if m.pretrained},
+    }
+    files.write_json(folder / "provenance.json", origin)
+    summary["mlflow_run_id"] = log(store, folder, summary, config, trial, result)
+    files.write_json(folder / files.SUMMARY, summary)
+    show_run(summary)
+    if result.status == KILLED:
+        raise KeyboardInterrupt
+
+
+def as_expected(outcome: str, summary: dict[str, Any]) -> bool:
+    """Whether the run ended as it was meant to; a refusal is a run whose proof failed."""
+    if outcome == "refusal":
+        refused: bool = summary["status"] == FAILED and summary["proof"] == REFUSED
+        return refused
+    return bool(summary["status"] == FINISHED)
+
+
+@contextmanager
+def device_lock(device: str, wait: bool, say: Any) -> Iterator[None]:
+    """One device, one experiment: a second trial on this machine waits for its turn or, without
+    `wait`, is refused with `PlatformError`."""
+    path = Path(tempfile.gettempdir()) / f"xsched-runner-{device}.lock"
+    with path.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not wait:
+                raise PlatformError(
+                    f"another trial uses this device ({device}), and platform.wait=false"
+                ) from None
+            say("waiting for another trial on this device")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def write_folder(folder: Path, summary: dict[str, Any], result: TrialResult) -> None:
+    """Raw data, proof and figure."""
+    files.write_json(folder / files.SUMMARY, summary)
+    files.write_json(folder / "proof.json", result.proof.as_dict())
+    files.write_requests(folder / "requests.parquet", result.requests)
+    files.write_events(folder / "events.parquet", result.events)
+    timeline.write_trace(folder)
+    if summary["status"] != FAILED:
+        from runner.results.figures.run import latency_cdf
+        from runner.results.figures.timelines import timeline as draw_timeline
+
+        claim = "" if summary["proof"] == NOT_CLAIMED else f", {summary['proof']}"
+        title = f"{summary['sweep']}: {summary['name']} ({summary['arm']}{claim})"
+        latency_cdf(folder / "latency_cdf.png", title, result.requests)
+        draw_timeline(folder, title)
+
+
+def log(
+    store: Store,
+    folder: Path,
+    summary: dict[str, Any],
+    config: Config,
+    trial: TrialSpec,
+    result: TrialResult,
+) -> str | None:
+    """Log the finished folder; a store that is away costs the link, not the run."""
+    params = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)
+    assert isinstance(params, dict)
+    plain = {str(key): value for key, value in params.items()}
+    plain["platform"] |= {"name": trial.platform, "placement": trial.placement}
+    try:
+        commit = provenance.code()["commit"]
+        metrics = result.observations.metrics
+        return store.log(folder, summary, plain, result.requests, commit, metrics)
+    except Exception as error:  # any of MLflow's, its database's and its HTTP client's
+        console.print(f"  not logged to MLflow: {error}\n  the folder is complete: {folder}")
+        return None

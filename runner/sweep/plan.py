@@ -1,0 +1,186 @@
+"""The points of a sweep: expanded, checked all together, named, repeated, put in order."""
+
+import copy
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig
+
+from runner.config.errors import UserError
+from runner.config.resolve import as_config, resolve
+from runner.config.schema import Config
+from runner.config.spec import TrialSpec
+from runner.platforms.choose import choose, choose_placement, settle, shared
+
+SHORT = {"xsched.threshold": "t", "xsched.batch_size": "b", "xsched.timeslice_us": "slice"}
+#: Swept keys whose value alone makes a readable name.
+BARE = ("task_set", "model", "arm", "platform", "arrival", "xsched", "xsched.policy")
+
+Compose = Callable[[list[str]], DictConfig]
+
+
+class Point:
+    """One combination of swept values: its overrides, the trial they give, and where it goes.
+
+    values: by swept key; None where the trial is the same for all values of the key, and is run
+    once for all of them."""
+
+    def __init__(self, overrides: list[str], values: dict[str, str | None]) -> None:
+        self.overrides, self.values = overrides, values
+        self.repeat = 0
+        self.config = Config()
+        self.trial: TrialSpec
+        self.name = ""
+
+    @property
+    def folder(self) -> str:
+        return f"{self.name}-{self.trial.config_hash[:8]}"
+
+
+def plan(arguments: list[str], compose: Compose) -> list[Point]:
+    """Every trial of a sweep in the order of running. Raises `UserError` if any point is wrong."""
+    points = merge(check(expand(arguments), compose))
+    sweep = points[0].config.sweep
+    repeated = [_repeat(each, number) for number in range(sweep.repeats) for each in points]
+    name(repeated)
+    shuffled = sweep.order == "shuffled" or (sweep.order == "auto" and sweep.repeats > 1)
+    return shuffle(repeated, points[0].config.seed) if shuffled else repeated
+
+
+def expand(arguments: list[str]) -> list[Point]:
+    """Every combination of the swept values, the last key varying fastest."""
+    overrides = OverridesParser.create().parse_overrides(arguments)
+    points = [Point([], {})]
+    for override in overrides:
+        choices = _choices(override)
+        points = [
+            Point(
+                [*each.overrides, choice],
+                each.values | ({override.key_or_group: value} if len(choices) > 1 else {}),
+            )
+            for each in points
+            for choice, value in choices
+        ]
+    return points
+
+
+def _choices(override: Override) -> list[tuple[str, str]]:
+    """(override, value) of every value that this argument sweeps over, or of its only one."""
+    if not override.is_sweep_override():
+        return [(override.input_line or "", "")]
+    if override.is_discrete_sweep():
+        key = override.get_key_element()
+        return [(f"{key}={value}", str(value)) for value in override.sweep_string_iterator()]
+    raise UserError(
+        override.key_or_group,
+        override.value(),
+        "an interval cannot be swept over",
+        "a list (4,8,16), choice(), range()",
+    )
+
+
+def check(points: list[Point], compose: Compose) -> list[Point]:
+    """Compose and validate all points and decide `auto` for all of them."""
+    platform = choose()
+    for number, each in enumerate(points, start=1):
+        try:
+            each.config = as_config(compose(each.overrides))
+            if each.config.platform.name == "auto":
+                each.config.platform.name = platform
+            each.trial = resolve(each.config)
+        except UserError as error:
+            if len(points) == 1:
+                raise
+            raise UserError(
+                "", "", f"{error}\n  in point {number} of {len(points)}: {each.values}"
+            ) from error
+    placement = _placement(points)
+    for each in points:
+        each.config.platform.placement = placement
+        each.trial = settle(
+            each.config,
+            replace(each.trial, placement=placement),
+            shared(each.config),
+        )
+    return points
+
+
+def _placement(points: list[Point]) -> str:
+    """The one placement of a sweep: a GPU that processes share by turns is another baseline than
+    one whose streams belong to a single process."""
+    asked = {each.trial.placement for each in points}
+    if len(asked) > 1:
+        raise UserError(
+            "platform.placement",
+            ",".join(sorted(asked)),
+            "runs in different placements cannot be compared: their baselines differ",
+            remedy="run a sweep for each placement",
+        )
+    if asked != {"auto"}:
+        return asked.pop()
+    return choose_placement([each.trial for each in points], shared(points[0].config))
+
+
+def merge(points: list[Point]) -> list[Point]:
+    """Points whose trials are the same measurement become one, which serves all their values: an
+    arm without XSched does not depend on a threshold."""
+    kept: dict[str, Point] = {}
+    for each in points:
+        first = kept.setdefault(each.trial.config_hash, each)
+        for key, value in each.values.items():
+            if first.values[key] != value:
+                first.values[key] = None
+    return list(kept.values())
+
+
+def _repeat(original: Point, number: int) -> Point:
+    """The same point with another seed of its schedules, which all arms of the repeat share."""
+    if original.config.sweep.repeats == 1:
+        return original
+    made = copy.copy(original)
+    made.repeat = number
+    made.overrides = [*original.overrides, f"repeat={number}"]
+    made.trial = replace(original.trial, seed=original.trial.seed + number)
+    return made
+
+
+def shuffle(points: list[Point], seed: int) -> list[Point]:
+    """Repeat by repeat, so that what is compared runs close together; within one in random order,
+    so that a drift of the machine hits no arm always."""
+    order = random.Random(seed)
+    shuffled: list[Point] = []
+    for number in sorted({each.repeat for each in points}):
+        block = [each for each in points if each.repeat == number]
+        order.shuffle(block)
+        shuffled += block
+    return shuffled
+
+
+def name(points: list[Point]) -> None:
+    """Give every point a name of its own."""
+    taken: set[str] = set()
+    for each in points:
+        each.name = run_name(each)
+        if each.folder in taken:
+            each.name = f"{each.name}-{len(taken)}"
+        taken.add(each.folder)
+
+
+def run_name(each: Point) -> str:
+    """Short, as MLflow's tables cut names at 15 characters: ``block-t4``, ``native-r2``."""
+    trial, values = each.trial, each.values
+    levels = "+".join(sorted({task.level.name for task in trial.tasks}))
+    parts = [{"xsched": levels, "xsched_null": "null"}.get(trial.arm, trial.arm)]
+    if trial.arm == "xsched" and "arm" in values:
+        parts = ["xsched", *([levels] if "xsched.level" in values else [])]
+    for key, value in values.items():
+        if key in ("arm", "xsched.level") or value is None:
+            continue
+        label = "" if key in BARE else SHORT.get(key, f"{key.rpartition('.')[2]}=")
+        parts.append(f"{label}{value}")
+    if each.config.sweep.repeats > 1:
+        parts.append(f"r{each.repeat}")
+    return "".join(c if c.isalnum() or c in "-_=.+" else "_" for c in "-".join(parts))

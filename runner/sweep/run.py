@@ -1,0 +1,180 @@
+"""A sweep from start to end: plan, run what is missing, compare."""
+
+import shlex
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, open_dict
+
+from runner.config.errors import UserError
+from runner.platforms.choose import shared
+from runner.results.console import console
+from runner.runs import files, tracking
+from runner.sweep import estimate, resume
+from runner.sweep.caveats import caveats
+from runner.sweep.conclusion import conclude, is_concluded
+from runner.sweep.display import show_plan, show_sweep, show_warnings
+from runner.sweep.plan import Compose, Point, plan
+from runner.trial.run import FAILED, FINISHED
+
+Launch = Callable[[Path, list[list[str]]], None]
+
+
+def run(arguments: list[str], compose: Compose, launch: Launch) -> int:
+    """Run a sweep; returns the exit code: 0, 1 if a run failed, 130 after Ctrl-C.
+
+    Raises `UserError` before anything is started or written if any point is wrong.
+    """
+    points = plan(arguments, compose)
+    config = points[0].config
+    show_warnings(caveats(points))
+    if config.dry_run:
+        show_plan([(each.name, estimate.minutes(each)) for each in points])
+        return 0
+    wanted = resume.identity(points, shared(config))
+    folder = resume.find(Path(config.output_root), wanted) if config.sweep.resume else None
+    if folder is None:
+        folder, todo = create_folder(points[0]), points
+    else:
+        todo = resume.missing(points, folder)
+        kept = len(points) - len(todo)
+        console.print(f"resuming {folder.name}: {kept} of {len(points)} runs are there already")
+        if not todo:
+            console.print("  nothing is left to run; sweep.resume=false runs all anew")
+        resume.set_aside(todo, folder)
+    _write(points, folder, wanted)
+    interrupted = False
+    try:
+        if todo:
+            launch(folder, [_job_overrides(each, folder) for each in todo])
+    except KeyboardInterrupt:
+        interrupted = True
+    finished = _collect(points, folder)
+    _write(points, folder, wanted)
+    _report(points, finished, folder, anew=bool(todo))
+    if interrupted:
+        console.print("interrupted: what was measured until then is kept")
+        return 130
+    return 0 if all(summary["as_expected"] for _, summary in finished) else 1
+
+
+def create_folder(first: Point) -> Path:
+    """The sweep's folder, its name the task set's and the time's; made now, so that a place that
+    cannot be written is found before anything runs."""
+    root = Path(first.config.output_root)
+    stamp = f"{datetime.now():%Y%m%d-%H%M%S}"
+    folder = root / f"{first.trial.task_set}-{stamp}"
+    try:
+        attempt = 1
+        while True:
+            try:
+                folder.mkdir(parents=True)
+                return folder.absolute()
+            except FileExistsError:
+                if not folder.is_dir():
+                    raise
+                attempt += 1
+                folder = root / f"{first.trial.task_set}-{stamp}-{attempt}"
+    except OSError as error:
+        raise UserError(
+            "output_root",
+            root,
+            f"cannot be written: {error.strerror}",
+            remedy="choose another folder",
+        ) from error
+
+
+def _job_overrides(each: Point, folder: Path) -> list[str]:
+    """The point's own overrides and what was decided for the sweep."""
+    return [
+        *each.overrides,
+        f"platform.name={each.trial.platform}",
+        f"platform.placement={each.trial.placement}",
+        f"hydra.sweep.dir={_quoted(str(folder))}",
+        f"hydra.sweep.subdir={_quoted(each.folder)}",
+        f"hydra.job.name={_quoted(each.name)}",
+    ]
+
+
+def _quoted(text: str) -> str:
+    """A string for Hydra's override grammar."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def set_sweep_folder(config: DictConfig, folder: Path) -> None:
+    """Tell the launcher where the sweep writes."""
+    with open_dict(config):
+        config.hydra.sweep.dir = str(folder)
+
+
+def _collect(points: list[Point], folder: Path) -> list[tuple[Point, dict[str, Any]]]:
+    """What every started point left in its folder; a point that left nothing has failed."""
+    finished = []
+    for each in points:
+        run_folder = folder / each.folder
+        if not run_folder.exists():
+            continue  # after Ctrl-C: never started
+        summary = files.read_summary(run_folder) or {
+            "name": each.name,
+            "status": FAILED,
+            "reason": "the run ended without a summary",
+            "as_expected": False,
+            "priorities": {},
+            "folder": str(run_folder),
+        }
+        finished.append((each, summary))
+    return finished
+
+
+def _write(points: list[Point], folder: Path, identity: str) -> None:
+    """sweep.json: before the first run, so that a killed sweep can be resumed, and at the end."""
+    content = {
+        "schema": 1,
+        "identity": identity,
+        "command": shlex.join(["python", "-m", "runner", *sys.argv[1:]]),
+        "swept": list(points[0].values),
+        "repeats": points[0].config.sweep.repeats,
+        "points": len(points),
+        "runs": [resume.entry(each, files.read_summary(folder / each.folder)) for each in points],
+    }
+    files.write_json(folder / resume.SWEEP, content)
+
+
+def _report(
+    points: list[Point], finished: list[tuple[Point, dict[str, Any]]], folder: Path, anew: bool
+) -> None:
+    """The table over the swept values, the comparison figure, conclusions, failures, the link.
+    anew: whether a run was added to what had been concluded."""
+    config, swept = points[0].config, list(points[0].values)
+    rows = [([each.values[key] or "any" for key in swept], summary) for each, summary in finished]
+    if len(points) > 1:
+        show_sweep(swept, rows)
+    if anew or not is_concluded(config, len(finished), folder):
+        _draw(swept, rows, folder)
+        conclude(config, [summary for _, summary in finished], folder)
+    else:
+        console.print("judged already: expectations.json, comparison.*, report/ in its folder")
+    for _, summary in finished:
+        if summary["status"] == FAILED and not summary["as_expected"]:
+            console.print(f"FAILED {summary['name']}: {summary['reason']}")
+    console.print(f"results: {folder}", soft_wrap=True)
+    ids = [id for _, summary in finished if (id := summary.get("mlflow_run_id"))]
+    store = tracking.open_store(config)
+    if len(ids) > 1 and (link := store.compare_link(ids)):
+        console.print(f"compare: {link}", soft_wrap=True)
+        if link.startswith(tracking.UI):
+            console.print("         (served by: make ui)")
+
+
+def _draw(swept: list[str], rows: list[tuple[list[str], dict[str, Any]]], folder: Path) -> None:
+    figures = [
+        (", ".join(values), summary) for values, summary in rows if summary["status"] == FINISHED
+    ]
+    if figures and swept:
+        from runner.results.figures.run import sweep_p99
+
+        sweep_p99(folder / "comparison.png", folder.name, ", ".join(swept), figures)

@@ -1,0 +1,32 @@
+"""The processes of a trial, as each of them sees the others: they meet through the parent."""
+
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from runner.trial.messages import Gather
+
+
+class Peers:
+    """`count` processes, of which this is number `mine`. With one process all of it is trivial.
+
+    Every process must make the same calls in the same order."""
+
+    def __init__(self, parent: Connection, mine: int, count: int) -> None:
+        self.mine, self.count = mine, count
+        self._parent = parent
+
+    def gather(self, value: Any = None) -> list[Any]:
+        """Wait for all processes; everybody's values in the order of the processes."""
+        self._parent.send(Gather(value))
+        values: list[Any] = self._parent.recv()
+        return values
+
+    def in_turn(self, action: Callable[[], Any]) -> list[Any]:
+        """Everybody does `action` while the others stand still; everybody's results."""
+        result = None
+        for turn in range(self.count):
+            if turn == self.mine:
+                result = action()
+            self.gather()
+        return self.gather(result)

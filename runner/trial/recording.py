@@ -1,0 +1,101 @@
+"""Where workers write their timestamps: memory shared with the parent, one writer a task.
+
+The parent makes it before the trial's processes exist and reads it while they run (progress) and
+after they are gone (results), so nothing that was measured is lost with a killed worker.
+"""
+
+import mmap
+import os
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+HEADER = 5
+ROWS, WARMUPS, DONE, START_NS, STOP = range(HEADER)
+COLUMNS = 3
+SCHEDULED, STARTED, COMPLETED = range(COLUMNS)
+
+#: Requests of one task that find room; the memory is used only as it is written.
+CAPACITY = 1 << 20
+
+
+class Recording:
+    """Requests of `tasks` tasks: monotonic nanoseconds of scheduled, started and completed."""
+
+    def __init__(self, fd: int, tasks: int, capacity: int = CAPACITY) -> None:
+        self.fd, self.tasks, self.capacity = fd, tasks, capacity
+        self._memory = mmap.mmap(fd, self._task_words * 8 * tasks)
+        self._words = memoryview(self._memory).cast("q")
+
+    @classmethod
+    def create(cls, tasks: int, capacity: int = CAPACITY) -> Self:
+        fd = os.memfd_create("xsched-recording")
+        os.ftruncate(fd, (HEADER + COLUMNS * capacity) * 8 * tasks)
+        return cls(fd, tasks, capacity)
+
+    @property
+    def _task_words(self) -> int:
+        return HEADER + COLUMNS * self.capacity
+
+    def writer(self, task: int) -> "TaskWriter":
+        base = task * self._task_words
+        return TaskWriter(self._words[base : base + self._task_words], self.capacity)
+
+    def stop_flag(self, task: int) -> memoryview:
+        """The word that tells all workers beside this task to stop; see `runner.trial.worker`."""
+        at = task * self._task_words + STOP
+        return self._words[at : at + 1]
+
+    def all_done(self, tasks: list[int]) -> bool:
+        """Whether each of these tasks has completed its request count."""
+        return all(self._words[task * self._task_words + DONE] for task in tasks)
+
+    def progress(self, task: int) -> tuple[int, int]:
+        """Requests recorded so far in the window, and warm-up requests before them."""
+        base = task * self._task_words
+        return self._words[base + ROWS] - self._words[base + WARMUPS], self._words[base + WARMUPS]
+
+    def start_ns(self, task: int) -> int:
+        """The common start of the group that the task ran in; 0 if it never began."""
+        return self._words[task * self._task_words + START_NS]
+
+    def rows(self, task: int) -> NDArray[np.int64]:
+        """What was recorded, a copy of shape (requests with warm-up, 3)."""
+        base = task * self._task_words
+        count = self._words[base + ROWS]
+        flat = np.frombuffer(self._memory, np.int64, COLUMNS * count, (base + HEADER) * 8)
+        return flat.reshape(count, COLUMNS).copy()
+
+    def close(self) -> None:
+        """Close the descriptor; the memory goes with the last writer or array that uses it."""
+        os.close(self.fd)
+
+
+class TaskWriter:
+    """One task's part of the memory. A row counts once it is complete."""
+
+    def __init__(self, words: memoryview, capacity: int) -> None:
+        self._words = words
+        self._capacity = capacity
+        self._rows = 0
+
+    @property
+    def full(self) -> bool:
+        return self._rows == self._capacity
+
+    def start(self, start_ns: int) -> None:
+        """Everything recorded before this was warm-up."""
+        self._words[START_NS] = start_ns
+        self._words[WARMUPS] = self._rows
+
+    def record(self, scheduled_ns: int, started_ns: int, completed_ns: int) -> None:
+        words, at = self._words, HEADER + COLUMNS * self._rows
+        words[at] = scheduled_ns
+        words[at + 1] = started_ns
+        words[at + 2] = completed_ns
+        self._rows += 1
+        words[ROWS] = self._rows
+
+    def done(self) -> None:
+        self._words[DONE] = 1

@@ -1,0 +1,102 @@
+"""One trial from start to end, seen from the parent: start its processes, follow them, keep what
+they leave. The parent sleeps while the window lasts and survives whatever happens to them."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from models import ModelSpec
+from runner.config.spec import TrialSpec
+from runner.metrics.requests import TaskRequests
+from runner.platforms.contract import Observations, Platform, PlatformError, last_words
+from runner.proof.checks import FAILED as REFUSED
+from runner.proof.checks import Proof
+from runner.trial.crew import Crew, Lost, Progress
+from runner.trial.measured import read
+from runner.trial.recording import Recording
+from runner.trial.stolen import Stolen
+
+FINISHED, FAILED, KILLED = "FINISHED", "FAILED", "KILLED"
+
+
+@dataclass
+class TrialResult:
+    """What a trial left. status: FINISHED, FAILED or KILLED, with the reason for the latter two.
+    solo: solo seconds of a request, newly measured ones included. preemptions: None if the trial
+    did not come to count them. stolen: share of a CPU core's time that a hypervisor took in the
+    window. observations: what the parent saw of the device."""
+
+    status: str
+    reason: str
+    requests: list[TaskRequests]
+    solo: dict[ModelSpec, float]
+    proof: Proof = field(default_factory=Proof)
+    cut: bool = False
+    unsteady: tuple[str, ...] = ()
+    saturation: float = math.nan
+    preemptions: int | None = None
+    stolen: float = 0.0
+    timing_s: dict[str, float] = field(default_factory=dict)
+    events: dict[str, list[Any]] = field(
+        default_factory=lambda: {"at_ns": [], "event": [], "task": [], "completed": []}
+    )
+    observations: Observations = field(default_factory=Observations)
+
+
+def run_trial(
+    trial: TrialSpec,
+    platform: Platform,
+    solo: dict[ModelSpec, float],
+    folder: Path,
+    progress: Progress,
+    before_window: Callable[[], None],
+) -> TrialResult:
+    """Run one trial; the logs of its processes go to `folder`.
+
+    before_window: work of the parent that must not fall into the window. Ctrl-C (KeyboardInterrupt)
+    while it runs ends the trial as KILLED, with what was measured until then.
+    """
+    recording = Recording.create(len(trial.tasks))
+    known = dict(solo)
+    outcome, observations = None, Observations()
+    status, reason = FAILED, ""
+    window: Stolen | None = None
+    stolen = 0.0
+    try:
+        platform.open(trial, folder)
+        with Crew(trial, platform, recording, folder) as crew:
+
+            def begin() -> None:
+                nonlocal window
+                before_window()
+                platform.begin_window(crew.pids)
+                window = Stolen()
+
+            try:
+                outcome = crew.run(known, progress, begin)
+            finally:
+                if window is not None:
+                    stolen = window.share()
+                    observations = platform.end_window(folder)
+    except KeyboardInterrupt:
+        status, reason = KILLED, "killed by Ctrl-C"
+    except (Lost, PlatformError) as error:
+        reason = str(error)
+    finally:
+        platform.end_trial()
+    if outcome is not None:
+        reason = outcome.error
+        if outcome.error and outcome.proof.verdict != REFUSED:
+            reason += "".join(last_words(log) for log in platform.last_words(folder))
+        status = FAILED if outcome.error else FINISHED
+    requests = read(trial, recording)
+    recording.close()
+    result = TrialResult(status, reason, requests, known, stolen=stolen, observations=observations)
+    if outcome is not None:
+        result.proof, result.cut = outcome.proof, outcome.cut
+        result.saturation, result.preemptions = outcome.found.saturation, outcome.found.preemptions
+        result.timing_s, result.unsteady = outcome.timing_s, outcome.unsteady
+        result.events = outcome.found.events or result.events
+    return result

@@ -1,0 +1,77 @@
+"""One task: wait for the arrival, run the request, record. Nothing else in the measured window."""
+
+import os
+import select
+from collections.abc import Callable, Iterator
+from time import monotonic_ns
+
+from runner.trial.recording import TaskWriter
+
+#: Linux lets select() oversleep by a thousandth of its timeout, so a long wait is slept in two or
+#: three stretches; the last one, too, for spinning would steal the submitters' core.
+LAST_STRETCH_NS = 10_000_000
+STRETCH = 0.95
+
+
+class StopSignal:
+    """Set once, seen by every worker at its next look and at once by those that sleep.
+
+    fd: an eventfd, which wakes sleepers. flag: one word, which a look costs no system call. Workers
+    in several processes share both; without them the signal is this process's own."""
+
+    def __init__(self, fd: int | None = None, flag: memoryview | None = None) -> None:
+        self.fd = os.eventfd(0) if fd is None else fd
+        self._flag = memoryview(bytearray(8)).cast("q") if flag is None else flag
+
+    @property
+    def is_set(self) -> bool:
+        return bool(self._flag[0])
+
+    def set(self) -> None:
+        self._flag[0] = 1
+        os.eventfd_write(self.fd, 1)
+
+    def wait_until(self, due_ns: int) -> None:
+        """Sleep until the monotonic time `due_ns` or until the signal is set."""
+        while not self.is_set and (left_ns := due_ns - monotonic_ns()) > 0:
+            stretch = 1.0 if left_ns < LAST_STRETCH_NS else STRETCH
+            select.select([self.fd], [], [], left_ns * stretch / 1e9)
+
+
+def run_task(
+    request: Callable[[], object],
+    arrivals: Iterator[int] | None,
+    requests: int,
+    start_ns: int,
+    writer: TaskWriter,
+    stop: StopSignal,
+    on_done: Callable[[], bool],
+) -> None:
+    """Run requests until told to stop.
+
+    request: runs one request and returns when it has completed.
+    arrivals: nanoseconds after `start_ns`, endless; None for a closed loop.
+    on_done: called when `requests` have completed; returns whether to keep the load up.
+    """
+    writer.start(start_ns)
+    stop.wait_until(start_ns)
+    completed_ns = start_ns
+    remaining = requests
+    while not stop.is_set and not writer.full:
+        if arrivals is None:
+            due_ns = completed_ns
+        else:
+            due_ns = start_ns + next(arrivals)
+            if due_ns > completed_ns:
+                stop.wait_until(due_ns)
+                if stop.is_set:
+                    return
+        started_ns = monotonic_ns()
+        request()
+        completed_ns = monotonic_ns()
+        writer.record(due_ns, started_ns, completed_ns)
+        remaining -= 1
+        if remaining == 0:
+            writer.done()
+            if not on_done():
+                return

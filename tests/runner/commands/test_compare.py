@@ -1,0 +1,185 @@
+"""The command as a user runs it."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runner.results.comparison import compare
+from runner.results.tables import as_csv, as_latex, as_plain, latex, show
+from runner.runs.load import load
+from tests.conftest import ROOT, environment
+from tests.runner.run_folders import MadeTask, at_clock, write_repeats, write_run
+
+
+def command(*arguments: object) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "runner.compare", *map(str, arguments)],
+        env=environment(),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Path:
+    """Four repeats at two thresholds; xsched takes half of the time, at threshold 8 no less than
+    its null control."""
+    rng = np.random.default_rng(7)
+    scales = {"native": 20.0, "xsched 4": 10.0, "xsched 8": 15.0, "xsched_null 8": 15.0}
+    arms = {
+        name: [scale * rng.uniform(0.9, 1.1, 40) * rng.uniform(0.99, 1.01) for _ in range(4)]
+        for name, scale in scales.items()
+    }
+    values: dict[str, dict[str, str | None]] = {
+        name: {"arm": name.split()[0], "xsched.threshold": None if name == "native" else name[-1]}
+        for name in arms
+    }
+    return write_repeats(tmp_path / "sweep", arms, values)
+
+
+def test_the_tables(sweep: Path, tmp_path: Path) -> None:
+    files = {kind: tmp_path / f"out.{kind}" for kind in ("csv", "latex", "json")}
+    options = [each for kind, path in files.items() for each in (f"--{kind}", path)]
+    done = command(*options, sweep)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "xsched, threshold=4 against native, 4 repeats" in done.stdout
+    assert "p99_ms/priority_1 (urgent)" in done.stdout
+    assert "xsched, threshold=8 is ineffective" in done.stdout
+    assert "xsched, threshold=4 is ineffective" not in done.stdout
+    assert "secondary, Holm-corrected" in done.stdout
+    assert all(path.stat().st_size for path in files.values())
+
+
+def test_csv_has_a_row_a_figure(sweep: Path) -> None:
+    rows = list(csv.DictReader(as_csv(compare(load([sweep]))).splitlines()))
+    first = rows[0]
+    assert (first["figure"], first["role"], first["verdict"]) == (
+        "p99_ms/priority_1",
+        "primary",
+        "better",
+    )
+    assert (first["treatment"], first["xsched.threshold"]) == ("xsched", "4")
+    assert float(first["low"]) < float(first["ratio"]) < float(first["high"]) < 1
+    assert {row["role"] for row in rows} == {"primary", "secondary"}
+
+
+def test_json_knows_all_of_it(sweep: Path) -> None:
+    content = json.loads(json.dumps(as_plain(compare(load([sweep])))))
+    assert content["baseline"] == "native"
+    assert content["swept"] == ["xsched.threshold"]
+    first = content["rows"][0]
+    assert set(first["interval"]) == {"low", "high", "level"}
+    assert first["baseline_value"]["interval"]["level"] == 0.95
+
+
+def test_json_has_no_infinite_numbers(tmp_path: Path) -> None:
+    """One repeat: no p99 of few requests has an upper end."""
+    arms = {"native": [[1.0, 2.0, 3.0]], "xsched": [[1.0, 2.0, 3.0]]}
+    out = tmp_path / "out.json"
+    done = command(write_repeats(tmp_path / "sweep", arms), "--json", out)
+    assert done.returncode == 0, done.stderr
+    assert "> max" in done.stdout
+    assert "no verdict (repeats < 3)" in done.stdout
+    assert json.loads(out.read_text())["arms"][0]["value"]["interval"]["high"] is None
+
+
+def test_latex_is_escaped(sweep: Path) -> None:
+    text = as_latex(compare(load([sweep])))
+    assert r"\textbf{p99\_ms}" in text
+    assert r"xsched\_null, threshold=8" in text
+    body = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert {line.count(" & ") for line in body} == {7}
+    assert latex("a_b 5 % > max {x} \\") == r"a\_b 5 \% $>$ max \{x\} \textbackslash{}"
+
+
+def test_clocks_that_differ_are_said_in_every_form(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tasks = {"a": MadeTask([1.0] * 9)}
+    clocks = {"native": 1980, "xsched": 1800, "solo": 1980}
+    found = compare(
+        load([write_run(tmp_path / a, a, tasks, device=at_clock(c)) for a, c in clocks.items()])
+    )
+    show(found)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "no verdict (repeats < 3); SM clocks differ" in said
+    assert (
+        "SM clocks differ from those of native by more than 2 %: xsched at 0.909 times the clock"
+        in said
+    )
+    assert "solo at" not in said
+    rows = {row["treatment"]: row for row in csv.DictReader(as_csv(found).splitlines())}
+    assert (rows["xsched"]["clocks_differ"], rows["solo"]["clocks_differ"]) == ("True", "False")
+    assert float(rows["xsched"]["clock_ratio"]) == pytest.approx(1800 / 1980)
+    flags = {row["treatment"]: row["clocks_differ"] for row in as_plain(found)["rows"]}
+    assert flags == {"xsched": True, "solo": False}
+    table = as_latex(found).splitlines()
+    marked = [line for line in table if r"$^{\dagger}$" in line]
+    assert all(
+        line.startswith((r"\textbf{xsched}", "xsched", r"\multicolumn{8}")) for line in marked
+    )
+    assert r"{\footnotesize $^{\dagger}$ SM clocks differ from those of native" in marked[-1]
+
+
+def test_names_are_no_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tasks = {"[red]a": MadeTask([1.0] * 9), "[/b]": MadeTask([1.0] * 9)}
+    folders = [write_run(tmp_path / arm, arm, tasks) for arm in ("native", "xsched")]
+    show(compare(load(folders)))
+    assert "[red]a" in capsys.readouterr().out
+
+
+def test_runs_that_failed_are_named(tmp_path: Path) -> None:
+    task = {"a": MadeTask([1.0] * 9)}
+    folders = [
+        write_run(tmp_path / "native", "native", task),
+        write_run(tmp_path / "xsched", "xsched", task),
+        write_run(tmp_path / "bad", "xsched", task, status="FAILED", reason="no level", repeat=1),
+    ]
+    done = command(*folders)
+    assert done.returncode == 0, done.stderr
+    assert "not compared: bad (repeat 1): FAILED: no level" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nowhere",),
+        ("{sweep}", "--baseline", "nativ"),
+        ("{sweep}", "--primary", "p99_ms/nobody"),
+        ("{sweep}", "--metric", "p98_ms"),
+        ("{sweep}", "--csv", "/nowhere/out.csv"),
+        ("mlflow:made", "--uri", "sqlite:////nowhere/mlflow.db"),
+        (),
+        ("{sweep}", "--wrong"),
+    ],
+)
+def test_bad_input_is_one_message(sweep: Path, arguments: tuple[str, ...]) -> None:
+    done = command(*(each.format(sweep=sweep) for each in arguments))
+    assert done.returncode == 2
+    assert "error: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_nothing_slow_is_imported(sweep: Path) -> None:
+    code = (
+        "import sys; from runner.compare import main; main();"
+        "print([m for m in ('torch', 'mlflow', 'scipy.stats', 'matplotlib', 'hydra')"
+        " if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(sweep)],
+        env=environment(),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr

@@ -1,0 +1,41 @@
+"""How commands end: exit codes, and one message for wrong input."""
+
+from collections.abc import Callable
+
+import pytest
+
+from runner.commands.ending import end_well
+from runner.config.errors import UserError
+
+
+def refuse() -> None:
+    raise UserError("a.key", 7, "out of range", "1 to 3")
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_command_that_does_its_work_just_returns() -> None:
+    end_well(lambda: None)
+    end_well(lambda: 0)
+
+
+@pytest.mark.parametrize(
+    ("work", "code"), [(refuse, 2), (interrupt, 130), (lambda: 1, 1)], ids=["input", "Ctrl-C", "1"]
+)
+def test_other_endings_have_their_codes(work: Callable[[], int | None], code: int) -> None:
+    with pytest.raises(SystemExit) as ended:
+        end_well(work)
+    assert ended.value.code == code
+
+
+def test_wrong_input_is_one_message(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        end_well(refuse)
+    assert capsys.readouterr().err == "error: a.key=7: out of range\n  allowed: 1 to 3\n"
+
+
+def test_a_fault_of_ours_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError):
+        end_well(lambda: 1 // 0)

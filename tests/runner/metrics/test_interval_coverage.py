@@ -1,0 +1,156 @@
+"""How often 95 % intervals hold the true value, over many draws from known distributions: between
+93 and 98.5 % of the time."""
+
+from collections.abc import Callable
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from runner.metrics import METRICS, intervals
+from runner.metrics.intervals import Estimate
+from tests.runner.metrics.made import task
+from tests.runner.metrics.test_intervals import autoregression
+
+Series = NDArray[np.float64]
+
+LOW, HIGH = 0.93, 0.985
+DRAWS = 1500
+REQUESTS = 1000
+NORMAL = NormalDist()
+
+
+def coverage(draws: Series, true: float, estimate: Callable[[Series], Estimate]) -> float:
+    """Share of the draws whose interval holds the true value; one draw a row."""
+    found = [estimate(draw).interval for draw in draws]
+    return sum(interval is not None and true in interval for interval in found) / len(found)
+
+
+def quantile(share: float) -> Callable[[Series], Estimate]:
+    return lambda values: intervals.quantile(values, share)
+
+
+# ------------------------------------------------------------------------- within one run
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.95, 0.99])
+def test_quantiles_of_independent_requests(share: float) -> None:
+    draws = np.random.default_rng(11).exponential(size=(DRAWS, REQUESTS))
+    assert LOW <= coverage(draws, -np.log(1 - share), quantile(share)) <= HIGH
+
+
+def test_the_p99_of_few_requests_has_a_lower_end_alone() -> None:
+    draws = np.random.default_rng(12).exponential(size=(DRAWS, 100))
+    # The missing upper end cannot miss.
+    assert coverage(draws, -np.log(0.01), quantile(0.99)) >= 1 - 0.025 - 0.005
+
+
+@pytest.mark.parametrize("phi", [0.3, 0.5, 0.7])
+@pytest.mark.parametrize("share", [0.5, 0.99])
+def test_quantiles_of_autocorrelated_requests(share: float, phi: float) -> None:
+    draws = autoregression(np.random.default_rng(13), phi, DRAWS, REQUESTS)
+    assert LOW <= coverage(draws, NORMAL.inv_cdf(share), quantile(share)) <= HIGH
+
+
+@pytest.mark.parametrize("phi", [0.0, 0.3, 0.5, 0.7])
+def test_the_mean_of_autocorrelated_requests(phi: float) -> None:
+    draws = autoregression(np.random.default_rng(14), phi, DRAWS, REQUESTS)
+    assert LOW <= coverage(draws, 0.0, intervals.mean) <= HIGH
+
+
+def test_the_mean_of_skewed_requests() -> None:
+    draws = np.exp(autoregression(np.random.default_rng(15), 0.5, DRAWS, REQUESTS) / 2)
+    assert LOW <= coverage(draws, np.exp(1 / 8), intervals.mean) <= HIGH
+
+
+@pytest.mark.parametrize("share", [0.5, 0.99])
+def test_quantiles_of_requests_that_queue(share: float) -> None:
+    """A server that is busy half of the time: what is late makes the next ones late."""
+    rng = np.random.default_rng(16)
+    true = float(np.quantile(queue(rng, 4000), share))
+    assert LOW <= coverage(queue(rng, DRAWS), true, quantile(share)) <= HIGH
+
+
+def queue(rng: np.random.Generator, draws: int, load: float = 0.5) -> Series:
+    """Response times by Lindley's recursion, after a settling time."""
+    settle, waiting = 200, np.zeros(draws)
+    served = rng.exponential(1.0, (settle + REQUESTS, draws))
+    gaps = rng.exponential(1 / load, (settle + REQUESTS, draws))
+    response = np.empty((REQUESTS, draws))
+    for at in range(settle + REQUESTS):
+        if at >= settle:
+            response[at - settle] = waiting + served[at]
+        waiting = np.maximum(0, waiting + served[at] - gaps[at])
+    return response.T
+
+
+def test_a_proportion_of_requests() -> None:
+    draws = np.random.default_rng(17).random((DRAWS, REQUESTS)) < 0.9
+    assert LOW <= coverage(draws.astype(np.float64), 0.9, intervals.proportion) <= HIGH
+
+
+def test_throughput_of_a_closed_loop() -> None:
+    draws = np.random.default_rng(23).gamma(4, 2.5, (DRAWS, 300))
+    assert LOW <= coverage(draws, 100.0, throughput) <= HIGH
+
+
+def throughput(response_ms: Series) -> Estimate:
+    found = METRICS["throughput_rps"]([task(response_ms)])
+    assert found is not None
+    return found
+
+
+# ------------------------------------------------------------------------- across repeats
+
+
+def p99_of_runs(rng: np.random.Generator, draws: int, repeats: int, factor: float) -> Series:
+    """p99 of runs whose requests are autocorrelated and whose speed differs by 10 % from run to
+    run, one draw a row."""
+    requests = np.exp(0.3 * autoregression(rng, 0.5, draws * repeats, 200))
+    p99 = np.percentile(requests, 99, axis=1, method="inverted_cdf").reshape(draws, repeats)
+    return np.asarray(factor * p99 * np.exp(0.1 * rng.standard_normal((draws, repeats))))
+
+
+@pytest.mark.parametrize("repeats", [3, 5, 10])
+def test_the_ratio_of_two_arms_with_variance_between_runs(repeats: int) -> None:
+    rng = np.random.default_rng(18)
+    baseline = p99_of_runs(rng, DRAWS, repeats, 1.0)
+    treatment = p99_of_runs(rng, DRAWS, repeats, 0.7)
+    found = [intervals.paired(b, t) for b, t in zip(baseline, treatment, strict=True)]
+    assert LOW <= np.mean([0.7 in each.interval for each in found]) <= HIGH
+
+
+def test_a_machine_that_drifts_hits_both_arms_of_a_repeat() -> None:
+    """Pairing takes out what a repeat's runs have in common."""
+    rng = np.random.default_rng(19)
+    drift = np.exp(rng.standard_normal((DRAWS, 5)))
+    baseline = drift * p99_of_runs(rng, DRAWS, 5, 1.0)
+    treatment = drift * p99_of_runs(rng, DRAWS, 5, 0.7)
+    found = [intervals.paired(b, t) for b, t in zip(baseline, treatment, strict=True)]
+    assert LOW <= np.mean([0.7 in each.interval for each in found]) <= HIGH
+    assert np.mean([each.p < 0.05 for each in found]) > 0.8, "and the difference is still seen"
+
+
+def test_an_arm_against_itself_shows_no_difference() -> None:
+    rng = np.random.default_rng(20)
+    one, other = (p99_of_runs(rng, 2 * DRAWS, 3, 1.0) for _ in range(2))
+    p_values = [intervals.paired(b, t).p for b, t in zip(one, other, strict=True)]
+    assert 0.945 <= np.mean(np.array(p_values) >= 0.05) <= HIGH
+
+
+def test_the_secondary_figures_of_an_arm_against_itself_share_one_false_alarm() -> None:
+    rng = np.random.default_rng(21)
+    figures = 8
+    one, other = (np.exp(0.1 * rng.standard_normal((DRAWS, figures, 5))) for _ in range(2))
+    alarms = 0
+    for baselines, treatments in zip(one, other, strict=True):
+        pairs = zip(baselines, treatments, strict=True)
+        alarms += min(intervals.holm([intervals.paired(b, t).p for b, t in pairs])) < 0.05
+    assert alarms / DRAWS <= 0.06
+
+
+def test_the_figure_of_an_arm_over_its_repeats() -> None:
+    rng = np.random.default_rng(22)
+    draws = np.exp(0.2 * rng.standard_normal((DRAWS, 5)))
+    assert LOW <= coverage(draws, 1.0, intervals.over_repeats) <= HIGH

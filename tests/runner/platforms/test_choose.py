@@ -1,0 +1,199 @@
+"""What is decided before a trial starts: placement, scheduler, the level in effect, the lock."""
+
+import multiprocessing
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.config.errors import UserError
+from runner.config.schema import PLATFORMS, Config
+from runner.platforms.choose import choose_placement, get
+from runner.platforms.contract import PlatformError
+from runner.platforms.gpu.platform import GpuPlatform, checksums, driver
+from runner.sweep.job import as_expected, device_lock
+from tests.runner.gpu_double import DoublePlatform, trial
+from tests.xsched_bindings.double import build
+from xsched_bindings.capability import cuda_levels
+from xsched_bindings.types import PreemptLevel
+
+BLOCK, DEACTIVATE, INTERRUPT = PreemptLevel
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    library = build(tmp_path_factory.mktemp("xsched"))
+    (library.parent / "bin").mkdir()
+    (library.parent / "bin" / "xserver").write_text("")
+    return library
+
+
+@pytest.mark.parametrize("name", PLATFORMS)
+def test_a_platform_is_found_by_its_name(name: str) -> None:
+    config = Config()
+    config.platform.name = name
+    platform = get(config)
+    assert platform.name == name
+    assert platform.placements
+    assert "hpf" in platform.policies
+
+
+@pytest.mark.parametrize(
+    ("capability", "tsg", "levels"),
+    [
+        ((3, 5), False, (BLOCK, DEACTIVATE)),
+        ((7, 0), False, (BLOCK, DEACTIVATE, INTERRUPT)),
+        ((8, 6), False, (BLOCK, DEACTIVATE, INTERRUPT)),
+        ((8, 0), False, (BLOCK,)),
+        ((9, 0), False, (BLOCK,)),
+        ((9, 0), True, (BLOCK, INTERRUPT)),
+    ],
+)
+def test_levels_by_device(
+    capability: tuple[int, int], tsg: bool, levels: tuple[PreemptLevel, ...]
+) -> None:
+    assert cuda_levels(capability, tsg) == levels
+
+
+@pytest.mark.parametrize("level", ["deactivate", "interrupt"])
+def test_a_level_that_the_device_lacks_is_refused(folder: Path, level: str) -> None:
+    with pytest.raises(UserError, match=f"xsched.level={level}") as error:
+        trial(DoublePlatform(folder), level=level)
+    assert "allowed: block" in str(error.value)
+    assert "degrade" in str(error.value)
+
+
+def test_a_degraded_trial_knows_both_levels(folder: Path) -> None:
+    made = trial(DoublePlatform(folder), level="interrupt", unsupported="degrade")
+    assert {task.level for task in made.tasks} == {BLOCK}
+    assert {task.asked_level for task in made.tasks} == {INTERRUPT}
+
+
+def test_tsg_is_for_processes(folder: Path) -> None:
+    platform = DoublePlatform(folder)
+    made = trial(platform, level="interrupt", cuda_lv3="tsg", placement="processes")
+    assert {task.level for task in made.tasks} == {INTERRUPT}
+    with pytest.raises(UserError, match="allowed: block"):
+        trial(platform, level="interrupt", cuda_lv3="tsg", placement="threads")
+
+
+@pytest.mark.parametrize("arm", ["stream_priority", "default_stream"])
+def test_arms_of_one_process_are_refused_in_processes(folder: Path, arm: str) -> None:
+    with pytest.raises(UserError, match=f"arm={arm}") as error:
+        trial(DoublePlatform(folder), arm=arm, placement="processes")
+    assert "platform.placement=threads" in str(error.value)
+
+
+def test_the_scheduler_follows_the_placement(folder: Path) -> None:
+    platform = DoublePlatform(folder)
+    assert trial(platform).scheduler == "local"
+    assert trial(platform, placement="processes").scheduler == "global"
+    with pytest.raises(UserError, match=r"xsched\.scheduler=global"):
+        trial(platform, scheduler="global")
+
+
+def test_auto_placement_is_one_that_every_arm_and_level_can_use(folder: Path) -> None:
+    platform = DoublePlatform(folder)
+    plain = trial(platform)
+    tsg = trial(platform, level="interrupt", cuda_lv3="tsg", placement="processes")
+    assert choose_placement([plain], platform) == "threads"
+    assert choose_placement([plain, tsg], platform) == "processes"
+    stream = trial(platform, arm="stream_priority")
+    # Nothing suits both: the first is taken, and the trial that it does not suit says so.
+    assert choose_placement([stream, tsg], platform) == "threads"
+
+
+def test_arms_without_xsched_get_an_environment_without_a_trace_of_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LD_LIBRARY_PATH", f"{folder}:/usr/lib")
+    monkeypatch.setenv("XSCHED_POLICY", "HPF")
+    platform = DoublePlatform(folder)
+    [bare] = platform.children(trial(platform, arm="native"))
+    assert str(folder) not in bare.environment.get("LD_LIBRARY_PATH", "")
+    assert not [name for name in bare.environment if name.startswith("XSCHED")]
+    assert bare.environment["CUDA_VISIBLE_DEVICES"] == "GPU-double"
+    [shimmed] = platform.children(trial(platform))
+    assert shimmed.environment["LD_LIBRARY_PATH"].split(":")[0] == str(folder)
+    assert shimmed.environment["XSCHED_SCHEDULER"] == "APP"
+    assert "XSCHED_POLICY" not in shimmed.environment
+
+
+def test_a_missing_library_or_server_is_said_before_the_start(tmp_path: Path, folder: Path) -> None:
+    class Lost(DoublePlatform):
+        def __init__(self, library: Path, home: str) -> None:
+            super().__init__(library)
+            self._home = home
+
+    with pytest.raises(UserError, match="/nowhere"):
+        trial(Lost(folder, "/nowhere"))
+    bare = build(tmp_path / "no-server")
+    with pytest.raises(UserError, match="placement processes needs XSched's server"):
+        trial(DoublePlatform(bare), placement="processes")
+    (bare / "libcuda.so.1").unlink()
+    with pytest.raises(UserError, match=r"libcuda\.so\.1"):
+        trial(DoublePlatform(bare))
+    trial(DoublePlatform(bare), arm="native")  # needs none of it
+
+
+def test_the_driver_is_never_the_shim(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(folder))
+    found = driver()
+    assert found is None or found.parent != folder
+
+
+def test_checksums_name_xscheds_libraries_alone(folder: Path) -> None:
+    sums = checksums(folder)
+    assert set(sums) == {"libpreempt.so"}, "links count once"
+    assert len(sums["libpreempt.so"]) == 64
+
+
+def test_a_gpu_platform_without_a_gpu_says_so() -> None:
+    if not Path("/dev/kfd").exists():
+        assert "no AMD GPU here" in GpuPlatform("hip").no_gpu()
+
+
+# --- one device, one experiment ------------------------------------------------------------------
+
+
+def _hold(device: str, holding: Any, seconds: float) -> None:
+    with device_lock(device, wait=True, say=lambda text: None):
+        holding.set()
+        time.sleep(seconds)
+
+
+def test_a_second_trial_waits_for_the_device_or_is_refused(tmp_path: Path) -> None:
+    device = f"test-{tmp_path.name}"
+    context = multiprocessing.get_context("spawn")
+    holding = context.Event()
+    other = context.Process(target=_hold, args=(device, holding, 2.0))
+    other.start()
+    assert holding.wait(20)
+    with (
+        pytest.raises(PlatformError, match=r"platform\.wait=false"),
+        device_lock(device, wait=False, say=print),
+    ):
+        pass
+    said: list[str] = []
+    with device_lock(device, wait=True, say=said.append):
+        assert said == ["waiting for another trial on this device"]
+    other.join()
+    with device_lock(f"{device}-2", wait=False, say=print):
+        pass  # another device is free
+
+
+@pytest.mark.parametrize(
+    ("expect", "status", "proof", "good"),
+    [
+        ("result", "FINISHED", "proven", True),
+        ("result", "FAILED", "failed", False),
+        ("refusal", "FAILED", "failed", True),
+        ("refusal", "FAILED", "not claimed", False),  # it crashed, and was not refused
+        ("refusal", "FINISHED", "proven", False),
+    ],
+)
+def test_a_negative_control_expects_the_refusal(
+    expect: str, status: str, proof: str, good: bool
+) -> None:
+    assert as_expected(expect, {"status": status, "proof": proof}) is good

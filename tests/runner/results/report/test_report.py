@@ -1,0 +1,258 @@
+import json
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+
+from runner.commands import report as command
+from runner.config.errors import UserError
+from runner.results.report.build import build
+from runner.results.report.points import group
+from runner.runs.load import load
+from tests.runner.results.report import made_up
+from tests.runner.run_folders import at_clock
+
+ARMS = ["native", "xsched", "xsched_null"]
+
+
+def report(folder: Path, *more: Path) -> str:
+    return build(load([folder, *more]), folder / "report", folder).read_text()
+
+
+def text(html: str) -> str:
+    """What a reader sees, without images and marks."""
+    return re.sub(
+        r"\s+", " ", re.sub(r"<[^>]+>", " ", re.sub(r"<style>.*</style>", "", html, flags=re.S))
+    )
+
+
+def first_screen(html: str) -> str:
+    return text(html.partition("<h2>Figures")[0])
+
+
+def stems(folder: Path) -> list[str]:
+    return sorted(path.stem for path in (folder / "report/figures").glob("*.pdf"))
+
+
+@pytest.fixture(scope="module")
+def arms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_up.sweep(tmp_path_factory.mktemp("arms"), {"arm": ARMS}, repeats=3)
+
+
+@pytest.fixture(scope="module")
+def page(arms: Path) -> str:
+    return report(arms)
+
+
+def test_the_page_needs_nothing_else(page: str) -> None:
+    assert not re.search(r"https?://|<script|<link|@import|url\(", page)
+    sources = re.findall(r'src="([^"]{0,40})', page)
+    assert len(sources) == 3
+    assert all(source.startswith("data:image/png;base64,") for source in sources)
+
+
+def test_the_first_screen_has_verdict_proof_validity_and_environment(page: str) -> None:
+    seen = first_screen(page)
+    assert "made_up-20260301-100000" in seen
+    assert "xsched is better than native: p99 of priority 1 is" in seen
+    assert "xsched_null against native: no difference shown" in seen
+    assert "not claimed 3 of 3" in seen
+    assert "proven 3 of 3" in seen
+    assert "A processor &amp; more" in seen
+
+
+def test_figures_are_vector_files_that_embed_their_fonts(arms: Path, page: str) -> None:
+    assert stems(arms) == ["latency_cdf", "p99", "timeline"]
+    for path in (arms / "report/figures").glob("*.pdf"):
+        content = path.read_bytes()
+        assert b"/FontFile2" in content
+        assert b"/Type3" not in content
+        assert b"/Subtype /Image" not in content
+        box = re.search(rb"/MediaBox \[ 0 0 ([\d.]+)", content)
+        assert box is not None
+        assert float(box[1]) == pytest.approx(3.3 * 72)
+        assert path.with_suffix(".png").stat().st_size > 5_000
+        assert f'href="figures/{path.name}"' in page
+
+
+def test_the_same_runs_give_the_same_report(arms: Path, page: str) -> None:
+    before = {path.name: path.read_bytes() for path in (arms / "report/figures").iterdir()}
+    assert report(arms) == page
+    assert {p.name: p.read_bytes() for p in (arms / "report/figures").iterdir()} == before
+
+
+def test_one_swept_number_is_an_axis_and_what_ignores_it_a_level(tmp_path: Path) -> None:
+    swept = {"arm": ["native", "xsched"], "xsched.threshold": ["4", "8", "16"]}
+    folder = made_up.sweep(tmp_path, swept, repeats=3)
+    html = report(folder)
+    assert stems(folder) == ["latency_cdf", "p99", "timeline"]
+    assert "p99 response latency against threshold. Geometric mean of 3 runs each" in text(html)
+    assert "Without markers: does not depend on it" in html
+    assert re.search(r"3 treatments: 3 better; ratios from [\d.]+ \(xsched, threshold=4\)", html)
+
+
+def test_two_swept_keys_are_a_heat_map(tmp_path: Path) -> None:
+    swept = {"arm": ["xsched"], "xsched.threshold": ["4", "8"], "xsched.batch_size": ["1", "2"]}
+    folder = made_up.sweep(tmp_path, swept)
+    html = report(folder)
+    assert stems(folder) == ["heat_map", "latency_cdf", "p99", "timeline"]
+    assert "p99 of priority 1 by threshold and batch size" in html
+    assert "One run each; 95 % intervals within the run" in html
+
+
+def test_partition_policies_have_their_shares(tmp_path: Path) -> None:
+    folder = made_up.sweep(tmp_path, {"arm": ["native", "xsched"]}, policy="up", repeats=2)
+    html = report(folder)
+    assert "shares" in stems(folder)
+    assert "Share of the device" in html
+    assert "Mean of 2 runs each" in html
+
+
+def test_many_points_are_shown_by_their_extremes(tmp_path: Path) -> None:
+    swept = {"arm": ["native", "xsched"], "xsched.threshold": list(map(str, range(1, 9)))}
+    html = report(made_up.sweep(tmp_path, swept, requests=20))
+    assert "Of 9 points, those with the lowest and the highest p99 of priority 1" in html
+
+
+def test_a_refused_run_is_said_and_left_out(tmp_path: Path) -> None:
+    folder = made_up.sweep(tmp_path, {"arm": ARMS}, repeats=3, broken=["xsched-r1"])
+    seen = first_screen(report(folder))
+    assert "2 proven, 1 failed 2 of 3" in seen
+    assert "FAILED: intercepted: the queues saw 3 of 60 commands" in seen
+    assert "Not compared: xsched-r1 (FAILED)." in seen
+    assert "No verdict on xsched against native" in seen
+
+
+def test_a_refusal_that_was_meant_is_no_failure(tmp_path: Path) -> None:
+    folder = made_up.sweep(tmp_path, {"arm": ["native", "xsched"]}, broken=["xsched-r0"])
+    made_up.edit(folder / "xsched-r0/summary.json", as_expected=True)
+    html = report(folder)
+    assert '<span class="good">failed, as expected</span>' in html
+    assert "No comparison: there is nothing to compare" in first_screen(html)
+
+
+def test_runs_that_are_not_valid_are_marked_wherever_they_are_shown(tmp_path: Path) -> None:
+    folder = made_up.sweep(tmp_path, {"arm": ["native", "xsched"]})
+    made_up.edit(folder / "xsched-r0/summary.json", valid=False, notes=["not valid: 9 late"])
+    html = report(folder)
+    assert '<span class="bad">no</span>' in html
+    assert "not valid: 9 late" in first_screen(html)
+    assert html.count("Not valid, shown all the same: xsched") == 6  # text and caption
+
+
+def test_clocks_that_differ_are_on_the_first_screen_and_at_every_verdict(tmp_path: Path) -> None:
+    folder = made_up.sweep(tmp_path, {"arm": ["native", "xsched"]}, repeats=3)
+    for arm, clock in (("native", 1980), ("xsched", 1755)):
+        for summary in folder.glob(f"{arm}-*/summary.json"):
+            made_up.edit(summary, device=at_clock(clock))
+    html = report(folder)
+    assert "xsched at 0.886 times the clock (medians" in first_screen(html)
+    assert '<span class="bad">better; SM clocks differ</span>' in html
+    assert not re.search(r'<span class="good">(better|worse)', html)
+
+
+def test_nothing_but_failures_is_a_page_without_figures(tmp_path: Path) -> None:
+    folder = made_up.sweep(tmp_path, {"arm": ["xsched"]}, broken=["xsched-r0"])
+    html = report(folder)
+    assert stems(folder) == []
+    assert "No comparison" in html
+    assert "intercepted" in html
+
+
+def test_expectations_are_shown_with_what_became_of_them(tmp_path: Path) -> None:
+    folder = made_up.sweep(tmp_path, {"arm": ["native"]})
+    finding = {"what": "p99 falls", "verdict": "not met", "value": 1.25, "bounds": "< 1"}
+    finding |= {"interval": [1.1, None], "why": ""}
+    (folder / "expectations.json").write_text(json.dumps([finding]))
+    assert "p99 falls &lt; 1 1.25 [1.10, &gt; max] not met" in text(report(folder))
+
+
+def test_several_task_sets_have_their_own_figures(tmp_path: Path) -> None:
+    first = made_up.sweep(tmp_path / "a", {"arm": ["native", "xsched"]})
+    other = made_up.sweep(tmp_path / "b", {"arm": ["native", "xsched"]})
+    for config in other.glob("*/config.yaml"):
+        config.write_text(config.read_text().replace("name: made_up", "name: an/other"))
+    html = build(load([first, other]), tmp_path / "out").read_text()
+    names = sorted(path.name for path in (tmp_path / "out/figures").glob("p99*.png"))
+    assert names == ["p99_an_other.png", "p99_made_up.png"]
+    assert "<h2>Figures: an/other</h2>" in html
+    assert "<h1>made_up, an/other</h1>" in html
+
+
+# --- the command ---------------------------------------------------------------------------------
+
+
+def run(monkeypatch: pytest.MonkeyPatch, arguments: Sequence[object]) -> int | str | None:
+    monkeypatch.setattr(sys, "argv", ["report", *map(str, arguments)])
+    try:
+        command.main()
+    except SystemExit as error:
+        return error.code
+    return 0
+
+
+def test_the_command_says_where_the_page_is(
+    arms: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(monkeypatch, [arms, "--output", tmp_path / "there"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}/there/report.html\n"
+    assert run(monkeypatch, [arms / "native-r0"]) == 0
+    assert (arms / "native-r0/report/report.html").exists()
+
+
+def test_bad_input_is_one_message_and_exit_code_2(
+    arms: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(arms / "native-r0", broken)
+    (broken / "requests.parquet").write_bytes(b"not parquet")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    cases: list[tuple[list[object], str]] = [
+        ([tmp_path / "nowhere"], "is not there"),
+        ([empty], "holds no run"),
+        ([broken], "cannot be read"),
+        ([arms, broken], "give --output"),
+        ([arms, "--output", arms / "sweep.json"], "cannot be written"),
+        ([arms, "--baseline", "nobody"], "no run of it has a result"),
+    ]
+    for arguments, message in cases:
+        assert run(monkeypatch, arguments) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("error: ")
+        assert message in error
+        assert "Traceback" not in error
+
+
+def test_a_sweep_in_which_nothing_has_ended_is_bad_input(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no run has ended"):
+        build([], tmp_path / "report")
+
+
+def test_a_declared_figure_is_drawn_beside_the_tail(tmp_path: Path) -> None:
+    swept = {"xsched.level": ["block", "interrupt"], "xsched.probe_work_us": ["1", "2", "4"]}
+    folder = made_up.sweep(tmp_path, {"arm": ["xsched"], **swept})
+    for path in folder.glob("*/config.yaml"):
+        config = yaml.safe_load(path.read_text())
+        config["sweep"] = config.get("sweep", {}) | {"primary": "throughput_rps/priority_0"}
+        path.write_text(yaml.safe_dump(config))
+    html = report(folder)
+    assert "throughput" in stems(folder)
+    assert "throughput against probe work. One run each" in text(html)
+
+
+def test_levels_stand_in_their_order_however_they_ran(tmp_path: Path) -> None:
+    levels = ["interrupt", "block", "deactivate"]
+    folder = made_up.sweep(tmp_path, {"arm": ["xsched"], "xsched.level": levels})
+    shown = [point.values["xsched.level"] for point in group(load([folder]))]
+    assert shown == ["block", "deactivate", "interrupt"]

@@ -1,0 +1,112 @@
+from typing import Any
+
+from runner.metrics.intervals import Estimate, Interval
+from runner.results.comparison import BETTER, NO_DIFFERENCE, TOO_FEW, WORSE, Comparison, Row
+from runner.results.report.verdict import BAD, GOOD, NEITHER, conclusions, controls, deciding_rows
+
+
+def row(verdict: str = BETTER, treatment: str = "xsched", **changes: Any) -> Row:
+    few = verdict == TOO_FEW
+    fields: dict[str, Any] = {
+        "task_set": "two_bert",
+        "figure": "p99_ms/priority_1",
+        "scope": "priority 1",
+        "tasks": ("urgent",),
+        "metric": "p99_ms",
+        "unit": "ms",
+        "values": {},
+        "baseline": "native",
+        "treatment": treatment,
+        "repeats": 1 if few else 5,
+        "baseline_value": Estimate(100.0),
+        "treatment_value": Estimate(25.0),
+        "ratio": 0.25,
+        "difference": None,
+        "interval": None if few else Interval(0.2, 0.3),
+        "p": None if few else 0.001,
+        "primary": True,
+        "verdict": verdict,
+        "ineffective": None,
+    }
+    return Row(**fields | changes)
+
+
+def found(*rows: Row) -> Comparison:
+    return Comparison("native", ["xsched.threshold"], [], list(rows), [])
+
+
+def test_one_treatment_is_a_sentence_with_its_interval() -> None:
+    assert conclusions(found(row(), row(primary=False, metric="p50_ms"))) == [
+        (
+            "xsched is better than native: p99 of priority 1 is 25.0 against 100 ms, 0.250 times "
+            "as much (95 % interval [0.200, 0.300], 5 repeats).",
+            GOOD,
+        )
+    ]
+
+
+def test_a_verdict_is_not_claimed_without_the_repeats_for_it() -> None:
+    ((sentence, kind),) = conclusions(found(row(TOO_FEW)))
+    assert sentence.startswith("No verdict on xsched against native: ")
+    assert sentence.endswith("(1 repeat, and a verdict takes 3).")
+    assert kind == NEITHER
+
+
+def test_no_difference_is_said_as_such() -> None:
+    ((sentence, kind),) = conclusions(found(row(NO_DIFFERENCE)))
+    assert sentence.startswith("No difference shown between xsched and native: ")
+    assert kind == NEITHER
+
+
+def test_what_the_null_control_does_as_well_is_ineffective() -> None:
+    ((sentence, kind),) = conclusions(found(row(ineffective=True)))
+    assert sentence.endswith("It cannot be told from xsched_null: ineffective.")
+    assert kind == BAD
+
+
+def test_several_treatments_are_counted_and_span_a_range() -> None:
+    rows = [
+        row(values={"xsched.threshold": "4"}, ratio=0.2),
+        row(values={"xsched.threshold": "8"}, ratio=0.4),
+        row(WORSE, values={"xsched.threshold": "64"}, ratio=1.6),
+    ]
+    assert conclusions(found(*rows)) == [
+        (
+            "p99 of priority 1 against native, 3 treatments: 2 better, 1 worse; ratios from 0.200 "
+            "(xsched, threshold=4) to 1.60 (xsched, threshold=64).",
+            NEITHER,
+        )
+    ]
+    assert conclusions(found(*rows[:2]))[0][1] == GOOD
+
+
+def test_a_priority_with_one_task_decides_once() -> None:
+    assert deciding_rows(found(row(), row(scope="urgent"))) == [row()]
+
+
+def test_the_other_arms_are_said_beside_it() -> None:
+    null = row(NO_DIFFERENCE, "xsched_null", ratio=0.98)
+    assert controls(found(row(), null)) == [
+        "xsched_null against native: no difference shown; ratio 0.980"
+    ]
+    assert controls(found(null)) == []
+    assert conclusions(found(null))[0][0].startswith("No difference shown between xsched_null")
+
+
+def test_differences_and_fixed_baselines_are_readable() -> None:
+    share = row(
+        metric="slo_attainment",
+        unit="share",
+        ratio=None,
+        difference=0.125,
+        baseline="xsched,xsched.threshold=8",
+        values={"xsched.threshold": "4"},
+    )
+    ((sentence, _),) = conclusions(found(share))
+    assert "xsched, threshold=4 is better than xsched, threshold=8: slo attainment" in sentence
+    assert "a difference of +0.125" in sentence
+
+
+def test_every_task_set_has_its_own_sentence() -> None:
+    both = conclusions(found(row(), row(task_set="six_bert")))
+    assert [sentence.partition(":")[0] for sentence, _ in both] == ["six_bert", "two_bert"]

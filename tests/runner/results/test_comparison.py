@@ -1,0 +1,436 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from runner.config.errors import UserError
+from runner.results.comparison import (
+    BETTER,
+    NO_DIFFERENCE,
+    NO_RATIO,
+    TOO_FEW,
+    WORSE,
+    Comparison,
+    compare,
+)
+from runner.runs.load import load
+from tests.runner.run_folders import MadeTask, at_clock, write_repeats, write_run, write_sweep
+
+RNG = np.random.default_rng(42)
+
+
+def times(scale: float, repeats: int = 3, requests: int = 60) -> list[NDArray[np.float64]]:
+    """Latencies of so many repeats, 1 % apart from each other in speed."""
+    drawn = RNG.uniform(0.9, 1.1, (repeats, requests)) * RNG.uniform(0.99, 1.01, (repeats, 1))
+    return list(scale * drawn)
+
+
+def compared(folder: Path, **options: object) -> Comparison:
+    return compare(load([folder]), **options)  # type: ignore[arg-type]
+
+
+def verdicts(found: Comparison, figure: str = "p99_ms/priority_1") -> dict[str, str]:
+    return {row.treatment: row.verdict for row in found.rows if row.figure == figure}
+
+
+# ------------------------------------------------------------------------- verdicts
+
+
+def test_better_worse_and_no_difference(tmp_path: Path) -> None:
+    arms = {
+        "native": times(20, 5),
+        "xsched": times(10, 5),
+        "xsched_null": times(20, 5),
+        "stream_priority": times(40, 5),
+    }
+    found = compared(write_repeats(tmp_path, arms))
+    assert found.baseline == "native"
+    assert verdicts(found) == {
+        "xsched": BETTER,
+        "xsched_null": NO_DIFFERENCE,
+        "stream_priority": WORSE,
+    }
+    row = next(row for row in found.rows if row.treatment == "xsched")
+    assert (row.primary, row.repeats, row.unit) == (True, 5, "ms")
+    assert row.ratio == pytest.approx(0.5, rel=0.05)
+    assert row.interval is not None
+    assert row.interval.low < 0.5 < row.interval.high
+    assert row.p is not None
+    assert row.p < 0.05
+    assert row.baseline_value.value == pytest.approx(22, rel=0.05)
+
+
+def test_more_is_better_for_throughput(tmp_path: Path) -> None:
+    for repeat, jitter in enumerate((1.0, 1.1, 0.95)):
+        for arm, extra in (("native", 0), ("xsched", 6)):
+            tasks = {
+                "busy": MadeTask([10.0 * jitter] * 3, extra=extra),
+                "long": MadeTask([10.0] * 20),
+            }
+            write_run(tmp_path / f"{arm}{repeat}", arm, tasks)
+    folders = [tmp_path / f"{arm}{repeat}" for repeat in range(3) for arm in ("native", "xsched")]
+    found = compare(load(folders), primary="throughput_rps/busy")
+    (row,) = [row for row in found.rows if row.primary]
+    assert (row.figure, row.verdict) == ("throughput_rps/busy", BETTER)
+    assert row.ratio == pytest.approx(3)
+
+
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_fewer_than_three_repeats_give_a_ratio_and_no_verdict(tmp_path: Path, repeats: int) -> None:
+    arms = {"native": times(20, repeats), "xsched": times(10, repeats)}
+    row = compared(write_repeats(tmp_path, arms)).rows[0]
+    assert row.ratio == pytest.approx(0.5, rel=0.1)
+    assert (row.interval, row.p, row.verdict) == (None, None, TOO_FEW)
+    assert TOO_FEW == "no verdict (repeats < 3)"
+
+
+def test_a_ratio_with_zero_has_no_verdict(tmp_path: Path) -> None:
+    found = compared(write_repeats(tmp_path, {"native": [[0.0] * 9] * 3, "xsched": times(1)}))
+    row = found.rows[0]
+    assert (row.ratio, row.verdict) == (None, NO_RATIO)
+
+
+def test_shares_are_compared_by_their_difference(tmp_path: Path) -> None:
+    folders = []
+    for repeat in range(3):
+        for arm, response in (("native", [30.0] * 20), ("xsched", [10.0] * 19 + [30.0 + repeat])):
+            task = MadeTask(response, configured={"deadline_us": 20_000})
+            folders.append(write_run(tmp_path / f"{arm}{repeat}", arm, {"urgent": task}))
+    found = compare(load(folders), primary="slo_attainment/urgent")
+    row = found.rows[0]
+    assert row.difference == pytest.approx(0.95)
+    assert (row.ratio, row.verdict) == (None, BETTER)
+
+
+def test_secondary_p_values_are_corrected_and_the_primary_is_not(tmp_path: Path) -> None:
+    arms = {"native": times(20), "xsched": times(15)}
+    metrics = ["p50_ms", "p90_ms", "mean_ms"]
+    folder = write_repeats(tmp_path, arms)
+    together = compared(folder, metrics=["p99_ms", *metrics])
+    alone = {
+        metric: compared(folder, primary=f"{metric}/priority_1", metrics=[metric]).rows[0].p
+        for metric in ("p99_ms", *metrics)
+    }
+    rows = {row.metric: row for row in together.rows if row.scope == "priority 1"}
+    assert rows["p99_ms"].p == alone["p99_ms"]
+    smallest = min(metrics, key=lambda metric: alone[metric] or 0)
+    assert rows[smallest].p == pytest.approx(3 * (alone[smallest] or 0))
+    assert [row.primary for row in together.rows[:2]] == [True, True]
+    assert not any(row.primary for row in together.rows[2:])
+
+
+def test_a_task_alone_in_its_priority_is_the_same_figure(tmp_path: Path) -> None:
+    arms = {"native": times(20), "xsched": times(15)}
+    found = compared(write_repeats(tmp_path, arms), metrics=["p99_ms", "p50_ms"])
+    rows = {row.figure: row for row in found.rows}
+    assert rows["p99_ms/urgent"].primary
+    assert rows["p50_ms/urgent"].p == rows["p50_ms/priority_1"].p
+    # A family of one: nothing to correct for.
+    folder_p = compared(tmp_path, primary="p50_ms/urgent", metrics=["p50_ms"]).rows[0].p
+    assert rows["p50_ms/urgent"].p == folder_p
+
+
+# ------------------------------------------------------------------------- ineffective
+
+
+def test_what_cannot_be_told_from_the_null_control_is_ineffective(tmp_path: Path) -> None:
+    arms = {"native": times(20, 5), "xsched": times(10, 5), "xsched_null": times(10, 5)}
+    found = compared(write_repeats(tmp_path, arms))
+    flags = {(row.treatment, row.primary): row.ineffective for row in found.rows}
+    assert flags == {
+        ("xsched", True): True,
+        ("xsched", False): None,
+        ("xsched_null", True): None,
+        ("xsched_null", False): None,
+    }
+    assert {row.figure for row in found.ineffective} == {"p99_ms/priority_1", "p99_ms/urgent"}
+    assert verdicts(found)["xsched"] == BETTER
+
+
+def test_what_differs_from_the_null_control_is_effective(tmp_path: Path) -> None:
+    arms = {"native": times(20, 5), "xsched": times(10, 5), "xsched_null": times(20, 5)}
+    row = compared(write_repeats(tmp_path, arms)).rows[0]
+    assert row.ineffective is False
+
+
+def test_without_enough_null_controls_there_is_no_telling(tmp_path: Path) -> None:
+    arms = {"native": times(20, 5), "xsched": times(10, 5), "xsched_null": times(10, 2)}
+    assert compared(write_repeats(tmp_path, arms)).rows[0].ineffective is None
+
+
+# ------------------------------------------------------------------------- clocks
+
+
+def at_clocks(folder: Path, *pairs: tuple[float | None, float | None]) -> Comparison:
+    """A repeat for each pair of median SM clocks, of native and of xsched."""
+    folders = [
+        write_run(
+            folder / f"{arm}-{repeat}",
+            arm,
+            {"urgent": MadeTask(np.linspace(0.9, 1.1, 60) * scale, 1)},
+            repeat=repeat,
+            device=at_clock(clock),
+        )
+        for repeat, clocks in enumerate(pairs)
+        for arm, scale, clock in zip(("native", "xsched"), (20, 10), clocks, strict=True)
+    ]
+    return compare(load(folders))
+
+
+def test_clocks_that_differ_are_flagged_and_the_verdict_stays(tmp_path: Path) -> None:
+    found = at_clocks(tmp_path, (1980, 1980), (1980, 1800), (1965, 1980))
+    assert {row.clock_ratio for row in found.rows} == {1800 / 1980}, "of the pair furthest apart"
+    assert all(row.clocks_differ for row in found.rows)
+    assert verdicts(found) == {"xsched": BETTER}
+    assert [row.figure for row in found.clocks_apart] == ["p99_ms/priority_1"]
+
+
+@pytest.mark.parametrize(("clock", "differs"), [(1020, False), (1021, True), (980, True)])
+def test_two_percent_are_let_pass(tmp_path: Path, clock: float, differs: bool) -> None:
+    assert at_clocks(tmp_path, (1000, clock)).rows[0].clocks_differ is differs
+
+
+def test_clocks_that_are_not_known_are_no_difference(tmp_path: Path) -> None:
+    unknown = at_clocks(tmp_path / "a", (1980, None), (None, 1200))
+    assert {row.clocks_differ for row in unknown.rows} == {None}
+    assert unknown.clocks_apart == []
+    partly = at_clocks(tmp_path / "b", (1980, None), (1200, 1980))
+    assert partly.rows[0].clock_ratio == 1980 / 1200
+
+
+# ------------------------------------------------------------------------- pairs
+
+
+def swept(tmp_path: Path, native: list[str | None]) -> Path:
+    """xsched at thresholds 4 and 8, and native runs at these values of it."""
+    arms = {"xsched 4": times(10), "xsched 8": times(15)}
+    values: dict[str, dict[str, str | None]] = {
+        "xsched 4": {"xsched.threshold": "4"},
+        "xsched 8": {"xsched.threshold": "8"},
+    }
+    for value in native:
+        arms[f"native {value}"] = times(20 if value in (None, "4") else 30)
+        values[f"native {value}"] = {"xsched.threshold": value}
+    return write_repeats(tmp_path, arms, values)
+
+
+def ratios(found: Comparison) -> dict[str | None, float]:
+    return {
+        row.values["xsched.threshold"]: round(row.ratio or math.nan, 1)
+        for row in found.rows
+        if row.figure == "p99_ms/priority_1" and row.treatment == "xsched"
+    }
+
+
+def test_a_baseline_that_does_not_depend_on_the_value_serves_all(tmp_path: Path) -> None:
+    found = compared(swept(tmp_path, [None]))
+    assert ratios(found) == {"4": 0.5, "8": 0.8}
+    assert found.swept == ["xsched.threshold"]
+
+
+def test_a_baseline_with_values_serves_its_own(tmp_path: Path) -> None:
+    assert ratios(compared(swept(tmp_path, ["4", "8"]))) == {"4": 0.5, "8": 0.5}
+    assert ratios(compared(swept(tmp_path / "some", ["8"]))) == {"8": 0.5}
+
+
+def test_the_baseline_that_says_more_goes_first(tmp_path: Path) -> None:
+    assert ratios(compared(swept(tmp_path, [None, "8"]))) == {"4": 0.5, "8": 0.5}
+
+
+def test_a_single_arm_is_compared_with_its_first_point(tmp_path: Path) -> None:
+    found = compared(swept(tmp_path, []))
+    assert found.baseline == "xsched,xsched.threshold=4"
+    assert ratios(found) == {"8": 1.5}
+    other = compared(tmp_path, baseline="xsched,xsched.threshold=8")
+    assert ratios(other) == {"4": 0.7}
+
+
+def test_runs_are_paired_within_their_repeat(tmp_path: Path) -> None:
+    """Repeats that differ by factors of ten in speed, and a treatment that is always at 0.8."""
+    factors = (1, 10, 100, 1000)
+    noise = [RNG.uniform(0.99, 1.01) for _ in factors]
+    arms = {
+        "native": [[10.0 * f] * 20 for f in factors],
+        "xsched": [[8.0 * f * n] * 20 for f, n in zip(factors, noise, strict=True)],
+    }
+    row = compared(write_repeats(tmp_path, arms)).rows[0]
+    assert row.verdict == BETTER
+    assert row.ratio == pytest.approx(0.8, rel=0.02)
+
+
+def test_a_repeat_without_its_other_side_does_not_count(tmp_path: Path) -> None:
+    found = compared(write_repeats(tmp_path, {"native": times(20, 3), "xsched": times(10, 4)}))
+    assert {row.repeats for row in found.rows} == {3}
+    assert [row.repeats for row in found.arms] == [3, 4]
+
+
+def test_priorities_of_other_tasks_are_not_compared(tmp_path: Path) -> None:
+    both = {"a": MadeTask([1.0] * 9, 1), "b": MadeTask([2.0] * 9, 0)}
+    folders = [
+        write_run(tmp_path / "native", "native", both),
+        write_run(tmp_path / "urgent", "urgent_only", {"a": both["a"]}),
+    ]
+    found = compare(load(folders))
+    assert {row.scope for row in found.rows} == {"a", "priority 1"}, "neither b nor the system"
+
+
+def test_tasks_that_run_alone_make_no_system(tmp_path: Path) -> None:
+    both = {"a": MadeTask([1.0] * 9, 1), "b": MadeTask([2.0] * 9, 0)}
+    folders = [write_run(tmp_path / arm, arm, both) for arm in ("solo", "native")]
+    found = compare(load(folders), baseline="solo")
+    assert "system" not in {row.scope for row in found.rows}
+
+
+def test_task_sets_are_compared_apart(tmp_path: Path) -> None:
+    entries = []
+    for task_set, scale, priority in (("small", 1.0, 2), ("large", 50.0, 5)):
+        for arm, factor in (("native", 2.0), ("xsched", 1.0)):
+            task = MadeTask(factor * times(scale)[0], priority)
+            config = {"task_set": {"name": task_set, "tasks": {}}}
+            name = f"{task_set}-{arm}"
+            write_run(tmp_path / name, arm, {"urgent": task}, config)
+            entries.append({"folder": name, "values": {"arm": arm, "task_set": task_set}})
+    found = compared(write_sweep(tmp_path, entries))
+    primary = {row.task_set: row.figure for row in found.rows if row.primary}
+    assert set(primary) == {"small", "large"}
+    rows = {row.figure: row for row in found.rows}
+    assert rows["p99_ms/priority_5"].ratio == pytest.approx(0.5, rel=0.1)
+    assert rows["p99_ms/priority_2"].ratio == pytest.approx(0.5, rel=0.1)
+
+
+# ------------------------------------------------------------------------- left out
+
+
+def test_failed_interrupted_and_invalid_runs_are_listed(tmp_path: Path) -> None:
+    task = {"urgent": MadeTask([1.0] * 9)}
+    notes = ["something", "not valid: the runner was late"]
+    folders = [
+        write_run(tmp_path / "native", "native", task),
+        write_run(tmp_path / "xsched", "xsched", task),
+        write_run(tmp_path / "bad", "solo", task, status="FAILED", reason="no level"),
+        write_run(tmp_path / "cut", "solo", task, status="KILLED"),
+        write_run(tmp_path / "late", "stream_priority", task, valid=False, notes=notes),
+    ]
+    found = compare(load(folders))
+    assert {record.name: reason for record, reason in found.left_out} == {
+        "bad": "FAILED: no level",
+        "cut": "KILLED",
+        "late": "not valid: the runner was late",
+    }
+    assert {row.treatment for row in found.rows} == {"xsched"}
+    assert "late" not in {r.name for r, _ in compare(load(folders), invalid=True).left_out}
+
+
+def test_nothing_to_compare(tmp_path: Path) -> None:
+    task = {"urgent": MadeTask([1.0] * 9)}
+    native = write_run(tmp_path / "native", "native", task)
+    failed = write_run(tmp_path / "bad", "xsched", task, status="FAILED", reason="no level")
+    with pytest.raises(UserError, match="nothing to compare with the baseline native"):
+        compare(load([native]))
+    with pytest.raises(UserError, match="bad: FAILED: no level"):
+        compare(load([failed]))
+
+
+def test_unknown_names_are_refused_with_a_guess(tmp_path: Path) -> None:
+    folder = write_repeats(tmp_path, {"native": times(2), "xsched": times(1)})
+    for options, guess in (
+        ({"baseline": "nativ"}, "native"),
+        ({"primary": "p99_ms/urgnt"}, "p99_ms/urgent"),
+        ({"primary": "p98_ms"}, "p99_ms"),
+        ({"metrics": ["antd"]}, "antt"),
+    ):
+        with pytest.raises(UserError, match=f"did you mean: {guess}"):
+            compared(folder, **options)
+    with pytest.raises(UserError, match="not understood"):
+        compared(folder, baseline="native,4")
+    with pytest.raises(UserError, match="no run has that figure"):
+        compared(folder, primary="slo_attainment/urgent")
+
+
+# ------------------------------------------------------------------------- arms
+
+
+def test_an_arm_that_ran_once_has_the_interval_within_the_run(tmp_path: Path) -> None:
+    found = compared(write_repeats(tmp_path, {"native": times(20, 1), "xsched": times(10, 1)}))
+    native = found.arms[0].value.interval
+    assert native is not None
+    assert native.high == math.inf
+    assert native.low > 15
+
+
+def test_an_arm_that_ran_again_has_the_interval_over_its_runs(tmp_path: Path) -> None:
+    found = compared(write_repeats(tmp_path, {"native": times(20, 4), "xsched": times(10, 4)}))
+    assert [(row.arm, row.repeats) for row in found.arms] == [("native", 4), ("xsched", 4)]
+    native = found.arms[0].value.interval
+    assert native is not None
+    assert native.high < 25
+
+
+def test_arms_and_values_come_in_order_however_they_ran(tmp_path: Path) -> None:
+    arms = {"xsched_null": times(1), "xsched 16": times(1), "xsched 4": times(1)}
+    values: dict[str, dict[str, str | None]] = {
+        "xsched 16": {"threshold": "16"},
+        "xsched 4": {"threshold": "4"},
+        "xsched_null": {"threshold": None},
+        "native": {"threshold": None},
+    }
+    found = compared(write_repeats(tmp_path, arms | {"native": times(1)}, values))
+    assert [(row.arm, row.values["threshold"]) for row in found.arms] == [
+        ("native", None),
+        ("xsched", "4"),
+        ("xsched", "16"),
+        ("xsched_null", None),
+    ]
+
+
+# ----------------------------------------------------------------- what is declared beforehand
+
+
+def declared(folder: Path, primary: str | None) -> Path:
+    arms = {"native": times(20, 3), "xsched": times(10, 3)}
+    entries = []
+    for arm, repeats in arms.items():
+        for repeat, response in enumerate(repeats):
+            name = f"{arm}-r{repeat}"
+            tasks = {"urgent": MadeTask(response, 1), "other": MadeTask([30] * 60, 0)}
+            write_run(folder / name, arm, tasks, config={"sweep": {"primary": primary}})
+            entries.append({"folder": name, "repeat": repeat, "values": {}})
+    return write_sweep(folder, entries)
+
+
+def test_the_runs_declare_what_decides(tmp_path: Path) -> None:
+    folder = declared(tmp_path, "p50_ms/other")
+    assert {row.figure for row in compared(folder).rows if row.primary} >= {"p50_ms/other"}
+    asked = compared(folder, primary="mean_ms/urgent")
+    assert {row.figure for row in asked.rows if row.primary} >= {"mean_ms/urgent"}
+    assert "p50_ms/other" not in {row.figure for row in asked.rows if row.primary}
+
+
+def test_without_a_declaration_the_tail_of_the_most_urgent_decides(tmp_path: Path) -> None:
+    found = compared(declared(tmp_path, None))
+    assert {row.figure for row in found.rows if row.primary} >= {"p99_ms/priority_1"}
+
+
+def of_task_sets(folder: Path, *runs: tuple[str, str]) -> Path:
+    """A sweep with one run of each (task set, arm)."""
+    for name, arm in runs:
+        config = {"task_set": {"name": name, "tasks": {"urgent": {"priority": 1}}}}
+        tasks = {"urgent": MadeTask([10] * 20, 1)}
+        write_run(folder / f"{name}-{arm}", arm, tasks, config=config)
+    return write_sweep(folder, [{"folder": f"{name}-{arm}", "values": {}} for name, arm in runs])
+
+
+def test_runs_of_different_task_sets_are_no_comparison(tmp_path: Path) -> None:
+    one = of_task_sets(tmp_path / "1", ("one", "native"), ("one", "xsched"))
+    two = of_task_sets(tmp_path / "2", ("two", "xsched"))
+    with pytest.raises(UserError, match=r"different task sets.*two \(xsched\) beside one"):
+        compare(load([one, two]))
+
+
+def test_a_sweep_over_task_sets_compares_within_each(tmp_path: Path) -> None:
+    """What one of them has lost does not cost the other its comparison."""
+    made = (("one", "native"), ("one", "xsched"), ("two", "xsched"))
+    found = compared(of_task_sets(tmp_path, *made))
+    assert {row.task_set for row in found.rows} == {"one"}

@@ -1,0 +1,165 @@
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from runner.config.resolve import resolve
+from runner.config.schema import ArrivalOverride, Config, TaskConfig
+from runner.config.spec import TrialSpec
+from runner.metrics.requests import TaskRequests
+from runner.proof.checks import Check, Proof
+from runner.runs.summary import summarise
+from runner.trial.run import FAILED, FINISHED, KILLED, TrialResult
+
+
+def trial(arm: str = "xsched", requests: int = 3) -> TrialSpec:
+    config = Config()
+    config.arm.name = arm
+    config.task_set.requests = requests
+    config.task_set.tasks = {
+        "urgent": TaskConfig(priority=2, arrival=ArrivalOverride("jitter", 0.2)),
+        "low": TaskConfig(priority=1),
+    }
+    return resolve(config)
+
+
+def result(
+    status: str = FINISHED, late_ms: int = 0, wanted: int = 3, **changes: object
+) -> TrialResult:
+    ends = np.arange(1, 4, dtype=np.int64) * 10_000_000
+    starts = ends - 10_000_000 + late_ms * 1_000_000
+    requests = [
+        TaskRequests(name, p, wanted, ends - 10_000_000, starts, ends, np.zeros((0, 3), np.int64))
+        for name, p in (("urgent", 2), ("low", 1))
+    ]
+    checks = Proof((Check("level", True, "fine"),))
+    made = TrialResult(status, "", requests, {}, checks, saturation=0.97, preemptions=9)
+    for name, value in changes.items():
+        setattr(made, name, value)
+    return made
+
+
+def notes(*arguments: object, **changes: object) -> str:
+    return " ".join(summarise(trial(*arguments), result(**changes))["notes"])  # type: ignore[arg-type]
+
+
+def test_a_clean_run_has_nothing_to_note() -> None:
+    assert notes() == ""
+    assert summarise(trial(), result())["valid"] is True
+
+
+@pytest.mark.parametrize(
+    ("preemptions", "says"),
+    [(0, "says nothing about levels"), (2, "next to nothing about levels"), (3, "")],
+)
+def test_few_preemptions_say_little(preemptions: int, says: str) -> None:
+    found = notes(preemptions=preemptions)
+    assert says in found if says else found == ""
+
+
+def test_an_idle_device_cannot_show_priority_but_for_arms_that_leave_it_idle() -> None:
+    assert "not saturated (0.33)" in notes(saturation=0.33)
+    assert "saturated" not in notes("solo", saturation=0.33)
+    assert "saturated" not in notes("urgent_only", saturation=0.33)
+
+
+def test_late_starts_are_the_runners_fault() -> None:
+    assert "6 of 6 requests started over 1 ms late" in notes(late_ms=2)
+    assert summarise(trial(), result(late_ms=2))["valid"], "a warning, as they may be few"
+
+
+def test_what_is_not_steady_or_floods_its_queue_says_so() -> None:
+    assert "not steady after the warm-up: urgent" in notes(unsteady=("urgent",))
+    flooded = Config()
+    flooded.task_set.tasks = {"urgent": TaskConfig(arrival=ArrivalOverride("jitter", 1.5))}
+    found = summarise(resolve(flooded), result())["notes"]
+    assert any("load above 1: the queue of urgent grows" in note for note in found)
+
+
+def paced(
+    process: str,
+    completed: int,
+    saturation: float,
+    wanted: int = 20,
+    burst_size: int = 1,
+    status: str = FINISHED,
+) -> dict[str, Any]:
+    """A trial whose task urgent gets 100 requests/s for a second and completes so many."""
+    config = Config()
+    config.arm.name = "native"
+    config.task_set.requests = wanted
+    arrival = ArrivalOverride(process, rate_rps=100.0, burst_size=burst_size)
+    config.task_set.tasks = {"urgent": TaskConfig(priority=2, arrival=arrival)}
+    config.task_set.tasks["low"] = TaskConfig(priority=1, requests=1)
+    ends = np.linspace(0, 1e9, completed + 1).astype(np.int64)[1:]
+    one, none = np.array([10**9]), np.zeros((0, 3), np.int64)
+    requests = [
+        TaskRequests("urgent", 2, wanted, ends - 1, ends - 1, ends, none),
+        TaskRequests("low", 1, 1, one * 0, one * 0, one, none),
+    ]
+    measured = result(status, saturation=saturation)
+    measured.requests = requests
+    return summarise(resolve(config), measured)
+
+
+def test_a_rate_that_an_idle_device_misses_makes_the_run_invalid() -> None:
+    missed = paced("periodic", 80, saturation=0.5)
+    assert not missed["valid"]
+    assert (
+        "not valid: urgent achieved 80 of 100 requests/s offered, and the device was not saturated "
+        "(0.50)"
+    ) in " ".join(missed["notes"])
+    assert "censored, as they were open when the window ended: requests of urgent 20" in " ".join(
+        missed["notes"]
+    )
+
+
+def test_a_rate_that_a_saturated_device_misses_is_a_result() -> None:
+    missed = paced("periodic", 80, saturation=0.9)
+    assert missed["valid"]
+    assert "requests of urgent 20" in " ".join(missed["notes"])
+
+
+@pytest.mark.parametrize(
+    ("process", "completed", "burst_size"),
+    [("periodic", 96, 1), ("burst", 90, 20)],
+)
+def test_what_is_open_only_because_a_window_ends_is_no_fault(
+    process: str, completed: int, burst_size: int
+) -> None:
+    fine = paced(process, completed, saturation=0.95, burst_size=burst_size)
+    assert fine["tasks"]["urgent"]["open"] > 0
+    assert (fine["valid"], fine["notes"]) == (True, [])
+    assert paced(process, completed, saturation=0.5, burst_size=burst_size)["valid"]
+
+
+def test_requests_that_the_figures_lack_are_counted() -> None:
+    short = paced("periodic", 97, saturation=0.9, wanted=99)
+    assert short["tasks"]["urgent"]["open"] == 3
+    assert "requests of urgent 3" in " ".join(short["notes"])
+
+
+def test_a_cut_window_names_who_came_short() -> None:
+    assert "cut at limit_s=900 (urgent 3/5, low 3/5)" in notes("xsched", 5, cut=True, wanted=5)
+
+
+def test_a_failed_run_shows_no_figures() -> None:
+    summary = summarise(trial(), result(FAILED))
+    assert (summary["tasks"], summary["priorities"], summary["notes"]) == ({}, {}, [])
+    assert summary["valid"] is False
+
+
+def test_a_killed_run_shows_what_was_measured_and_claims_nothing() -> None:
+    """Also an open loop that had fallen behind: of an unknown saturation nothing is said."""
+    summary = summarise(trial(), result(KILLED, saturation=math.nan, preemptions=None))
+    behind = paced("periodic", 80, math.nan, status=KILLED)
+    assert not [note for note in behind["notes"] if "saturated" in note]
+    assert summary["proof"] == "incomplete"
+    assert summary["tasks"]["urgent"]["requests"] == 3
+    assert (summary["notes"], summary["valid"]) == ([], False)
+
+
+def test_arms_without_xsched_have_no_policy_and_level() -> None:
+    summary = summarise(trial("native"), result())
+    assert (summary["policy"], summary["level"]) == ("none", "none")

@@ -1,0 +1,241 @@
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from matplotlib.image import imread
+
+from runner.metrics.requests import TaskRequests
+from runner.results.figures.timelines import timeline
+from runner.runs.files import REQUESTS, START_NS, write_events, write_json, write_requests
+from runner.runs.timeline import (
+    MOST_EVENTS,
+    Suspension,
+    Timeline,
+    build,
+    read,
+    readable_ns,
+    trace,
+    write_trace,
+)
+
+START = 5_000_000_000_000
+MS = 1_000_000
+
+
+def requests(
+    times_ms: dict[str, list[tuple[float, float, float]]], starts: dict[str, int] | None = None
+) -> pa.Table:
+    """Per task (scheduled, started, completed) in milliseconds, each after one warm-up request;
+    starts: where not all tasks start at `START`."""
+    rows: list[dict[str, Any]] = []
+    for task, times in times_ms.items():
+        for number, each in enumerate([(-9, -9, -5), *times], start=-1):
+            named = zip(("scheduled_ns", "started_ns", "completed_ns"), each, strict=True)
+            at = {name: int(value * MS) for name, value in named}
+            row = {"task": task, "request": number, "warmup": number < 0, "extra": number > 2}
+            rows.append(row | at)
+    recorded = json.dumps(dict.fromkeys(times_ms, START) | (starts or {}))
+    return pa.Table.from_pylist(rows, REQUESTS).replace_schema_metadata({START_NS: recorded})
+
+
+def events(*lines: tuple[float, str, str, int]) -> pa.Table:
+    """(milliseconds after the start, event, task, completed)."""
+    names = ("at_ns", "event", "task", "completed")
+    return pa.Table.from_pylist(
+        [dict(zip(names, (START + int(at * MS), *rest), strict=True)) for at, *rest in lines]
+    )
+
+
+TWO_TASKS = requests({"low": [(0, 0, 10), (10, 10, 30)], "high": [(12, 12.5, 20)]})
+PREEMPTED = events(
+    (0.02, "ready", "low", 0),
+    (10, "idle", "low", 4),
+    (10.05, "ready", "low", 4),
+    (12.6, "ready", "high", 0),
+    (13, "suspend", "low", 6),
+    (20, "resume", "low", 8),
+    (20, "idle", "high", 3),
+)
+PRIORITIES = {"low": 0, "high": 2}
+
+
+@pytest.fixture
+def preempted() -> Timeline:
+    return build(TWO_TASKS, PREEMPTED, PRIORITIES)
+
+
+def of_phase(content: dict[str, Any], phase: str) -> list[dict[str, Any]]:
+    return [event for event in content["traceEvents"] if event["ph"] == phase]
+
+
+def test_the_scheduler_s_log_is_placed_by_the_recorded_start(preempted: Timeline) -> None:
+    high, low = preempted.tasks
+    assert (high.name, low.name) == ("high", "low")
+    assert low.suspensions == [Suspension(13 * MS, 20 * MS, 2)]
+    assert low.events[0].at_ns == int(0.02 * MS)
+    assert high.suspensions == []
+
+
+def test_tasks_of_groups_that_started_apart_are_each_placed_by_their_own() -> None:
+    log = events((1, "ready", "a", 0), (51, "ready", "b", 0))
+    times = [(0.0, 0.0, 10.0)]
+    apart = requests({"a": times, "b": times}, {"b": START + 50 * MS})
+    assert [task.events[0].at_ns for task in build(apart, log, {}).tasks] == [MS, MS]
+
+
+def test_what_was_so_before_the_start_is_so_from_the_start() -> None:
+    log = events((-3, "suspend", "low", 1), (4, "resume", "low", 1))
+    (low,) = build(requests({"low": [(0, 0, 10)]}), log, {}).tasks
+    assert low.suspensions == [Suspension(0, 4 * MS, 0)]
+
+
+def test_a_suspension_without_an_end_lasts_as_long_as_the_run() -> None:
+    log = events((0, "ready", "low", 0), (2, "suspend", "low", 1))
+    (low,) = build(requests({"low": [(0, 0, 10)]}), log, {}).tasks
+    assert low.suspensions == [Suspension(2 * MS, 10 * MS, None)]
+
+
+def test_a_log_that_cannot_be_placed_is_left_out_and_said_to_be() -> None:
+    shown = build(TWO_TASKS.replace_schema_metadata(None), PREEMPTED, PRIORITIES)
+    assert not any(task.events for task in shown.tasks)
+    assert "cannot be placed" in shown.notes[0]
+
+
+def test_requests_are_slices_with_what_a_reader_asks(preempted: Timeline) -> None:
+    content = trace(preempted, "a run")
+    high, *_ = [e for e in of_phase(content, "X") if e["cat"] == "request" and e["pid"] == 1]
+    assert (high["ts"], high["dur"]) == (12_500.0, 7_500.0)
+    assert high["args"] == {
+        "priority": 2,
+        "scheduled_ms": 12.0,
+        "started_ms": 12.5,
+        "completed_ms": 20.0,
+        "waited_ms": 0.5,
+        "latency_ms": 8.0,
+        "extra": False,
+    }
+    begin, end = of_phase(content, "b"), of_phase(content, "e")
+    assert [(e["ts"], e["id"]) for e in begin] == [(12_000.0, "1.0")]
+    assert [(e["ts"], e["id"]) for e in end] == [(12_500.0, "1.0")]
+    names = {e["pid"]: e["args"]["name"] for e in of_phase(content, "M") if "name" in e["args"]}
+    assert names.keys() == {1, 2, 3}
+    assert content["otherData"]["cut"] is False
+    assert content["otherData"]["shown_until_ms"] == 30.0
+
+
+def test_suspensions_have_a_track_and_a_counter(preempted: Timeline) -> None:
+    content = trace(preempted, "a run")
+    (suspended,) = [e for e in of_phase(content, "X") if e["name"] == "suspended"]
+    assert suspended["pid"] == 2
+    assert suspended["args"] == {"commands_passed": 2}
+    assert [e["args"]["queues"] for e in of_phase(content, "C")] == [1, 0]
+    moments = Counter(e["name"] for e in of_phase(content, "i"))
+    assert moments == {"ready": 3, "idle": 2, "suspend": 1, "resume": 1}
+
+
+def test_every_track_has_a_number_of_its_own_and_a_name(preempted: Timeline) -> None:
+    content = trace(preempted, "a run")
+    tracks = [(e["pid"], e["tid"]) for e in of_phase(content, "M") if e["name"] == "thread_name"]
+    assert len({tid for _, tid in tracks}) == len(tracks) == 4
+    used = {(e["pid"], e["tid"]) for phase in "Xibe" for e in of_phase(content, phase)}
+    assert used == set(tracks)
+
+
+def test_slices_of_a_track_do_not_overlap(preempted: Timeline) -> None:
+    ends: dict[tuple[int, int], float] = {}
+    slices = of_phase(trace(preempted, "a run"), "X")
+    for each in sorted(slices, key=lambda e: e["ts"]):
+        track = each["pid"], each["tid"]
+        assert each["ts"] >= ends.get(track, 0.0)
+        ends[track] = each["ts"] + each["dur"]
+
+
+def test_a_gpu_s_run_has_requests_alone() -> None:
+    content = trace(build(TWO_TASKS, None, PRIORITIES), "a run")
+    assert {event["ph"] for event in content["traceEvents"]} == {"M", "X", "b", "e"}
+    assert len([e for e in of_phase(content, "M") if e["name"] == "process_name"]) == 2
+
+
+def test_a_long_run_is_cut_and_says_where() -> None:
+    times = [(float(at), at + 1.0, at + 2.0) for at in range(0, 40_000, 2)]
+    log = events(
+        *((at + 0.5, "ready", "a", 0) for at in range(0, 40_000, 2)),
+        *((at + 0.7, name, "b", 0) for at in range(5000) for name in ("suspend", "resume")),
+    )
+    shown = build(requests({"a": times, "b": times}), log, {})
+    content = trace(shown, "a run")
+    assert MOST_EVENTS - 2 < len(content["traceEvents"]) <= MOST_EVENTS
+    assert Counter(e["id"] for e in of_phase(content, "b")) == Counter(
+        e["id"] for e in of_phase(content, "e")
+    )
+    about = content["otherData"]
+    assert about["cut"]
+    assert about["whole_ms"] == 40_000
+    starts = [e["ts"] / 1e3 for e in content["traceEvents"] if "ts" in e and e["ph"] != "e"]
+    assert max(starts) <= about["shown_until_ms"] < 10_000
+    # Nothing before the cut is missing: both tasks reach it.
+    for pid in (1, 2):
+        last = max(e["ts"] / 1e3 for e in of_phase(content, "b") if e["pid"] == pid)
+        assert last > about["shown_until_ms"] - 4
+
+
+def folder_of_a_run(tmp_path: Path, **summary: Any) -> Path:
+    pq.write_table(TWO_TASKS, tmp_path / "requests.parquet")
+    pq.write_table(PREEMPTED, tmp_path / "events.parquet")
+    write_json(tmp_path / "summary.json", summary)
+    return tmp_path
+
+
+def test_both_files_are_written_from_the_folder_alone(tmp_path: Path) -> None:
+    tasks = {name: {"priority": priority} for name, priority in PRIORITIES.items()}
+    folder = folder_of_a_run(tmp_path, tasks=tasks)
+    write_trace(folder)
+    timeline(folder, "a run")
+    content = json.loads((folder / "trace.json").read_text())
+    assert content == trace(build(TWO_TASKS, PREEMPTED, PRIORITIES), folder.name)
+    height, width, _ = imread(folder / "timeline.png").shape
+    assert width == 990
+    assert height < width
+
+
+def test_a_failed_run_s_priorities_come_from_its_configuration(tmp_path: Path) -> None:
+    folder = folder_of_a_run(tmp_path, status="FAILED", tasks={})
+    (folder / "config.yaml").write_text(
+        "task_set: {tasks: {low: {priority: 0}, high: {priority: 2}}}"
+    )
+    assert [(t.name, t.priority) for t in read(folder).tasks] == [("high", 2), ("low", 0)]
+
+
+def test_solo_tasks_that_share_no_clock_say_so(tmp_path: Path) -> None:
+    assert "one after another" in read(folder_of_a_run(tmp_path, arm="solo")).notes[0]
+
+
+def test_a_run_that_died_before_its_window_has_an_empty_trace(tmp_path: Path) -> None:
+    none = np.zeros((0, 3), np.int64)
+    write_requests(
+        tmp_path / "requests.parquet",
+        [TaskRequests("a", 1, 9, none[:, 0], none[:, 1], none[:, 2], none)],
+    )
+    columns = ("at_ns", "event", "task", "completed")
+    write_events(tmp_path / "events.parquet", {name: [] for name in columns})
+    write_trace(tmp_path)
+    timeline(tmp_path, "a run")
+    content = json.loads((tmp_path / "trace.json").read_text())
+    assert {event["ph"] for event in content["traceEvents"]} <= {"M"}
+    assert not (tmp_path / "timeline.png").exists()
+
+
+def test_a_figure_shows_a_few_dozen_requests_with_some_urgent_ones() -> None:
+    quick = [(float(at), float(at), at + 1.0) for at in range(1000)]
+    rare = [(at, at, at + 1.0) for at in (100.0, 200.0, 300.0, 400.0)]
+    assert readable_ns(build(requests({"quick": quick}), None, {})) == 24 * MS
+    both = requests({"quick": quick, "rare": rare})
+    assert readable_ns(build(both, None, {"rare": 1})) == 301 * MS
+    assert readable_ns(build(requests({"short": quick[:4]}), None, {})) == 4 * MS
+    slow = [(at * 1e3, at * 1e3, at * 1e3 + 900.0) for at in range(50)]
+    assert readable_ns(build(requests({"slow": slow}), None, {})) == 5_000 * MS

@@ -1,0 +1,87 @@
+"""What is said before a sweep whose input is allowed and may not be meant."""
+
+import pytest
+
+from runner.config.resolve import resolve
+from runner.config.schema import ArrivalOverride, Config, TaskConfig
+from runner.sweep.caveats import caveats
+from runner.sweep.plan import Point
+from tests.conftest import Run
+
+OWN = TaskConfig(arrival=ArrivalOverride(process="jitter", load=0.2))
+CLOSED = TaskConfig(arrival=ArrivalOverride(process="closed"))
+OPEN = TaskConfig()
+
+
+def point(
+    *tasks: TaskConfig, asked: str = "", process: str = "poisson", load: float = 0.15
+) -> Point:
+    made = Point([asked] if asked else [], {})
+    made.config = Config()
+    made.config.task_set.name = "made"
+    made.config.task_set.tasks = dict(zip("abc", tasks, strict=False))
+    made.config.arrival.process, made.config.arrival.load = process, load
+    made.trial = resolve(made.config)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("asked", "tasks"),
+    [
+        ("arrival=poisson", [OWN, CLOSED]),
+        ("+arrival=poisson", [OWN, CLOSED]),
+        ("arrival.process=poisson", [OWN]),
+        ("arrival.load=0.5", [OWN, CLOSED]),
+        ("arrival.rate_rps=null", [OWN, CLOSED]),
+        ("arrival.cv=3", [OWN, OPEN]),
+    ],
+)
+def test_arrivals_that_no_task_takes_are_named(asked: str, tasks: list[TaskConfig]) -> None:
+    (line,) = caveats([point(*tasks, asked=asked), point(*tasks, asked=asked)])
+    key = asked.partition("=")[0].lstrip("+")
+    assert line.startswith(f"{key} has no effect, no task of made takes it (a: jitter")
+
+
+def test_the_remedy_is_the_key_that_stands_in_the_way() -> None:
+    (line,) = caveats([point(OWN, CLOSED, asked="arrival=poisson")])
+    assert "(a: jitter, b: closed)" in line
+    assert line.endswith("task_set.tasks.<name>.arrival.process=null lets a task take it")
+    (line,) = caveats([point(OWN, CLOSED, asked="arrival.load=0.5")])
+    assert line.endswith("task_set.tasks.<name>.arrival.load=null lets a task take it")
+    (line,) = caveats([point(OPEN, asked="arrival.cv=3")])
+    assert line.endswith("(a: poisson)"), "nobody is in the way: poisson has no such parameter"
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        point(OWN, CLOSED),
+        point(OWN, CLOSED, asked="task_set=made"),
+        point(OWN, OPEN, asked="arrival=poisson"),
+        point(OPEN, asked="arrival.load=0.5"),
+        point(OPEN, asked="arrival.cv=3", process="gamma"),
+    ],
+)
+def test_what_is_taken_or_was_not_asked_for_is_not(made: Point) -> None:
+    assert caveats([made]) == []
+
+
+def test_a_load_above_1_is_said_with_what_ends_the_run() -> None:
+    flooded = point(OPEN, OWN, load=1.5)
+    (line,) = caveats([flooded])
+    assert line.startswith("a has load 1.5: above 1 its queue grows without bound")
+    assert line.endswith("the window ends after limit_s=900 at the latest")
+    flooded.config.task_set.duration_s = 7.0
+    flooded.trial = resolve(flooded.config)
+    (line,) = caveats([flooded])
+    assert line.endswith("the window ends after task_set.duration_s=7 at the latest")
+
+
+def test_it_stands_above_the_sweep(run: Run) -> None:
+    done = run(
+        "task_set=smoke", "arrival=poisson", "task_set.tasks.urgent.arrival.load=2", "dry_run=true"
+    )
+    assert done.returncode == 0, done.stderr
+    unheard, flood, *_ = done.stdout.splitlines()
+    assert unheard.startswith("warning: arrival has no effect, no task of smoke takes it (urgent: ")
+    assert flood.startswith("warning: urgent has load 2: ")

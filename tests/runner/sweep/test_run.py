@@ -1,0 +1,70 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from runner.config.errors import UserError
+from runner.config.resolve import resolve
+from runner.config.schema import Config, TaskConfig
+from runner.sweep.plan import Point, expand, run_name
+from runner.sweep.run import create_folder
+from xsched_bindings.types import PreemptLevel
+
+
+def named(of: str = "xsched", level: PreemptLevel = PreemptLevel.block, **values: str) -> str:
+    config = Config()
+    config.arm.name = of
+    config.task_set.tasks = {"a": TaskConfig()}
+    trial = resolve(config)
+    point = Point([], {key.replace("__", "."): value for key, value in values.items()})
+    point.trial = replace(trial, tasks=tuple(replace(task, level=level) for task in trial.tasks))
+    return run_name(point)
+
+
+def test_points_are_all_combinations_in_order() -> None:
+    points = expand(["task_set=smoke", "xsched.threshold=4,8", "seed=range(1,3)"])
+    assert [point.values for point in points] == [
+        {"xsched.threshold": t, "seed": s} for t in ("4", "8") for s in ("1", "2")
+    ]
+    assert points[0].overrides == ["task_set=smoke", "xsched.threshold=4", "seed=1"]
+
+
+def test_without_a_swept_key_there_is_one_point() -> None:
+    (point,) = expand(["task_set=smoke"])
+    assert point.values == {}
+
+
+def test_names_are_short() -> None:
+    assert named() == "block"
+    assert named(xsched__threshold="4") == "block-t4"
+    assert named(level=PreemptLevel.interrupt, xsched__threshold="4", xsched__batch_size="2") == (
+        "interrupt-t4-b2"
+    )
+    assert named("native", arm="native") == "native"
+    assert named("xsched", arm="xsched") == "xsched"
+    assert named("xsched_null", xsched__threshold="4") == "null-t4"
+    assert named(model="bert_mini", seed="1") == "block-bert_mini-seed=1"
+
+
+def test_a_name_is_a_file_name() -> None:
+    assert named(**{"task_set__tasks__a__model__name": "x/y z"}) == "block-name=x_y_z"
+
+
+def test_two_sweeps_of_one_second_get_a_folder_each(tmp_path: Path) -> None:
+    point = Point([], {})
+    point.config.output_root = str(tmp_path)
+    point.config.task_set.tasks = {"a": TaskConfig()}
+    point.trial = resolve(point.config)
+    folders = {create_folder(point) for _ in range(3)}
+    assert len(folders) == 3
+    assert all(folder.is_dir() for folder in folders)
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    point = Point([], {})
+    point.config.output_root = str(tmp_path / "file" / "below")
+    point.config.task_set.tasks = {"a": TaskConfig()}
+    point.trial = resolve(point.config)
+    with pytest.raises(UserError, match="cannot be written"):
+        create_folder(point)

@@ -1,0 +1,311 @@
+"""Trials on a GPU from end to end, in processes of their own, over the double of XSched."""
+
+import json
+import os
+import stat
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from runner.platforms.contract import PlatformError
+from runner.platforms.gpu import xserver
+from runner.platforms.gpu.management.base import GpuProcess
+from runner.proof.checks import FAILED as REFUSED
+from runner.proof.checks import NOT_CLAIMED, PROVEN
+from runner.runs.summary import summarise
+from runner.trial.run import FAILED, FINISHED, TrialResult, run_trial
+from tests.runner.gpu_double import FAULT, QUEUES, DoublePlatform, trial
+from tests.xsched_bindings.double import build
+
+
+class Silent:
+    def say(self, text: str) -> None: ...
+
+    def show(self, recording: Any) -> None: ...
+
+
+def run(platform: DoublePlatform, folder: Path, **changes: Any) -> TrialResult:
+    folder.mkdir(exist_ok=True)
+    spec = trial(platform, **changes)
+    before = psutil.Process().children(recursive=True)
+    result = run_trial(spec, platform, {}, folder, Silent(), lambda: None)
+    assert psutil.Process().children(recursive=True) == before, "nothing is left behind"
+    summary = summarise(spec, result)  # every outcome can be summarised
+    assert summary["status"] == result.status
+    return result
+
+
+@pytest.fixture(scope="module")
+def double(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("xsched"))
+
+
+# --- threads -------------------------------------------------------------------------------------
+
+
+def test_xsched_is_proven_and_preempts(double: Path, tmp_path: Path) -> None:
+    result = run(DoublePlatform(double), tmp_path / "run")
+    assert (result.status, result.reason) == (FINISHED, "")
+    assert result.proof.verdict == PROVEN
+    assert [check.name for check in result.proof.checks] == [
+        "level",
+        "intercepted",
+        "policy",
+        "window",
+    ]
+    assert result.preemptions is not None
+    assert result.preemptions >= 5
+    assert result.saturation > 0.3
+    assert (tmp_path / "run" / "telemetry.parquet").exists()
+    assert any("throttled: hw_slowdown" in note for note in result.observations.notes)
+
+
+def test_hip_differs_in_the_environment_and_the_queues_constructor(
+    double: Path, tmp_path: Path
+) -> None:
+    platform = DoublePlatform(double, name="hip")
+    environment = platform.environment(xsched=True)
+    assert environment["LD_PRELOAD"] == str(double / "libshimhip.so")
+    assert environment["HIP_VISIBLE_DEVICES"] == "0"
+    platform.environment = lambda *_, **__: dict(os.environ)  # type: ignore[method-assign]
+    result = run(platform, tmp_path)
+    assert (result.status, result.proof.verdict) == (FINISHED, PROVEN)
+
+
+def test_a_wrong_library_is_one_failed_run_that_names_it(tmp_path: Path) -> None:
+    lacking = build(tmp_path / "old", "-DLACKS_SYMBOL")
+    result = run(DoublePlatform(lacking), tmp_path / "run")
+    assert result.status == FAILED
+    assert "XHintKDeadline" in result.reason
+    other = build(tmp_path / "other")
+    (other / "libpreempt.so").write_bytes(b"no library at all")
+    result = run(DoublePlatform(other), tmp_path / "run-2")
+    assert result.status == FAILED
+    assert "libpreempt.so" in result.reason
+
+
+@pytest.mark.parametrize("arm", ["native", "urgent_only", "default_stream", "solo"])
+def test_other_arms_claim_nothing(double: Path, tmp_path: Path, arm: str) -> None:
+    result = run(DoublePlatform(double), tmp_path, arm=arm)
+    assert (result.status, result.proof.verdict) == (FINISHED, NOT_CLAIMED)
+    assert len(result.requests[0].completed) >= 10
+    assert (len(result.requests[1].completed) > 0) is (arm != "urgent_only")
+
+
+def test_the_null_control_is_proven_to_suspend_nothing(double: Path, tmp_path: Path) -> None:
+    result = run(DoublePlatform(double), tmp_path, arm="xsched_null")
+    assert (result.status, result.proof.verdict) == (FINISHED, PROVEN)
+    assert "nothing was suspended" in result.proof.checks[-1].finding
+
+
+INERT = {
+    # Every call returns success and does nothing.
+    "-DINERT": ["level: ", "intercepted: ", "urgent: 0 of 20 commands", "policy: low-1"],
+    # Counts submissions and executes them, but never suspends.
+    "-DNEVER_SUSPENDS": ["level: ", "commands completed after a suspension", "policy: low-1"],
+    # Commands bypass the queue, as without the shim: the original report's set-up. Events count.
+    "-DCOUNTS_EVENTS_ONLY": ["intercepted: ", "urgent: 0 of 20 commands", "policy: low-1"],
+}
+
+
+@pytest.mark.parametrize("flag", INERT)
+def test_an_inert_library_is_refused(tmp_path: Path, flag: str) -> None:
+    platform = DoublePlatform(build(tmp_path / "xsched", flag))
+    result = run(platform, tmp_path / "run")
+    assert (result.status, result.proof.verdict) == (FAILED, REFUSED)
+    assert len(result.requests[0].completed) == 0, "nothing was measured"
+    for finding in INERT[flag]:
+        assert finding in result.reason
+
+
+def test_processes_that_are_not_ours_are_named(double: Path, tmp_path: Path) -> None:
+    ours = GpuProcess(os.getpid(), "python", 1)
+    platform = DoublePlatform(double, others=[ours, GpuProcess(1, "somebody", 400)])
+    result = run(platform, tmp_path, arm="native", requests=3)
+    assert result.observations.facts["foreign_processes"] == ["somebody (1)"]
+    assert "the GPU was not ours alone: somebody (1)" in result.observations.notes
+
+
+# --- processes -----------------------------------------------------------------------------------
+
+SERVER = """#!{python}
+import http.server, json, os, pathlib, sys, time
+policy, port = sys.argv[1:]
+print("serving", policy, flush=True)
+if os.environ.get("DOUBLE_SERVER") == "silent":
+    time.sleep(60)
+if os.environ.get("DOUBLE_SERVER") == "refuses":
+    sys.exit("[XSCHED ERRO] the port is taken")
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        told = [p for p in pathlib.Path(os.environ["DOUBLE_QUEUES"]).iterdir()]
+        queues = [json.loads(path.read_text()) for path in told]
+        answer = {{"/policy": {{"policy": 1}}, "/xqueues": {{"xqueues": queues}}}}[self.path]
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(answer).encode())
+    def log_message(self, *arguments): pass
+http.server.HTTPServer(("127.0.0.1", int(port)), Handler).serve_forever()
+"""
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installation of the double with a stand-in for xserver; what the server does when started
+    is told by variables."""
+    folder = build(tmp_path / "xsched")
+    binary = folder.parent / "bin" / "xserver"
+    binary.parent.mkdir()
+    binary.write_text(SERVER.format(python=sys.executable))
+    binary.chmod(binary.stat().st_mode | stat.S_IXUSR)
+    (tmp_path / "queues").mkdir()
+    monkeypatch.setenv(QUEUES, str(tmp_path / "queues"))
+    monkeypatch.setattr(xserver, "RECORD", tmp_path / "record.json")
+    return folder
+
+
+def test_every_task_has_a_process_and_all_start_at_one_instant(
+    server: Path, tmp_path: Path
+) -> None:
+    result = run(DoublePlatform(server), tmp_path, arm="native", placement="processes")
+    assert (result.status, result.reason) == (FINISHED, "")
+    assert {path.name for path in tmp_path.glob("stderr-*.log")} == {
+        "stderr-urgent.log",
+        "stderr-low-1.log",
+        "stderr-low-2.log",
+    }
+    firsts = [int(task.started[0]) for task in result.requests[1:]]
+    assert all(0 <= first < 5_000_000 for first in firsts), firsts
+    assert all(len(task.completed) >= 10 for task in result.requests)
+
+
+def test_the_server_schedules_the_null_control(server: Path, tmp_path: Path) -> None:
+    result = run(DoublePlatform(server), tmp_path, arm="xsched_null", placement="processes")
+    assert (result.status, result.reason) == (FINISHED, "")
+    assert "server" in [check.name for check in result.proof.checks]
+    assert "serving HPF" in (tmp_path / "xserver.log").read_text()
+    assert not xserver.RECORD.exists()
+
+
+def test_queues_that_the_server_does_not_schedule_are_refused(server: Path, tmp_path: Path) -> None:
+    """The double's processes know nothing of each other, as with a server that nobody hears."""
+    result = run(DoublePlatform(server), tmp_path, placement="processes")
+    assert (result.status, result.proof.verdict) == (FAILED, REFUSED)
+    assert "policy: low-1" in result.reason
+
+
+def test_a_server_that_knows_other_queues_is_found_out(server: Path, tmp_path: Path) -> None:
+    stranger = {"pid": 1, "level": 1, "threshold": 8, "batch_size": 4, "device": 1}
+    (tmp_path / "queues" / "1").write_text(json.dumps(stranger))
+    platform = DoublePlatform(server, **{QUEUES: ""})  # its own processes tell nothing
+    result = run(platform, tmp_path / "run", arm="xsched_null", placement="processes")
+    assert result.status == FAILED
+    assert "urgent: the server knows 0 queues of its process" in result.reason
+
+
+def test_a_server_that_ends_at_once_fails_the_run(
+    server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOUBLE_SERVER", "refuses")
+    result = run(DoublePlatform(server), tmp_path, placement="processes")
+    assert result.status == FAILED
+    assert "the xserver ended with" in result.reason
+    assert "the port is taken" in result.reason
+
+
+def test_a_server_that_never_answers_fails_the_run(
+    server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOUBLE_SERVER", "silent")
+    monkeypatch.setattr(xserver, "ANSWER_S", 1.0)
+    result = run(DoublePlatform(server), tmp_path, placement="processes")
+    assert result.status == FAILED
+    assert "does not answer" in result.reason
+
+
+def test_a_server_that_dies_in_mid_run_fails_the_run(server: Path, tmp_path: Path) -> None:
+    platform = DoublePlatform(server)
+    begin = platform.begin_window
+
+    def begin_and_kill(pids: Any) -> None:
+        begin(pids)
+        assert platform._server is not None
+        platform._server._process.kill()
+
+    platform.begin_window = begin_and_kill  # type: ignore[method-assign]
+    began = time.monotonic()
+    result = run(platform, tmp_path, arm="xsched_null", placement="processes", requests=2000)
+    assert result.status == FAILED
+    assert "the xserver was killed by SIGKILL (serving HPF)" in result.reason
+    assert time.monotonic() - began < 15
+
+
+def test_a_second_server_is_refused(server: Path, tmp_path: Path) -> None:
+    first = xserver.XServer(server.parent / "bin" / "xserver", "hpf", tmp_path)
+    try:
+        with pytest.raises(PlatformError, match="another xserver runs on this machine"):
+            xserver.XServer(server.parent / "bin" / "xserver", "hpf", tmp_path)
+        platform = DoublePlatform(server)
+        platform._server_address = first.address
+        given = run(platform, tmp_path, arm="xsched_null", placement="processes")
+        assert given.status == FINISHED, given.reason
+        assert not first.trouble(), "a server that was given is left running"
+        with pytest.raises(PlatformError, match="has policy hpf, and up was asked for"):
+            xserver.check_policy(first.address, "up")
+    finally:
+        first.stop()
+
+
+def test_shared_memory_of_a_killed_runner_is_cleared_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(xserver, "RECORD", tmp_path / "record.json")
+    ours, other = tmp_path / "ours", tmp_path / "other"
+    for path in (ours, other):
+        path.write_text("")
+    alive = {"runner": os.getpid(), "began": psutil.Process().create_time(), "shared": [str(ours)]}
+    xserver.RECORD.write_text(json.dumps(alive))
+    xserver.clear_stale()
+    assert ours.exists(), "its runner is alive"
+    xserver.RECORD.write_text(json.dumps(alive | {"began": 1.0}))
+    xserver.clear_stale()
+    assert not ours.exists()
+    assert other.exists()
+    assert not xserver.RECORD.exists()
+
+
+# --- faults --------------------------------------------------------------------------------------
+
+FAULTS = {
+    "exit": "ended with code 1 ([XSCHED ERRO @ T 1] Assertion failed: the driver said 709)",
+    "memory": "CUDA out of memory",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("placement", ["threads", "processes"])
+def test_a_worker_that_dies_is_one_failed_run_with_its_last_words(
+    server: Path, tmp_path: Path, fault: str, placement: str
+) -> None:
+    platform = DoublePlatform(server, **{FAULT: fault})
+    result = run(platform, tmp_path / "run", arm="native", placement=placement, requests=50)
+    assert result.status == FAILED
+    assert FAULTS[fault] in result.reason
+
+
+def test_a_killed_process_names_its_task(server: Path, tmp_path: Path) -> None:
+    platform = DoublePlatform(server)
+    begin = platform.begin_window
+
+    def begin_and_kill(pids: list[int]) -> None:
+        begin(pids)
+        psutil.Process(pids[1]).kill()
+
+    platform.begin_window = begin_and_kill  # type: ignore[method-assign]
+    result = run(platform, tmp_path, arm="native", placement="processes", requests=500)
+    assert result.status == FAILED
+    assert "the process of task low-1 was killed by SIGKILL" in result.reason

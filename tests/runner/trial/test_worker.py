@@ -1,0 +1,104 @@
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from runner.config.arrivals.trace import replay
+from runner.trial.recording import COMPLETED, SCHEDULED, STARTED, Recording
+from runner.trial.worker import StopSignal, run_task
+
+MS = 1_000_000
+
+
+def run(
+    request: Callable[[], object],
+    arrivals: Iterator[int] | None,
+    requests: int,
+    keep: int = 0,
+) -> tuple[Recording, int]:
+    """Run until `requests` are done and, if `keep`, that many more."""
+    recording, stop = Recording.create(1), StopSignal()
+    start_ns = time.monotonic_ns() + 10 * MS
+    count = 0
+
+    def counted() -> None:
+        nonlocal count
+        request()
+        count += 1
+        if count == requests + keep:
+            stop.set()
+
+    run_task(counted, arrivals, requests, start_ns, recording.writer(0), stop, lambda: keep > 0)
+    return recording, start_ns
+
+
+def test_a_closed_loop_arrives_when_the_last_request_is_done() -> None:
+    recording, start_ns = run(lambda: time.sleep(0.002), None, 5)
+    rows = recording.rows(0)
+    assert len(rows) == 5
+    assert rows[0, SCHEDULED] == start_ns
+    assert (rows[1:, SCHEDULED] == rows[:-1, COMPLETED]).all()
+    assert (rows[:, COMPLETED] - rows[:, STARTED] >= 2 * MS).all()
+
+
+def test_an_open_loop_keeps_its_schedule_and_counts_waiting() -> None:
+    """Requests of 4 ms that arrive every millisecond: latency is from the arrival, so it grows."""
+    recording, start_ns = run(lambda: time.sleep(0.004), iter(range(0, 50 * MS, MS)), 10)
+    rows = recording.rows(0)
+    assert (rows[:, SCHEDULED] - start_ns).tolist() == [n * MS for n in range(10)]
+    assert (rows[1:, STARTED] >= rows[:-1, COMPLETED]).all()
+    latency = rows[:, COMPLETED] - rows[:, SCHEDULED]
+    assert latency[-1] >= latency[0] + 20 * MS
+
+
+def test_an_open_loop_sleeps_until_the_arrival() -> None:
+    recording, _ = run(lambda: None, iter(range(0, 10**10, 20 * MS)), 6)
+    rows = recording.rows(0)
+    late = rows[:, STARTED] - rows[:, SCHEDULED]
+    assert (late >= 0).all()
+    assert sorted(late)[2] < MS
+
+
+def test_a_task_that_is_done_keeps_its_load_up_if_asked() -> None:
+    recording, _ = run(lambda: None, None, 3, keep=4)
+    assert recording.all_done([0])
+    assert recording.progress(0) == (7, 0)
+
+
+def test_a_stop_wakes_a_sleeping_task_at_once() -> None:
+    recording, stop = Recording.create(1), StopSignal()
+    start_ns = time.monotonic_ns()
+    arrivals = iter([60_000 * MS])
+    arguments = (lambda: None, arrivals, 1, start_ns, recording.writer(0), stop, lambda: False)
+    thread = threading.Thread(target=run_task, args=arguments)
+    thread.start()
+    time.sleep(0.02)
+    stop.set()
+    thread.join(0.5)
+    assert not thread.is_alive()
+    assert recording.progress(0) == (0, 0)
+
+
+def test_a_task_whose_trace_has_ended_sleeps_until_the_stop() -> None:
+    recording, stop = Recording.create(1), StopSignal()
+    arrivals = replay(np.array([0, MS], np.int64).tobytes())
+    start_ns = time.monotonic_ns()
+    arguments = (lambda: None, arrivals, 2, start_ns, recording.writer(0), stop, lambda: True)
+    thread = threading.Thread(target=run_task, args=arguments)
+    thread.start()
+    time.sleep(0.1)
+    assert recording.all_done([0])
+    assert thread.is_alive()
+    stop.set()
+    thread.join(0.5)
+    assert not thread.is_alive()
+    assert recording.progress(0) == (2, 0)
+
+
+def test_a_full_recording_ends_the_task() -> None:
+    recording, stop = Recording.create(1, capacity=3), StopSignal()
+    writer = recording.writer(0)
+    run_task(lambda: None, None, 10, time.monotonic_ns(), writer, stop, lambda: True)
+    assert recording.progress(0) == (3, 0)
+    assert not recording.all_done([0])
