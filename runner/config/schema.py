@@ -5,10 +5,10 @@ against it and turns it into a `runner.config.spec.TrialSpec`.
 """
 
 from collections.abc import Iterator
-from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, make_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from models import CATALOG, DTYPES
 from runner.config.arrivals import PROCESSES
@@ -61,94 +61,114 @@ def key(
     return field(default=default, metadata=metadata)
 
 
-MODEL_NAME = "The model of a request."
-BATCH_SIZE = "Inputs in a request; null is 1 on host and gpu_batch_size on a GPU."
-GPU_NAME = "The model on a GPU, at its own default size; null is the same as elsewhere."
-GPU_BATCH_SIZE = "Inputs in a request that make a GPU the bottleneck, not the host that feeds it."
-SIZE = "Sequence length, image edge or number of commands; null is the model's own default."
-DTYPE = "Type of weights and activations."
-MODEL_SEED = "Seed of the random weights and inputs."
-PRETRAINED = (
-    "Path of local weights: a .safetensors file, a state dict as .pt, .pth or .bin, or a Hugging "
-    "Face folder; null is random weights."
-)
-WORK = "Work of one command; synthetic only."
-PROCESS = (
-    "How requests arrive, T the mean gap. "
-    f"{'; '.join(f'{name}: {process.doc}' for name, process in sorted(PROCESSES.items()))}."
-)
-LOAD = (
-    "Arrivals as a share of the task's own solo capacity: T = solo time / load. Above 1 the queue "
-    "grows without bound, and the run says so."
-)
-RATE = "Arrivals in absolute numbers, in place of load: T = 1 / rate_rps; null is load."
-SIGMA = "lognormal: standard deviation of the gap's logarithm; the mean gap stays T."
-CV = "gamma: standard deviation of a gap by its mean; 1 is poisson, above it arrivals clump."
-BURST = "burst: requests that arrive at once."
-TRACE = (
-    "trace: path of a file with one timestamp a line, in seconds after the start, ascending; lines "
-    "that start with # are skipped."
-)
 LEVEL = "What a suspended queue may still do: launch nothing new, begin nothing, run nothing."
 THRESHOLD = "Most commands launched and not yet reaped."
 LAUNCH_BATCH = "A synchronisation point every so many commands; at most the threshold."
 HALF = " null is half of the threshold."
 
 
+def all_optional(keys: type[Any]) -> type[Any]:
+    """Makes a subclass of a group's keys a task's own values of them: null, which inherits, unless
+    given. (Type checkers go on seeing the types that the group declares.)"""
+    types = get_type_hints(keys)
+    own = [
+        (each.name, types[each.name] | None, field(default=None, metadata=each.metadata))
+        for each in fields(keys)
+    ]
+    said = {"__module__": keys.__module__, "__doc__": keys.__doc__}
+    return make_dataclass(keys.__name__, own, bases=(keys,), namespace=said)
+
+
 @dataclass
 class ModelConfig:
     """What a request computes."""
 
-    name: str = key("bert_base", MODEL_NAME, choices=list(CATALOG))
-    batch_size: int | None = key(None, BATCH_SIZE, low=1, high=4096)
-    gpu_name: str | None = key(None, GPU_NAME, choices=list(CATALOG))
-    gpu_batch_size: int = key(64, GPU_BATCH_SIZE, low=1, high=4096)
-    size: int | None = key(None, SIZE, low=0, high=100_000)
-    dtype: str = key("float32", DTYPE, choices=DTYPES)
-    seed: int = key(0, MODEL_SEED, low=0, high=2**31 - 1)
-    work_us: int = key(0, WORK, unit="µs", low=0, high=10_000_000)
-    pretrained: str | None = key(None, PRETRAINED)
+    name: str = key("bert_base", "The model of a request.", choices=list(CATALOG))
+    batch_size: int | None = key(
+        None,
+        "Inputs in a request; null is 1 on host and gpu_batch_size on a GPU.",
+        low=1,
+        high=4096,
+    )
+    gpu_name: str | None = key(
+        None,
+        "The model on a GPU, at its own default size; null is the same as elsewhere.",
+        choices=list(CATALOG),
+    )
+    gpu_batch_size: int = key(
+        64,
+        "Inputs in a request that make a GPU the bottleneck, not the host that feeds it.",
+        low=1,
+        high=4096,
+    )
+    size: int | None = key(
+        None,
+        "Sequence length, image edge or number of commands; null is the model's own default.",
+        low=0,
+        high=100_000,
+    )
+    dtype: str = key("float32", "Type of weights and activations.", choices=DTYPES)
+    seed: int = key(0, "Seed of the random weights and inputs.", low=0, high=2**31 - 1)
+    work_us: int = key(0, "Work of one command; synthetic only.", "µs", 0, 10_000_000)
+    pretrained: str | None = key(
+        None,
+        "Path of local weights: a .safetensors file, a state dict as .pt, .pth or .bin, or a "
+        "Hugging Face folder; null is random weights.",
+    )
 
 
-@dataclass
-class ModelOverride:
-    """A task's own model; null inherits. Naming another model resets its size and weights."""
-
-    name: str | None = key(None, MODEL_NAME, choices=list(CATALOG))
-    batch_size: int | None = key(None, BATCH_SIZE, low=1, high=4096)
-    gpu_name: str | None = key(None, GPU_NAME, choices=list(CATALOG))
-    gpu_batch_size: int | None = key(None, GPU_BATCH_SIZE, low=1, high=4096)
-    size: int | None = key(None, SIZE, low=0, high=100_000)
-    dtype: str | None = key(None, DTYPE, choices=DTYPES)
-    seed: int | None = key(None, MODEL_SEED, low=0, high=2**31 - 1)
-    work_us: int | None = key(None, WORK, unit="µs", low=0, high=10_000_000)
-    pretrained: str | None = key(None, PRETRAINED)
+@all_optional
+class ModelOverride(ModelConfig):
+    """A task's own model. Naming another model resets its size and weights."""
 
 
 @dataclass
 class ArrivalConfig:
     """When requests arrive."""
 
-    process: str = key("closed", PROCESS, choices=sorted(PROCESSES))
-    load: float = key(0.15, LOAD, low=0.001, high=10.0)
-    rate_rps: float | None = key(None, RATE, unit="1/s", low=0.001, high=100_000)
-    sigma: float = key(1.0, SIGMA, low=0, high=4)
-    cv: float = key(2.0, CV, low=0.01, high=10)
-    burst_size: int = key(4, BURST, unit="requests", low=1, high=10_000)
-    trace: str | None = key(None, TRACE)
+    process: str = key(
+        "closed",
+        "How requests arrive, T the mean gap. "
+        f"{'; '.join(f'{name}: {process.doc}' for name, process in sorted(PROCESSES.items()))}.",
+        choices=sorted(PROCESSES),
+    )
+    load: float = key(
+        0.15,
+        "Arrivals as a share of the task's own solo capacity: T = solo time / load. Above 1 the "
+        "queue grows without bound, and the run says so.",
+        low=0.001,
+        high=10.0,
+    )
+    rate_rps: float | None = key(
+        None,
+        "Arrivals in absolute numbers, in place of load: T = 1 / rate_rps; null is load.",
+        "1/s",
+        0.001,
+        100_000,
+    )
+    sigma: float = key(
+        1.0,
+        "lognormal: standard deviation of the gap's logarithm; the mean gap stays T.",
+        low=0,
+        high=4,
+    )
+    cv: float = key(
+        2.0,
+        "gamma: standard deviation of a gap by its mean; 1 is poisson, above it arrivals clump.",
+        low=0.01,
+        high=10,
+    )
+    burst_size: int = key(4, "burst: requests that arrive at once.", "requests", 1, 10_000)
+    trace: str | None = key(
+        None,
+        "trace: path of a file with one timestamp a line, in seconds after the start, ascending; "
+        "lines that start with # are skipped.",
+    )
 
 
-@dataclass
-class ArrivalOverride:
-    """A task's own arrivals; null inherits. A load of its own goes before an inherited rate."""
-
-    process: str | None = key(None, PROCESS, choices=sorted(PROCESSES))
-    load: float | None = key(None, LOAD, low=0.001, high=10.0)
-    rate_rps: float | None = key(None, RATE, unit="1/s", low=0.001, high=100_000)
-    sigma: float | None = key(None, SIGMA, low=0, high=4)
-    cv: float | None = key(None, CV, low=0.01, high=10)
-    burst_size: int | None = key(None, BURST, unit="requests", low=1, high=10_000)
-    trace: str | None = key(None, TRACE)
+@all_optional
+class ArrivalOverride(ArrivalConfig):
+    """A task's own arrivals. A load of its own goes before an inherited rate."""
 
 
 @dataclass
