@@ -26,9 +26,8 @@ HELP_FLAGS = ("--help", "-h")
 VALUE_FLAGS = ("--cfg", "-c", "--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn")
 
 
-def arguments(given: list[str]) -> list[str]:
-    """What Hydra gets to see: options may stand anywhere, and -m is always meant."""
-    printing = any(argument.split("=")[0] in PRINTING_FLAGS for argument in given)
+def split(given: list[str]) -> tuple[list[str], list[str]]:
+    """(options for Hydra, overrides): options may stand anywhere, and -m is always meant."""
     options: list[str] = []
     overrides: list[str] = []
     rest = iter(given)
@@ -39,6 +38,13 @@ def arguments(given: list[str]) -> list[str]:
             options += [] if argument in MULTIRUN_FLAGS else [argument]
         else:
             overrides.append(argument)
+    return options, overrides
+
+
+def arguments(given: list[str]) -> list[str]:
+    """What Hydra gets to see."""
+    options, overrides = split(given)
+    printing = any(option.split("=")[0] in PRINTING_FLAGS for option in options)
     return [*options, *overrides, *(() if printing else HYDRA)]
 
 
@@ -59,8 +65,11 @@ def main() -> None:
         from runner.config import files as config_files
 
         config_files.check(CONF, sys.argv[1:])
-        given, sys.argv[1:] = sys.argv[1:], arguments(sys.argv[1:])
-        _compose_and_run(given)
+        from runner.config import command_line
+
+        command_line.check(split(sys.argv[1:])[1], CONF)
+        sys.argv[1:] = arguments(sys.argv[1:])
+        _compose_and_run()
     except KeyboardInterrupt:
         sys.exit(130)
     except UserError as error:
@@ -74,7 +83,7 @@ def main() -> None:
         _exit(explained)
 
 
-def _compose_and_run(given: list[str]) -> None:
+def _compose_and_run() -> None:
     import hydra
     from hydra.core.config_store import ConfigStore
     from omegaconf import DictConfig

@@ -34,3 +34,9 @@ def nearest(value: object, choices: Iterable[str]) -> str | None:
     """The choice that `value` was probably meant to be."""
     matches = difflib.get_close_matches(str(value), list(choices), n=1, cutoff=0.45)
     return matches[0] if matches else None
+
+
+def did_you_mean(key: str, keys: Iterable[str]) -> str:
+    """What to tell somebody who gave a key that there is not."""
+    guess = nearest(key, keys)
+    return f"did you mean: {guess}" if guess else "see docs/reference.md for every key"

@@ -1,124 +1,95 @@
-"""Errors of Hydra, OmegaConf and their YAML reader, in the words of our own."""
+"""Errors of Hydra, OmegaConf and their YAML reader, in the words of our own. What they mean is
+known by their types and attributes; what they say is shown where these tell nothing."""
 
-import re
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterator
+from enum import EnumMeta
+from typing import get_args, get_type_hints
 
-from runner.config.errors import UserError, nearest
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    OmegaConfBaseException,
+    ValidationError,
+)
+from yaml import MarkedYAMLError, YAMLError
+
+from runner.config.errors import UserError, did_you_mean
 from runner.config.schema import all_keys
+
+MUST_BE = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
 
 def from_hydra(error: BaseException) -> UserError | None:
     """The `UserError` behind an error of Hydra, OmegaConf or their YAML reader; None if it is
     something else, that is, a defect of ours."""
-    from antlr4.error.Errors import RecognitionException
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
-
-    known = (
-        HydraException,
-        OmegaConfBaseException,
-        YAMLError,
-        UnicodeDecodeError,
-        RecognitionException,
-    )
-    chain = list(_causes(error))
-    if not any(isinstance(link, known) for link in chain):
-        return None
-    text = "\n".join(str(link) for link in chain)
-    for explain in (_grammar, _option, _unknown_key, _bad_value, _yaml):
-        if (explained := explain(chain, text)) is not None:
+    for link in _causes(error):
+        if (explained := _explained(link)) is not None:
             return explained
-    return UserError("", "", str(error).strip())
+    theirs = any(isinstance(link, HydraException | YAMLError) for link in _causes(error))
+    return UserError("", "", str(error).strip()) if theirs else None
 
 
-def _causes(error: BaseException | None) -> Iterable[BaseException]:
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
-def _grammar(chain: list[BaseException], text: str) -> UserError | None:
+def _explained(error: BaseException) -> UserError | None:
+    match error:
+        case OverrideParseException():
+            return _grammar(error)
+        case MissingConfigException(missing_cfg_file=str(missing)):
+            group, _, choice = missing.rpartition("/")
+            problem = f"there is no such {group or 'configuration'}"
+            return UserError(group or "--config-name", choice, problem, error.options or ())
+        case ConfigKeyError() | ConfigAttributeError():
+            return _unknown_key(error)
+        case ValidationError():
+            return _wrong_value(error)
+        case OmegaConfBaseException():
+            return _as_said(error)
+        case MarkedYAMLError(problem=problem, problem_mark=mark):
+            place = f"{mark.name}, line {mark.line + 1}" if mark else "a configuration file"
+            return UserError("", "", f"{place}: {problem}", remedy="correct the file")
+        case UnicodeDecodeError():
+            problem = f"a configuration file is not UTF-8: {error}"
+            return UserError("", "", problem, remedy="save it as UTF-8")
+    return None
+
+
+def _grammar(error: OverrideParseException) -> UserError:
     """``xsched.threshold=[4``: not in Hydra's grammar of overrides."""
-    from hydra.errors import OverrideParseException
-
-    for link in chain:
-        if isinstance(link, OverrideParseException):
-            key, _, value = link.override.partition("=")
-            problem = f"cannot be read: {str(link.message).splitlines()[0]}"
-            return UserError(
-                key, value, problem, remedy="write key=value; quote what the shell eats"
-            )
-    return None
+    key, _, value = error.override.partition("=")
+    problem = f"cannot be read: {_first_line(error.__context__ or error)}"
+    return UserError(key, value, problem, remedy="write key=value; quote what the shell eats")
 
 
-def _option(chain: list[BaseException], text: str) -> UserError | None:
-    """``task_set=six_brt``: no such file in the group."""
-    if not (
-        match := re.search(r"(?:Could not find|In .*?: Could not find) '([^']+)/([^'/]+)'", text)
-    ):
-        return None
-    group, value = match.groups()
-    options = re.search(r"Available options in '[^']*':\n((?:\t.*\n?)*)", text)
-    choices = [line.strip() for line in options.group(1).splitlines()] if options else []
-    return UserError(group, value, f"there is no such {group}", choices)
+def _unknown_key(error: ConfigKeyError | ConfigAttributeError) -> UserError:
+    """A key in a file that the schema does not have, or a task that the task set does not have."""
+    key = str(error.full_key or error.key)
+    beside = [f"{key.rpartition('.')[0]}.{name}".lstrip(".") for name in error.parent_node or ()]
+    remedy = did_you_mean(key, [*beside, *all_keys()])
+    return UserError("", "", f"{key}: there is no such key", remedy=remedy)
 
 
-def _unknown_key(chain: list[BaseException], text: str) -> UserError | None:
-    match = re.search(r"Key '([^']+)' (?:not in|is not in struct)", text)
-    if match is None:
-        match = re.search(r"Could not override '([^']+)'", text)
-    if match is None:
-        return None
-    full = re.search(r"full_key: (\S+)", text)
-    key = full.group(1) if full else match.group(1)
-    value = re.search(rf"\+*{re.escape(key)}=(\S*)", f"{text} {' '.join(sys.argv)}")
-    guess = nearest(key, all_keys())
-    return UserError(
-        key,
-        value.group(1).rstrip(".") if value else "…",
-        "there is no such key",
-        remedy=(f"did you mean: {guess}" if guess else "see docs/reference.md for every key"),
-    )
+def _wrong_value(error: ValidationError) -> UserError:
+    """A value of another type than the key's, which the schema's class says."""
+    wanted = get_type_hints(error.object_type).get(str(error.key)) if error.object_type else None
+    key, value = str(error.full_key), "null" if error.value is None else error.value
+    for kind in (wanted, *get_args(wanted)):
+        if isinstance(kind, EnumMeta):
+            return UserError(key, value, "there is no such choice", kind.__members__)
+        if kind in MUST_BE:
+            return UserError(key, value, f"must be {MUST_BE[kind]}")
+    return _as_said(error)
 
 
-def _bad_value(chain: list[BaseException], text: str) -> UserError | None:
-    from omegaconf.errors import ValidationError
-
-    for link in chain:
-        if isinstance(link, ValidationError):
-            key = getattr(link, "full_key", None) or ""
-            problem = str(getattr(link, "msg", None) or link).splitlines()[0]
-            value = re.search(r"[Vv]alue '([^']*)'", problem)
-            options = re.search(r"expected one of \[([^\]]+)\]", problem)
-            if value and (wanted := re.search(r"could not be converted to (\w+)", problem)):
-                problem = f"must be {_article(wanted.group(1).lower())}"
-            return UserError(
-                key,
-                value.group(1) if value else "…",
-                "there is no such choice" if options else problem,
-                options.group(1).split(", ") if options else (),
-            )
-    return None
+def _as_said(error: OmegaConfBaseException) -> UserError:
+    where = f"{error.full_key}: " if error.full_key else ""
+    return UserError("", "", f"{where}{_first_line(error)}")
 
 
-def _article(type_name: str) -> str:
-    return {"integer": "a whole number", "float": "a number", "boolean": "true or false"}.get(
-        type_name, f"a {type_name}"
-    )
-
-
-def _yaml(chain: list[BaseException], text: str) -> UserError | None:
-    from yaml import MarkedYAMLError
-
-    for link in chain:
-        if isinstance(link, MarkedYAMLError):
-            where = link.problem_mark
-            place = f"{where.name}, line {where.line + 1}" if where else "a configuration file"
-            return UserError("", "", f"{place}: {link.problem}", remedy="correct the file")
-        if isinstance(link, UnicodeDecodeError):
-            return UserError(
-                "", "", f"a configuration file is not UTF-8: {link}", remedy="save it as UTF-8"
-            )
-    return None
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -427,6 +427,16 @@ def all_keys() -> Iterator[str]:
         yield path
 
 
+def is_key(asked: str) -> bool:
+    """Whether a dotted path leads to a key or to a group of keys."""
+    parts = asked.split(".")
+    for known in (path.split(".") for path in all_keys()):
+        pairs = zip(parts, known, strict=False)
+        if len(parts) <= len(known) and all(b in (a, "<name>", "<number>") for a, b in pairs):
+            return True
+    return False
+
+
 def walk(node: type[Any], path: str = "") -> Iterator[tuple[str, Field[Any]]]:
     """The leaves of the schema with their dotted paths, in order of declaration."""
     for spec in fields(node):

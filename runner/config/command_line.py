@@ -1,0 +1,39 @@
+"""What is wrong with a command line and can be seen before Hydra composes anything.
+
+Hydra would find most of it, too; but only what was typed says which value a misspelt key was given,
+and a group that is given a number ends Hydra without a word.
+"""
+
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+
+from runner.config.errors import UserError, did_you_mean
+from runner.config.schema import all_keys, is_key
+
+
+def check(overrides: list[str], conf: Path) -> None:
+    """Refuse arguments that are not in Hydra's grammar (its own error), that name a key that there
+    is not, or that give a group of `conf` what cannot be the name of a choice."""
+    for override in OverridesParser.create().parse_overrides(overrides):
+        key = override.key_or_group
+        if override.is_hydra_override() or override.is_delete() or "/" in key:
+            continue  # Hydra's own, or a folder within a group
+        if key and (conf / key).is_dir():
+            _check_choice(override, sorted(path.stem for path in (conf / key).glob("*.yaml")))
+        elif not is_key(key) and not (override.is_add() and "." not in key):
+            # With + and without a dot it may be a group in a folder of the user's own.
+            raise UserError(
+                key,
+                override.get_value_string(),
+                "there is no such key",
+                remedy=did_you_mean(key, all_keys()),
+            )
+
+
+def _check_choice(override: Override, choices: list[str]) -> None:
+    """Texts are Hydra's to look up, for it knows the folders of the user's own, too."""
+    if not override.is_sweep_override() and not isinstance(override.value(), str | list | dict):
+        group, given = override.key_or_group, override.get_value_string()
+        raise UserError(group, given, f"there is no such {group}", choices)
