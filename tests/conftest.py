@@ -1,6 +1,7 @@
 """Fixtures shared by all tests: a device, and the command run as a user runs it."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -51,3 +52,27 @@ def run(tmp_path: Path) -> Run:
         )
 
     return run_command  # type: ignore[return-value]  # text=True makes it one of str
+
+
+@pytest.fixture
+def run_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Run]:
+    """`run` without a process of its own: for what ends before a trial starts."""
+    from runner.commands.run import main
+
+    def run_command(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        given = ["runner", *arguments, f"output_root={tmp_path / 'out'}"]
+        monkeypatch.setattr(sys, "argv", given)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert isinstance(ended.value.code, int)
+        return subprocess.CompletedProcess(given, ended.value.code, *capsys.readouterr())
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # main sets it; here it is taken back
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield run_command
+    for number, handler in handlers.items():
+        signal.signal(number, handler)

@@ -13,6 +13,8 @@ Written by `make docs` from `runner/config.py`; a test compares the two. Any key
 command line (`xsched.threshold=16`) and swept (`-m xsched.threshold=4,8,16`). In a task, `null`
 inherits the value of the group of the same name.
 """
+#: What keys of these types allow if they have no range.
+UNBOUNDED: dict[object, str] = {bool: "`true`, `false`", float | None: "a number"}
 
 
 def markdown() -> str:
@@ -46,7 +48,7 @@ def _allowed(spec: Field[Any]) -> str:
         return ", ".join(f"`{choice}`" for choice in spec.metadata["choices"])
     if spec.default is Level.block or "Level" in str(spec.type):
         return ", ".join(f"`{level.name}`" for level in Level)
-    return allowed_range(spec) or ("`true`, `false`" if spec.default is True else "text")
+    return allowed_range(spec) or UNBOUNDED.get(spec.type, "text")
 
 
 if __name__ == "__main__":

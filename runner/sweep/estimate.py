@@ -26,11 +26,11 @@ def minutes(each: Point) -> float | None:
     seconds = set_up_s
     for group in each.trial.groups:
         tasks = [each.trial.tasks[index] for index in group]
-        seconds += max(_window_s(task, known[task.model], len(tasks)) for task in tasks)
+        seconds += max(window_s(task, known[task.model], len(tasks)) for task in tasks)
     return min(seconds, each.trial.limit_s + set_up_s) / 60
 
 
-def _window_s(task: TaskSpec, solo_s: float, beside: int) -> float:
+def window_s(task: TaskSpec, solo_s: float, beside: int) -> float:
     """An open loop lasts as long as its arrivals; a closed one shares the device."""
     if task.arrival.process == "trace":
         return float(times_ns(task.arrival.trace)[task.requests - 1]) / 1e9

@@ -44,7 +44,7 @@ def plan(arguments: list[str], compose: Compose) -> list[Point]:
     """Every trial of a sweep in the order of running. Raises `UserError` if any point is wrong."""
     points = merge(check(expand(arguments), compose))
     sweep = points[0].config.sweep
-    repeated = [_repeat(each, number) for number in range(sweep.repeats) for each in points]
+    repeated = repeat(points)
     name(repeated)
     shuffled = sweep.order == "shuffled" or (sweep.order == "auto" and sweep.repeats > 1)
     return shuffle(repeated, points[0].config.seed) if shuffled else repeated
@@ -136,10 +136,15 @@ def merge(points: list[Point]) -> list[Point]:
     return list(kept.values())
 
 
-def _repeat(original: Point, number: int) -> Point:
-    """The same point with another seed of its schedules, which all arms of the repeat share."""
-    if original.config.sweep.repeats == 1:
-        return original
+def repeat(points: list[Point]) -> list[Point]:
+    """All points once a repeat, each repeat with another seed, which its arms share."""
+    repeats = points[0].config.sweep.repeats
+    if repeats == 1:
+        return points
+    return [_repeated(each, number) for number in range(repeats) for each in points]
+
+
+def _repeated(original: Point, number: int) -> Point:
     made = copy.copy(original)
     made.repeat = number
     made.overrides = [*original.overrides, f"repeat={number}"]

@@ -7,7 +7,24 @@ import pytest
 
 from tests.conftest import Run
 
+#: (arguments, what the message says is wrong, what it says to do)
 CASES = {
+    "a task set that is a number": (["task_set=6"], "task_set=6", "allowed: foreground"),
+    "no task set": (["task_set=null"], "task_set=null", "allowed: foreground"),
+    "no key": (["=4"], "there is no such key", "docs/reference.md"),
+    "an unknown task": (
+        ["task_set.tasks.hgh-1.priority=3"],
+        "task_set.tasks.hgh-1: there is no such key",
+        "did you mean: task_set.tasks.high-1",
+    ),
+    "an unknown key of a task": (
+        ["task_set.tasks.high-1.prioritty=3"],
+        "task_set.tasks.high-1.prioritty=3",
+        "did you mean: task_set.tasks.<name>.priority",
+    ),
+    "neither true nor false": (["dry_run=maybe"], "dry_run=maybe", "must be true or false"),
+    "a level that is null": (["xsched.level=null"], "xsched.level=null", "allowed: block"),
+    "keys and values for a text": (["tracking.uri={a: 1}"], "tracking.uri={", "must be a text"),
     "an unknown task set": (["task_set=six_brt"], "task_set=six_brt", "did you mean: six_bert"),
     "an unknown key": (["xsched.treshold=4"], "xsched.treshold=4", "xsched.threshold"),
     "an unknown key with +": (["+xsched.treshold=4"], "xsched.treshold=4", "xsched.threshold"),
@@ -64,8 +81,19 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_wrong_argument_is_refused(case: str, run: Run, tmp_path: Path) -> None:
-    arguments, what, remedy = CASES[case]
+def test_a_wrong_argument_is_refused(case: str, run_here: Run, tmp_path: Path) -> None:
+    refused(run_here, tmp_path, *CASES[case])
+
+
+@pytest.mark.parametrize(
+    "case", ["an unknown key", "threshold eight", "a wrong second point"], ids=str
+)
+def test_so_it_is_by_a_process_of_its_own(case: str, run: Run, tmp_path: Path) -> None:
+    """Found before Hydra composes, while it does, and after."""
+    refused(run, tmp_path, *CASES[case])
+
+
+def refused(run: Run, tmp_path: Path, arguments: list[str], what: str, remedy: str) -> None:
     done = run(*arguments)
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("error: ")
@@ -77,10 +105,10 @@ def test_a_wrong_argument_is_refused(case: str, run: Run, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("platform", ["cuda", "hip"])
 def test_a_gpu_platform_that_cannot_run_here_says_why(
-    platform: str, run: Run, tmp_path: Path
+    platform: str, run_here: Run, tmp_path: Path
 ) -> None:
     """Without a GPU, or without a PyTorch, or an XSched, that could use it."""
-    done = run(f"platform={platform}", "xsched.home=/nonexistent")
+    done = run_here(f"platform={platform}", "xsched.home=/nonexistent")
     assert done.returncode == 2
     assert f"platform={platform}: " in done.stderr
     if not Path("/dev/nvidiactl").exists() and not Path("/dev/kfd").exists():
@@ -90,9 +118,9 @@ def test_a_gpu_platform_that_cannot_run_here_says_why(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_refused(run: Run, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_refused(run_here: Run, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file, not a folder")
-    done = run("task_set=smoke")
+    done = run_here("task_set=smoke")
     assert done.returncode == 2
     assert "output_root" in done.stderr
     assert "cannot be written" in done.stderr
@@ -108,26 +136,29 @@ FILES = {
     "a hydra node": ("hydra:\n  callbacks:\n    x: {_target_: os.system}\n", "hydra.callbacks"),
     "a package": ("# @package hydra.callbacks\nx: {_target_: os.system}\n", "@package"),
     "a default": ("defaults:\n  - override /hydra/help: default\n", "hydra/help"),
+    "an unknown key": ("name: x\ntasks: {a: {prioritty: 1}}\n", "tasks.a.priority"),
+    "a wrong type": ("tasks: {a: {priority: high}}\n", "tasks.a.priority=high: must be a whole"),
+    "a default that is not there": ("defaults: [nope]\n", "task_set=nope: there is no such task"),
     "a target": ("name: x\ntasks: {a: {_target_: os.system}}\n", "_target_"),
 }
 
 
 @pytest.mark.parametrize("case", FILES, ids=str)
-def test_a_wrong_file_is_refused(case: str, run: Run, tmp_path: Path) -> None:
+def test_a_wrong_file_is_refused(case: str, run_here: Run, tmp_path: Path) -> None:
     content, says = FILES[case]
     (tmp_path / "mine" / "task_set").mkdir(parents=True)
     (tmp_path / "mine" / "task_set" / "x.yaml").write_text(content)
-    done = run("--config-dir", str(tmp_path / "mine"), "task_set=x")
+    done = run_here("--config-dir", str(tmp_path / "mine"), "task_set=x")
     assert done.returncode == 2, done.stderr
     assert says in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
 
 
-def test_a_file_that_is_not_utf_8_is_refused(run: Run, tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf_8_is_refused(run_here: Run, tmp_path: Path) -> None:
     (tmp_path / "mine" / "task_set").mkdir(parents=True)
     (tmp_path / "mine" / "task_set" / "x.yaml").write_bytes("name: Prioritäten\n".encode("latin-1"))
-    done = run("--config-dir", str(tmp_path / "mine"), "task_set=x")
+    done = run_here("--config-dir", str(tmp_path / "mine"), "task_set=x")
     assert done.returncode == 2
     assert "UTF-8" in done.stderr
     assert "Traceback" not in done.stderr

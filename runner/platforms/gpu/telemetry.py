@@ -65,13 +65,14 @@ class Telemetry:
         self._thread.join(PATIENCE_S)
 
     def _follow(self) -> None:
-        self._sample("before")
+        self.take("before")
         self._first.set()
         while not self._stopped.wait(self._every_s):
-            self._sample("during")
-        self._sample("after")
+            self.take("during")
+        self.take("after")
 
-    def _sample(self, phase: str) -> None:
+    def take(self, phase: str) -> None:
+        """One sample, now, by whoever calls; what goes wrong is noted."""
         try:
             self._taken.append((phase, self._management.sample()))
         except Exception as error:
@@ -85,12 +86,6 @@ class Telemetry:
     def _run(self) -> list[GpuSample]:
         """The samples that describe the run: all, if it was too short for one of its own."""
         return [sample for phase, sample in self._taken if phase == "during"] or self.samples
-
-    @property
-    def median_sm_clock_mhz(self) -> int | None:
-        """A measured value, the lower of two; None if never told."""
-        clocks = [sample.sm_clock_mhz for sample in self._run if sample.sm_clock_mhz is not None]
-        return statistics.median_low(clocks) if clocks else None
 
     @property
     def throttled(self) -> tuple[str, ...]:
@@ -126,13 +121,9 @@ class Telemetry:
     def _at(self, wanted: str) -> dict[str, Any] | None:
         return next((asdict(sample) for phase, sample in self._taken if phase == wanted), None)
 
-    def write(self, path: Path, start_ns: int = 0) -> None:
-        """telemetry.parquet: one row a sample, see TELEMETRY. With the run's common start (on the
-        monotonic clock) as `start_ns`, at_ns counts from it as in requests.parquet."""
-        rows = [
-            {"phase": phase, **asdict(sample), "at_ns": sample.at_ns - start_ns}
-            for phase, sample in self._taken
-        ]
+    def write(self, path: Path) -> None:
+        """telemetry.parquet: one row a sample, see TELEMETRY."""
+        rows = [{"phase": phase, **asdict(sample)} for phase, sample in self._taken]
         pq.write_table(pa.Table.from_pylist(rows, TELEMETRY), path)
 
     def metrics(self) -> list[tuple[str, float, int, int]]:

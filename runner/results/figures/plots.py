@@ -189,9 +189,7 @@ def _legend_inches(labels: Sequence[str]) -> float:
 # --- estimates with intervals --------------------------------------------------------------------
 
 
-def against(
-    x_label: str, y_label: str, values: Sequence[str], shown: Sequence[Panel], log: bool = True
-) -> Figure:
+def against(x_label: str, y_label: str, values: Sequence[str], shown: Sequence[Panel]) -> Figure:
     """Estimates against a swept value, a panel a priority, a line a series."""
     labels = list(dict.fromkeys(series.label for panel in shown for series in panel.series))
     height = 0.55 + PANEL_INCHES * len(shown) + _legend_inches(labels)
@@ -201,8 +199,7 @@ def against(
             drawn.set_title(panel.title, loc="left")
         for index, series in enumerate(panel.series):
             _series(drawn, series, _offset(index, len(panel.series)))
-        if log:
-            plain_log(drawn.yaxis, _extent(panel.series))
+        plain_log(drawn.yaxis, _extent(panel.series))
         drawn.set_xlim(-0.5, len(values) - 0.5)
     axes[-1].set_xticks(range(len(values)), _fitting(values))
     axes[-1].set_xlabel(x_label)

@@ -7,7 +7,7 @@ import pytest
 from runner.config.resolve import resolve
 from runner.config.schema import Config, TaskConfig
 from runner.config.spec import Arrival
-from runner.sweep.estimate import _window_s as window_s
+from runner.sweep.estimate import window_s
 
 TRACE = np.array([1, 2, 3.5, 9]) * 1e9
 

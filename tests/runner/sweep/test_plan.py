@@ -6,8 +6,7 @@ from dataclasses import replace
 
 from runner.config.resolve import resolve
 from runner.config.schema import ArmConfig, Config, TaskConfig
-from runner.sweep.plan import Point, merge, name, shuffle
-from runner.sweep.plan import _repeat as repeat
+from runner.sweep.plan import Point, merge, name, repeat, shuffle
 
 
 def point(arm: str, threshold: int, repeats: int = 1) -> Point:
@@ -40,7 +39,7 @@ def test_a_key_that_xsched_does_not_own_makes_another_measurement() -> None:
 
 def test_a_repeat_has_a_schedule_of_its_own_that_its_arms_share() -> None:
     arms = [point(arm, 8, repeats=3) for arm in ("native", "xsched")]
-    repeated = [repeat(each, number) for number in range(3) for each in arms]
+    repeated = repeat(arms)
     seeds = {(each.repeat, each.trial.seed) for each in repeated}
     assert seeds == {(0, 0), (1, 1), (2, 2)}
     name(repeated)
@@ -52,14 +51,15 @@ def test_a_repeat_has_a_schedule_of_its_own_that_its_arms_share() -> None:
 
 def test_without_repeats_a_point_keeps_its_name() -> None:
     only = point("native", 8)
-    assert repeat(only, 0) is only
+    (same,) = repeat([only])
+    assert same is only
 
 
 def test_shuffling_keeps_repeats_together_and_follows_the_seed() -> None:
     arms = [point(arm, t, repeats=4) for arm in ("native", "xsched") for t in (4, 8, 16, 32)]
     for number, each in enumerate(arms):
         each.name = str(number)
-    repeated = [repeat(each, number) for number in range(4) for each in arms]
+    repeated = repeat(arms)
     order = shuffle(repeated, seed=1)
     assert [each.repeat for each in order] == [n for n in range(4) for _ in arms]
     assert Counter(map(id, order)) == Counter(map(id, repeated))

@@ -38,7 +38,7 @@ def count() -> int:
 
 
 def _handles() -> list[Any]:
-    smi = _library()
+    smi = library()
     try:
         return list(smi.amdsmi_get_processor_handles())
     except smi.AmdSmiException as error:
@@ -46,7 +46,7 @@ def _handles() -> list[Any]:
 
 
 @cache
-def _library() -> Any:
+def library() -> Any:
     """AMD SMI, initialised once a process and never shut down: it does not count, so that the first
     shutdown would invalidate every other user's handles."""
     try:
@@ -71,12 +71,12 @@ class Amd:
         gpus = _handles()
         if not 0 <= index < len(gpus):
             raise NoManagement(f"there is no AMD GPU {index}: {len(gpus)} here, from 0")
-        self._smi = _library()
+        self._smi = library()
         self._index = index
         self._gpu = gpus[index]
 
     def close(self) -> None:
-        """Nothing: see `_library`."""
+        """Nothing: see `library`."""
 
     def info(self) -> GpuInfo:
         smi = self._smi

@@ -345,9 +345,9 @@ class FakeSmi(ModuleType):
 def smi(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSmi]:
     fake = FakeSmi()
     monkeypatch.setitem(sys.modules, "amdsmi", fake)
-    amd._library.cache_clear()
+    amd.library.cache_clear()
     yield fake
-    amd._library.cache_clear()
+    amd.library.cache_clear()
 
 
 def test_an_amd_gpu(smi: FakeSmi) -> None:
@@ -395,7 +395,7 @@ def test_amd_reasons_in_one_line(smi: FakeSmi) -> None:
     smi.refuse("amdsmi_get_processor_handles")
     with pytest.raises(NoManagement, match=r"answer: Error code: 34 \| driver not loaded"):
         open_management("amd", 0)
-    amd._library.cache_clear()
+    amd.library.cache_clear()
     smi.refuse("amdsmi_init")
     with pytest.raises(NoManagement, match="does not answer"):
         count("amd")
@@ -414,7 +414,7 @@ def test_amdsmi_without_its_library(
         raise KeyError("libamd_smi.so")
 
     monkeypatch.setattr(builtins, "__import__", broken)
-    amd._library.cache_clear()
+    amd.library.cache_clear()
     with pytest.raises(NoManagement, match="libamd_smi"):
         count("amd")
     assert capsys.readouterr().out == ""

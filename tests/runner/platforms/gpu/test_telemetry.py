@@ -64,25 +64,29 @@ def scripted(*script: GpuSample) -> Telemetry:
     made = Telemetry(FakeGpu(*script))
     for at in range(len(script)):
         phase = "before" if at == 0 else "after" if at == len(script) - 1 else "during"
-        made._sample(phase)
+        made.take(phase)
     return made
 
 
-def test_one_sample_before_one_after_and_some_during() -> None:
+def phases(run: Telemetry, folder: Path) -> list[str]:
+    run.write(folder / "telemetry.parquet")
+    return list(pq.read_table(folder / "telemetry.parquet").column("phase").to_pylist())
+
+
+def test_one_sample_before_one_after_and_some_during(tmp_path: Path) -> None:
     gpu = FakeGpu(sample())
     run = Telemetry(gpu, every_s=60)
     run.start()
     assert gpu.asked == 1
     run.stop()
     assert gpu.asked == 2
-    assert [phase for phase, _ in run._taken] == ["before", "after"]
+    assert phases(run, tmp_path) == ["before", "after"]
 
     often = followed(*[sample()] * 5)
-    phases = [phase for phase, _ in often._taken]
-    assert phases[0] == "before"
-    assert phases[-1] == "after"
-    assert set(phases[1:-1]) == {"during"}
-    assert len(often.samples) == len(phases) >= 4
+    before, *during, after = phases(often, tmp_path)
+    assert (before, after) == ("before", "after")
+    assert set(during) == {"during"}
+    assert len(often.samples) == len(during) + 2 >= 4
 
 
 def test_the_thread_is_a_daemon_of_its_own_and_ends() -> None:
@@ -123,7 +127,7 @@ def test_a_gpu_that_only_fails(tmp_path: Path) -> None:
     summary = run.summary()
     assert (summary["samples"], summary["before"], summary["power_w"]) == (0, None, None)
     assert summary["throttle"] is None
-    assert run.median_sm_clock_mhz is None
+    assert summary["sm_clock_mhz"] is None
     assert run.throttled == ()
     assert run.metrics() == []
     run.write(tmp_path / "telemetry.parquet")
@@ -136,24 +140,26 @@ def test_a_driver_that_hangs_does_not_hang_the_run(monkeypatch: pytest.MonkeyPat
 
     class Hanging(FakeGpu):
         def sample(self) -> GpuSample:
+            self.threads.add(threading.current_thread())
             released.wait(60)
             return super().sample()
 
-    run = Telemetry(Hanging(sample()), EVERY_S)
+    gpu = Hanging(sample())
+    run = Telemetry(gpu, EVERY_S)
     began = time.monotonic()
     run.start()
     run.stop()
     assert 0.2 <= time.monotonic() - began < 10
     assert run.summary()["samples"] == 0
     released.set()
-    run._thread.join(20)
-    assert not run._thread.is_alive()
+    (thread,) = gpu.threads
+    thread.join(20)
+    assert not thread.is_alive()
 
 
 def test_figures_are_those_of_the_run_itself() -> None:
     run = scripted(sample(300), sample(1700), sample(1500), sample(None), sample(1600), sample(345))
     assert run.summary()["sm_clock_mhz"] == {"min": 1500, "median": 1600, "max": 1700}
-    assert run.median_sm_clock_mhz == 1600
     before, after = run.summary()["before"], run.summary()["after"]
     assert (before["sm_clock_mhz"], after["sm_clock_mhz"]) == (300, 345)
     assert run.summary()["power_w"] == {"min": 400.5, "median": 400.5, "max": 400.5}
@@ -161,7 +167,7 @@ def test_figures_are_those_of_the_run_itself() -> None:
 
 def test_a_median_is_a_measured_value() -> None:
     run = scripted(sample(), sample(1500), sample(1800), sample())
-    assert run.median_sm_clock_mhz == 1500
+    assert run.summary()["sm_clock_mhz"]["median"] == 1500
 
 
 def test_a_run_too_short_for_a_sample_of_its_own() -> None:
@@ -188,17 +194,15 @@ def test_parquet_keeps_every_sample_and_every_gap(tmp_path: Path) -> None:
     blank = GpuSample(3_000, None, None, None, None, None, None, None)
     run = scripted(sample(at_ns=1_000), sample(1700, cap, 2_000), blank)
     path = tmp_path / "telemetry.parquet"
-    run.write(path, start_ns=1_500)
+    run.write(path)
     table = pq.read_table(path)
     assert table.schema == TELEMETRY
     assert table.column("phase").to_pylist() == ["before", "during", "after"]
-    assert table.column("at_ns").to_pylist() == [-500, 500, 1_500]
+    assert table.column("at_ns").to_pylist() == [1_000, 2_000, 3_000]
     assert table.column("sm_clock_mhz").to_pylist() == [1500, 1700, None]
     assert table.column("power_w").to_pylist() == [400.5, 400.5, None]
     assert table.column("memory_used_mib").to_pylist() == [1000, 1000, None]
     assert table.column("throttle").to_pylist() == [[], list(cap), None]
-    run.write(path)
-    assert pq.read_table(path).column("at_ns").to_pylist() == [1_000, 2_000, 3_000]
 
 
 def test_metrics_have_mlflows_names_units_and_time_of_day() -> None:
