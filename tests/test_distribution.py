@@ -1,4 +1,4 @@
-"""What people install and cite: the wheel is complete and runs by itself, and there is one version."""
+"""What people install and cite: the wheel is complete and runs by itself, there is one version."""
 
 import subprocess
 import sys
