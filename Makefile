@@ -20,7 +20,7 @@ help: ## list the targets
 
 setup: $(READY) ## create the environment in .venv (the others do it by themselves)
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
 	$(BIN)/pip install --quiet -e '.[dev]'
 	@touch $@

@@ -1,6 +1,7 @@
 """One million latencies from the workers' memory to Parquet and MLflow."""
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ def run() -> list[Figure]:
         folder_ = Path(place) / "run"
         folder_.mkdir()
         files.write_requests(folder_ / "requests.parquet", requests)
-        store.log(folder_, summary | {"name": "million"}, trial.as_dict(), requests, "")
+        store.log(folder_, summary | {"name": "million"}, asdict(trial), requests, "")
         taken = time.perf_counter() - start
     recording.close()
     return [at_most(f"{TASKS * REQUESTS:,} requests", taken, 3.0, " s")]

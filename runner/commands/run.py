@@ -5,9 +5,8 @@ Exit codes: 0 all runs finished, 1 a run failed, 2 the input was wrong, 130 inte
 
 import os
 import sys
-from pathlib import Path
 
-CONF = Path(__file__).parents[2] / "conf"
+from runner.commands.project import CONF, NAME, version
 
 #: Every invocation is a sweep through our own sweeper, and the terminal is ours.
 HYDRA = (
@@ -20,8 +19,9 @@ HYDRA = (
 )
 MULTIRUN_FLAGS = ("-m", "--multirun")
 #: With these Hydra prints something and stops; nothing is run, so nothing is added.
-PRINTING_FLAGS = ("--cfg", "-c", "--hydra-help", "--info", "-i", "--version")
+PRINTING_FLAGS = ("--cfg", "-c", "--hydra-help", "--info", "-i")
 HELP_FLAGS = ("--help", "-h")
+VERSION_FLAG = "--version"
 #: Options of Hydra whose value is the next argument.
 VALUE_FLAGS = ("--cfg", "-c", "--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn")
 
@@ -54,6 +54,9 @@ def main() -> None:
         from runner.commands.help import text
 
         print(text(CONF))
+        return
+    if VERSION_FLAG in sys.argv[1:]:
+        print(NAME, version())
         return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us whole; we say them in one message
     from runner.config.errors import UserError

@@ -120,25 +120,6 @@ class TrialSpec:
             return [[i for i in everyone if self.tasks[i].priority == self.urgent_priority]]
         return [list(everyone)]
 
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> "TrialSpec":
-        tasks = tuple(
-            TaskSpec(
-                **task
-                | {
-                    "model": ModelSpec(**task["model"]),
-                    "arrival": Arrival(**task["arrival"]),
-                    "level": PreemptLevel(task["level"]),
-                    "asked_level": PreemptLevel(task["asked_level"]),
-                }
-            )
-            for task in plain["tasks"]
-        )
-        return cls(**plain | {"tasks": tasks})
-
     @property
     def config_hash(self) -> str:
         """Twelve hexadecimal digits; the order of keys and spelled-out defaults do not change it,
@@ -154,7 +135,7 @@ class TrialSpec:
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
     def _measured(self) -> dict[str, Any]:
-        plain = self.as_dict()
+        plain = asdict(self)
         for task, made in zip(self.tasks, plain["tasks"], strict=True):
             made["model"] = task.model.identity
         if not self.uses_xsched:

@@ -1,14 +1,13 @@
 """A process of the trial: set up, prove, measure, send. The parent only starts and follows it.
 
-Run as ``python -m runner.trial.child``; its one argument is JSON: what `runner.trial.crew` starts
-it with. A trial has one process or, with placement `processes`, one for each task; all of them run
-this code, each over its own tasks, and meet at every step (`runner.trial.peers`). What a process
-sends back, in order: `Saying`s and `Gather`s, `Solo` once, `Ready`, and after the parent's go
-`Outcome`.
+Run as ``python -m runner.trial.child FD``, the descriptor of its connection to the parent, which
+says `Begin` first. A trial has one process or, with placement `processes`, one for each task; all
+of them run this code, each over its own tasks, and meet at every step (`runner.trial.peers`). What
+a process sends back, in order: `Saying`s and `Gather`s, `Solo` once, `Ready`, and after the
+parent's `Go` `Outcome`.
 """
 
 import gc
-import json
 import os
 import signal
 import sys
@@ -28,7 +27,7 @@ from runner.platforms.choose import open_session
 from runner.platforms.contract import Session, TaskLane, WindowFindings
 from runner.proof.checks import FAILED, Proof
 from runner.trial.measured import read, window_s
-from runner.trial.messages import Outcome, Ready, Saying, Solo
+from runner.trial.messages import Begin, Outcome, Ready, Role, Saying, Solo
 from runner.trial.peers import Peers
 from runner.trial.recording import Recording
 from runner.trial.worker import StopSignal, run_task
@@ -62,27 +61,24 @@ def steady(times: list[int]) -> bool:
 
 
 class Trial:
-    """One process's part of a trial. tasks: the indices of its tasks, in the session's order.
-    stop_fds: an eventfd for each group of tasks that run side by side."""
+    """One process's part of a trial."""
 
     def __init__(
         self,
         spec: TrialSpec,
-        tasks: list[int],
+        role: Role,
         session: Session,
         recording: Recording,
         parent: Connection,
-        peers: Peers,
-        stop_fds: list[int],
     ) -> None:
         self.spec, self.session, self.recording = spec, session, recording
-        self.parent, self.peers, self.stop_fds = parent, peers, stop_fds
-        self.tasks = tasks
+        self.parent, self.peers = parent, Peers(parent, role.number, role.count)
+        self.tasks, self.stop_fds = role.tasks, role.stop_fds
         self.lanes: dict[int, TaskLane] = {}
-        self.writers = {index: recording.writer(index) for index in tasks}
+        self.writers = {index: recording.writer(index) for index in self.tasks}
         # A thread a task for all of its life: libraries keep handles and workspaces by thread, and
         # none may be made in the window.
-        self.threads = {index: ThreadPoolExecutor(1) for index in tasks}
+        self.threads = {index: ThreadPoolExecutor(1) for index in self.tasks}
         self.proof = Proof()
         self.cut = False
         self.unsteady: tuple[str, ...] = ()
@@ -226,18 +222,17 @@ def main(argument: str) -> None:
     die_with_parent()
     exact_timers()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
-    start = json.loads(argument)
-    parent = Connection(start["fds"]["parent"])
-    spec_dict, solo = parent.recv()
-    spec = TrialSpec.from_dict(spec_dict)
-    recording = Recording(start["fds"]["recording"], len(spec.tasks))
-    if start["cores"]:
-        os.sched_setaffinity(0, start["cores"])
-    session = open_session(spec, start["tasks"], start, lambda text: parent.send(Saying(text)))
-    peers = Peers(parent, start["number"], start["count"])
-    trial = Trial(spec, start["tasks"], session, recording, parent, peers, start["stop_fds"])
+    parent = Connection(int(argument))
+    begin: Begin = parent.recv()
+    spec, role = begin.spec, begin.role
+    recording = Recording(role.recording_fd, len(spec.tasks))
+    if role.cores:
+        os.sched_setaffinity(0, role.cores)
+    start = {"fds": role.fds, "details": role.details}
+    session = open_session(spec, role.tasks, start, lambda text: parent.send(Saying(text)))
+    trial = Trial(spec, role, session, recording, parent)
     try:
-        outcome = trial.run(solo)
+        outcome = trial.run(begin.solo)
     except (Lost, DeviceLost, RuntimeError) as error:
         traceback.print_exc()
         words = session.watch(None, 0.2) or str(error)

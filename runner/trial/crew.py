@@ -1,6 +1,5 @@
 """The processes of a trial, seen from the parent: start them, let them meet, follow them."""
 
-import json
 import math
 import os
 import signal
@@ -18,7 +17,17 @@ from models import ModelSpec
 from runner.config.spec import TrialSpec
 from runner.platforms.contract import ChildSetup, Platform, last_words
 from runner.trial import interruption
-from runner.trial.messages import Gather, Outcome, Ready, Saying, Solo
+from runner.trial.messages import (
+    Begin,
+    Gather,
+    Gathered,
+    Go,
+    Outcome,
+    Ready,
+    Role,
+    Saying,
+    Solo,
+)
 from runner.trial.recording import Recording
 
 ROOT = Path(__file__).parents[2]
@@ -42,21 +51,52 @@ class Lost(RuntimeError):
 
 @dataclass
 class _Member:
+    """One process. reached: where it waits for the others, or its end; None while it works."""
+
     name: str
     process: "subprocess.Popen[bytes]"
     messages: Connection
     log: Path
+    role: Role
+    reached: Gather | Ready | Outcome | None = None
+
+    def tell(self, message: Begin | Gathered | Go) -> None:
+        self.reached = None
+        try:
+            self.messages.send(message)
+        except ConnectionError as error:
+            raise self._lost() from error
+
+    def hear(self) -> Any:
+        try:
+            return self.messages.recv()
+        except (EOFError, ConnectionError) as error:
+            raise self._lost() from error
+
+    def _lost(self) -> Lost:
+        code = self.process.wait()
+        fate = (
+            f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        )
+        return Lost(f"{self.name} {fate}{last_words(self.log)}")
 
 
 class Crew:
-    """All processes of one trial; their stderr goes to logs in `folder`. A context manager that
-    leaves none of them behind."""
+    """All processes of one trial; their stderr goes to logs in `folder`. Solo times that they
+    measure are added to `known`. A context manager that leaves none of them behind."""
 
     def __init__(
-        self, trial: TrialSpec, platform: Platform, recording: Recording, folder: Path
+        self,
+        trial: TrialSpec,
+        platform: Platform,
+        recording: Recording,
+        folder: Path,
+        known: dict[ModelSpec, float],
+        progress: Progress,
     ) -> None:
         self._trial, self._platform = trial, platform
         self._recording, self._folder = recording, folder
+        self._known, self._progress = known, progress
         self._members: list[_Member] = []
         #: Wakes the workers of each group that runs side by side when it is done.
         self._stop_fds = [os.eventfd(0) for _ in trial.groups]
@@ -69,23 +109,23 @@ class Crew:
         return self
 
     def _start(self, number: int, setup: ChildSetup, count: int) -> _Member:
+        role = Role(
+            number=number,
+            count=count,
+            tasks=setup.tasks,
+            cores=setup.cores,
+            recording_fd=self._recording.fd,
+            stop_fds=self._stop_fds,
+            fds=setup.fds,
+            details=setup.details,
+        )
         ours, theirs = Pipe()
         name = self._trial.tasks[setup.tasks[0]].name if count > 1 else ""
-        fds = {"parent": theirs.fileno(), "recording": self._recording.fd, **setup.fds}
-        start = {
-            "fds": fds,
-            "stop_fds": self._stop_fds,
-            "cores": setup.cores,
-            "tasks": setup.tasks,
-            "number": number,
-            "count": count,
-            "details": setup.details,
-        }
         log = self._folder / (f"stderr-{name}.log" if name else "stderr.log")
         with log.open("wb") as stderr:
             process = subprocess.Popen(
-                [sys.executable, "-m", setup.module, json.dumps(start)],
-                pass_fds=[*fds.values(), *self._stop_fds],
+                [sys.executable, "-m", setup.module, str(theirs.fileno())],
+                pass_fds=[theirs.fileno(), role.recording_fd, *role.stop_fds, *role.fds.values()],
                 env={**setup.environment, "PYTHONPATH": _python_path()},
                 stdin=subprocess.DEVNULL,
                 stderr=stderr,
@@ -93,89 +133,84 @@ class Crew:
             )
         theirs.close()
         called = f"the process of task {name}" if name else "the trial's process"
-        return _Member(called, process, ours, log)
+        return _Member(called, process, ours, log, role)
 
-    def run(
-        self,
-        known: dict[ModelSpec, float],
-        progress: Progress,
-        before_window: Callable[[], None],
-    ) -> Outcome:
-        """Follow the trial to its outcome; solo times that it measures are added to `known`.
+    def run(self, before_window: Callable[[], None]) -> Outcome:
+        """Follow the trial to its outcome. before_window: called when all processes are ready,
+        before they are let into the window.
 
         Raises `Lost` if a process, or something that the platform runs for them, dies."""
-        ready: set[int] = set()
-        meeting: dict[int, Any] = {}
-        outcomes: dict[int, Outcome] = {}
-        doing, give_up = "starting", time.monotonic() + SET_UP_S
-        for number in range(len(self._members)):
-            self._send(number, (self._trial.as_dict(), dict(known)))
+        try:
+            return self._follow(before_window)
+        except Lost as lost:
+            # What a process died of may be something else's death, which then is the better reason.
+            raise Lost(self._platform.trouble() or str(lost)) from lost
+
+    def _follow(self, before_window: Callable[[], None]) -> Outcome:
+        self._doing, self._give_up = "starting", time.monotonic() + SET_UP_S
+        for member in self._members:
+            member.tell(Begin(self._trial, dict(self._known), member.role))
         while True:
             interruption.check()
-            spoke = wait([m.messages for m in self._members], LOOK_S)
-            if not spoke:
-                progress.show(self._recording)
-                if trouble := self._platform.trouble():
-                    raise Lost(trouble)
-                if time.monotonic() > give_up:
-                    raise Lost(f"the set-up did not end within {SET_UP_S:.0f} s ({doing})")
-            for number, member in enumerate(self._members):
-                if member.messages not in spoke or number in outcomes:
-                    continue
-                match self._receive(number):
-                    case Saying(text):
-                        doing = text
-                        progress.say(text)
-                    case Solo(seconds):
-                        known.update(seconds)
-                    case Gather(value):
-                        meeting[number] = value
-                    case Ready():
-                        ready.add(number)
-                    case Outcome() as outcome:
-                        outcomes[number] = outcome
-                        if outcome.error or len(outcomes) == len(self._members):
-                            return outcome if outcome.error else outcomes[0]
-            if len(meeting) == len(self._members):
-                values = [meeting[number] for number in sorted(meeting)]
-                meeting.clear()
-                self._send_all(values)
-            if len(ready) == len(self._members):
-                ready.clear()
-                before_window()
-                give_up = math.inf  # from here on the window's own limit counts
-                progress.say("measuring")
-                self._send_all("go")
+            speaking = self._speaking()
+            if not speaking:
+                self._look_around()
+            for member in speaking:
+                self._take(member)
+                if outcome := self._outcome():
+                    return outcome
+            self._answer(before_window)
+
+    def _speaking(self) -> list[_Member]:
+        """The members that have a message, or have died, as soon as there are any."""
+        working = [m for m in self._members if not isinstance(m.reached, Outcome)]
+        spoke = wait([member.messages for member in working], LOOK_S)
+        return [member for member in working if member.messages in spoke]
+
+    def _look_around(self) -> None:
+        """For a moment nobody has said anything."""
+        self._progress.show(self._recording)
+        if trouble := self._platform.trouble():
+            raise Lost(trouble)
+        if time.monotonic() > self._give_up:
+            raise Lost(f"the set-up did not end within {SET_UP_S:.0f} s ({self._doing})")
+
+    def _take(self, member: _Member) -> None:
+        match member.hear():
+            case Saying(text):
+                self._doing = text
+                self._progress.say(text)
+            case Solo(seconds):
+                self._known.update(seconds)
+            case Gather() | Ready() | Outcome() as reached:
+                member.reached = reached
+
+    def _outcome(self) -> Outcome | None:
+        """That of the trial: an error of any process, or, when all have ended, the first one's."""
+        outcomes = [m.reached for m in self._members if isinstance(m.reached, Outcome)]
+        errors = [outcome for outcome in outcomes if outcome.error]
+        ended = outcomes if len(outcomes) == len(self._members) else []
+        return next(iter(errors + ended), None)
+
+    def _answer(self, before_window: Callable[[], None]) -> None:
+        """If all wait at the same place, let them go on."""
+        reached = [member.reached for member in self._members]
+        parts = [each.value for each in reached if isinstance(each, Gather)]
+        if len(parts) == len(reached):
+            self._tell_all(Gathered(parts))
+        elif all(isinstance(each, Ready) for each in reached):
+            before_window()
+            self._give_up = math.inf  # from here on the window's own limit counts
+            self._progress.say("measuring")
+            self._tell_all(Go())
+
+    def _tell_all(self, message: Gathered | Go) -> None:
+        for member in self._members:
+            member.tell(message)
 
     @property
     def pids(self) -> list[int]:
         return [member.process.pid for member in self._members]
-
-    def _send_all(self, message: Any) -> None:
-        for number in range(len(self._members)):
-            self._send(number, message)
-
-    def _send(self, number: int, message: Any) -> None:
-        try:
-            self._members[number].messages.send(message)
-        except ConnectionError as error:
-            raise self._lost(number) from error
-
-    def _receive(self, number: int) -> Any:
-        try:
-            return self._members[number].messages.recv()
-        except (EOFError, ConnectionError) as error:
-            raise self._lost(number) from error
-
-    def _lost(self, number: int) -> Lost:
-        member = self._members[number]
-        code = member.process.wait()
-        fate = (
-            f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        )
-        # What it died of may be something else's death, which then is the better reason.
-        trouble = self._platform.trouble()
-        return Lost(trouble or f"{member.name} {fate}{last_words(member.log)}")
 
     def __exit__(self, *exc: object) -> None:
         for member in self._members:

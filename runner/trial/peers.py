@@ -4,7 +4,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from runner.trial.messages import Gather
+from runner.trial.messages import Gather, Gathered
 
 
 class Peers:
@@ -19,8 +19,8 @@ class Peers:
     def gather(self, value: Any = None) -> list[Any]:
         """Wait for all processes; everybody's values in the order of the processes."""
         self._parent.send(Gather(value))
-        values: list[Any] = self._parent.recv()
-        return values
+        gathered: Gathered = self._parent.recv()
+        return gathered.values
 
     def in_turn(self, action: Callable[[], Any]) -> list[Any]:
         """Everybody does `action` while the others stand still; everybody's results."""

@@ -66,7 +66,7 @@ def run_trial(
     stolen = 0.0
     try:
         platform.open(trial, folder)
-        with Crew(trial, platform, recording, folder) as crew:
+        with Crew(trial, platform, recording, folder, known, progress) as crew:
 
             def begin() -> None:
                 nonlocal window
@@ -75,7 +75,7 @@ def run_trial(
                 window = Stolen()
 
             try:
-                outcome = crew.run(known, progress, begin)
+                outcome = crew.run(begin)
             finally:
                 if window is not None:
                     stolen = window.share()

@@ -27,6 +27,8 @@ def test_help_lists_the_choices(run: Run) -> None:
         "xsched_null",
         "bert_large",
         "docs/reference.md",
+        "--version",
+        *(f"runner.{name}" for name in ("compare", "report", "replay", "export", "doctor")),
     ):
         assert word in done.stdout
 

@@ -17,7 +17,7 @@ from runner.platforms.gpu import platform as gpu
 from xsched_bindings.errors import LibraryNotFound
 from xsched_bindings.host.processes import die_with_parent
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 #: Followed by the platform and the folder of XSched's libraries.
 PROBE = (sys.executable, "-m", "runner.commands.doctor.probe")
 #: PyTorch's first start on a machine reads gigabytes.

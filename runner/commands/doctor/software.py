@@ -2,17 +2,12 @@
 
 import importlib.metadata
 import platform
-import tomllib
-from pathlib import Path
 
 from packaging.requirements import Requirement
 
 from runner.commands.doctor.lines import Line, error, ok, warning
 from runner.commands.doctor.machine import Machine
-
-DISTRIBUTION = "xsched-runner"
-#: Of a checkout; an installed package has the same in its metadata.
-PROJECT = Path(__file__).parents[2] / "pyproject.toml"
+from runner.commands.project import requirements
 
 
 def libraries(machine: Machine) -> list[Line]:
@@ -58,11 +53,7 @@ def pytorch(machine: Machine) -> list[Line]:
 
 
 def _requirements() -> list[Requirement]:
-    if PROJECT.exists():
-        lines = tomllib.loads(PROJECT.read_text())["project"]["dependencies"]
-    else:
-        lines = importlib.metadata.requires(DISTRIBUTION) or []
-    found = [Requirement(line) for line in lines]
+    found = [Requirement(line) for line in requirements()]
     return [each for each in found if each.marker is None or each.marker.evaluate({"extra": ""})]
 
 

@@ -1,6 +1,7 @@
 import dataclasses
+import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -30,6 +31,11 @@ def config(**tasks: TaskConfig) -> Config:
     made = Config()
     made.task_set.tasks = tasks or {"only": TaskConfig()}
     return made
+
+
+def sent(trial: TrialSpec) -> TrialSpec:
+    """What the trial's process gets."""
+    return cast(TrialSpec, pickle.loads(pickle.dumps(trial)))
 
 
 def test_a_task_inherits_and_overrides() -> None:
@@ -100,7 +106,7 @@ def test_a_trace_is_its_content_and_not_its_path(tmp_path: Path) -> None:
     assert first.tasks[1].closed
     assert (first == same, first.config_hash == same.config_hash) == (True, True)
     assert first.config_hash != other.config_hash
-    assert TrialSpec.from_dict(first.as_dict()) == first
+    assert sent(first) == first
 
 
 @pytest.mark.parametrize(
@@ -234,7 +240,7 @@ def test_no_tasks_and_too_much_utilization_are_refused() -> None:
 
 def test_a_trial_survives_the_way_to_its_process() -> None:
     trial = resolve(config(a=TaskConfig(priority=2, utilization=3)))
-    assert TrialSpec.from_dict(trial.as_dict()) == trial
+    assert sent(trial) == trial
 
 
 def test_groups_of_the_arms() -> None:
@@ -318,9 +324,8 @@ def test_weights_are_their_content_and_not_their_path(tmp_path: Path) -> None:
     other = resolve(weighted(tmp_path / "3.pt", b"other"))
     assert (first == same, first.config_hash == same.config_hash) == (True, True)
     assert len({first.config_hash, other.config_hash, resolve(config()).config_hash}) == 3
-    sent = TrialSpec.from_dict(first.as_dict())
-    assert sent == first
-    assert sent.tasks[0].model.pretrained == str(tmp_path / "1.pt")
+    assert sent(first) == first
+    assert sent(first).tasks[0].model.pretrained == str(tmp_path / "1.pt")
 
 
 def test_random_weights_keep_the_hashes_that_were_recorded_before_there_were_others() -> None:

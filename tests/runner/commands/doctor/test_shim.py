@@ -20,6 +20,7 @@ HONEST = """
 import json, os, sys
 platform, folder = sys.argv[1:]
 assert platform == "cuda"
+assert os.path.isdir(os.path.join(os.environ["PYTHONPATH"].split(":")[0], "runner"))
 seen = folder in os.environ.get("LD_LIBRARY_PATH", "").split(":")
 print("[XSCHED INFO] not JSON")
 print(json.dumps({"launched": 1, "counted": int(seen)}))

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from runner.commands import project as own
 from runner.commands.doctor import software
 from runner.commands.doctor.lines import State
 from runner.commands.doctor.machine import Machine
@@ -12,7 +13,7 @@ from runner.platforms.gpu import platform as gpu
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "pyproject.toml"
-    monkeypatch.setattr(software, "PROJECT", path)
+    monkeypatch.setattr(own, "PROJECT", path)
     return path
 
 
