@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from models import CATALOG, ModelSpec, weights
 from runner.config import arrivals
+from runner.config.arms import Arm
 from runner.config.errors import UserError
 from runner.config.hints import check_hints
 from runner.config.schema import (
@@ -52,7 +53,7 @@ def resolve(config: Config) -> TrialSpec:
     check_hints(config.xsched.policy, config.xsched.k, tasks)
     return TrialSpec(
         task_set=task_set.name,
-        arm=config.arm.name,
+        arm=Arm[config.arm.name],
         scheduler=config.xsched.scheduler,
         policy=config.xsched.policy,
         timeslice_us=config.xsched.timeslice_us,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from models import CATALOG, DTYPES
+from runner.config.arms import Arm
 from runner.config.arrivals import PROCESSES
 from xsched_bindings.policies import POLICIES
 from xsched_bindings.types import (
@@ -22,15 +23,6 @@ from xsched_bindings.types import (
     PolicyType,
 )
 
-ARMS = {
-    "solo": "each task alone, one after another, on the same schedule",
-    "urgent_only": "only the tasks of the highest priority: the floor",
-    "default_stream": "all tasks in one hardware queue",
-    "native": "a hardware queue each, no XSched",
-    "stream_priority": "a hardware queue each with the hardware's own priority hint, no XSched",
-    "xsched": "XSched",
-    "xsched_null": "XSched in place with all hints equal: the null control",
-}
 XSCHEDS_POLICIES = [policy.name for policy in PolicyType if policy is not PolicyType.unknown]
 POLICY_NAMES = [*XSCHEDS_POLICIES, *sorted(set(POLICIES) - set(XSCHEDS_POLICIES))]
 #: The modules of `runner.platforms.kinds`, which are not imported to be listed.
@@ -260,7 +252,7 @@ class ArmConfig:
     """How the tasks are scheduled."""
 
     name: str = key(
-        "xsched", "; ".join(f"{a}: {doc}" for a, doc in ARMS.items()), choices=list(ARMS)
+        Arm.xsched.value, "; ".join(f"{arm}: {arm.doc}" for arm in Arm), choices=list(Arm)
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from models import ModelSpec
+from runner.config.arms import Arm
 from xsched_bindings.types import PreemptLevel
 
 
@@ -72,7 +73,7 @@ class TrialSpec:
     of the window, None if it ends with the tasks' requests."""
 
     task_set: str
-    arm: str
+    arm: Arm
     scheduler: str
     policy: str
     timeslice_us: int
@@ -94,12 +95,7 @@ class TrialSpec:
 
     @property
     def uses_xsched(self) -> bool:
-        return self.arm in ("xsched", "xsched_null")
-
-    @property
-    def applies_priority(self) -> bool:
-        """Whether the arm hands the tasks' priorities to anybody who could act on them."""
-        return self.arm in ("xsched", "stream_priority")
+        return self.arm.uses_xsched
 
     @property
     def urgent_priority(self) -> int:
@@ -113,12 +109,7 @@ class TrialSpec:
     @property
     def groups(self) -> list[list[int]]:
         """Indices of the tasks that run side by side, one list after another."""
-        everyone = range(len(self.tasks))
-        if self.arm == "solo":
-            return [[index] for index in everyone]
-        if self.arm == "urgent_only":
-            return [[i for i in everyone if self.tasks[i].priority == self.urgent_priority]]
-        return [list(everyone)]
+        return self.arm.groups([task.priority for task in self.tasks])
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -137,7 +128,7 @@ class TrialSpec:
             )
             for task in plain["tasks"]
         )
-        return cls(**plain | {"tasks": tasks})
+        return cls(**plain | {"arm": Arm[plain["arm"]], "tasks": tasks})
 
     @property
     def config_hash(self) -> str:

@@ -99,7 +99,7 @@ def check_interception(evidence: Sequence[Interception]) -> Check:
 
 
 def check_hardware_hint(asked: Mapping[str, int], found: Mapping[str, int]) -> Check:
-    """Arm stream_priority: every task's hardware queue has the hint that it was given."""
+    """Prioritised streams: every task's hardware queue has the hint that it was given."""
     wrong = [
         f"{task}: {found.get(task)} for {hint}"
         for task, hint in asked.items()
@@ -109,7 +109,7 @@ def check_hardware_hint(asked: Mapping[str, int], found: Mapping[str, int]) -> C
         "hardware hint",
         not wrong,
         ", ".join(wrong) or f"in place: {', '.join(f'{t} {h}' for t, h in asked.items())}",
-        "The device ignores the hint, so this arm is the native one: leave it out",
+        "The device ignores the hint, so this arm is the one without it: leave it out",
         {"asked": dict(asked), "found": dict(found)},
     )
 

@@ -36,7 +36,7 @@ class Hinted(Protocol):
 
 def give_hints(queue: Hinted, trial: TrialSpec, task: TaskSpec) -> None:
     """The task's hints; under the null control the same ones to every queue."""
-    null = trial.arm == "xsched_null"
+    null = trial.arm.is_null_control
     queue.hint_priority(PRIORITY_DEFAULT if null else task.priority)
     if task.utilization is not None:
         queue.hint_utilization(100 // len(trial.tasks) if null else task.utilization)

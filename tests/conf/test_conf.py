@@ -58,7 +58,7 @@ def test_six_bert_is_what_the_documents_say() -> None:
 
 def test_the_negative_controls_are_what_they_say() -> None:
     first = resolve(composed("experiment=phase1_invalid"))
-    assert (first.arm, first.applies_priority) == ("default_stream", False)
+    assert (first.arm, first.arm.applies_priority) == ("default_stream", False)
     config = composed("experiment=phase2_no_shim")
     second = resolve(config)
     assert (second.arm, second.shim, second.platform) == ("xsched", False, "cuda")

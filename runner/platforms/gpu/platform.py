@@ -14,8 +14,9 @@ from typing import Any
 
 import psutil
 
+from runner.config.arms import Arm
 from runner.config.errors import UserError
-from runner.config.schema import ARMS, Config
+from runner.config.schema import Config
 from runner.config.spec import TrialSpec
 from runner.platforms.contract import ChildSetup, Observations, Platform, Session
 from runner.platforms.gpu import xserver
@@ -35,8 +36,6 @@ from xsched_bindings.errors import LibraryNotFound
 from xsched_bindings.library import find
 from xsched_bindings.types import PreemptLevel
 
-#: Arms whose tasks must share one process: one stream, or an order among a context's streams.
-ONE_PROCESS_ARMS = ("default_stream", "stream_priority")
 MPS_DAEMON = "nvidia-cuda-mps-control"
 TELEMETRY = "telemetry.parquet"
 
@@ -143,9 +142,9 @@ class GpuPlatform:
         except NoManagement:
             return None
 
-    def arms(self, placement: str) -> tuple[str, ...]:
+    def arms(self, placement: str) -> tuple[Arm, ...]:
         shared = placement == "threads"
-        return tuple(arm for arm in ARMS if shared or arm not in ONE_PROCESS_ARMS)
+        return tuple(arm for arm in Arm if shared or not arm.needs_one_process)
 
     def levels(self, placement: str, cuda_lv3: str) -> tuple[PreemptLevel, ...]:
         if self.name == "hip":

@@ -17,6 +17,7 @@ from itertools import chain
 from typing import Any
 
 from models import ModelSpec
+from runner.config.arms import Streams
 from runner.config.spec import TaskSpec, TrialSpec
 from runner.metrics.requests import TaskRequests
 from runner.platforms.calibration import solo_times
@@ -89,9 +90,11 @@ class GpuSession:
         for task in self._tasks:
             self._say(f"loading {task.model.name}")
             hint = None
-            if self.trial.arm == "stream_priority":
+            if self.trial.arm.streams is Streams.prioritised:
                 hint = ranks[self.trial.priorities.index(task.priority)]
-            stream = self._device.open_stream(hint, default=self.trial.arm == "default_stream")
+            stream = self._device.open_stream(
+                hint, default=self.trial.arm.streams is Streams.shared
+            )
             self.lanes.append(Lane(task, stream, self._device.load(task.model, stream)))
 
     def calibrate(self, models: Sequence[ModelSpec]) -> dict[ModelSpec, float]:
@@ -100,22 +103,22 @@ class GpuSession:
     # --- proof before the window -----------------------------------------------------------------
 
     def prove(self, peers: Peers) -> proof.Proof:
-        """Put XSched's queues on the streams and prove that they work. Arms without XSched claim
-        nothing, but stream_priority that the streams have their hint."""
-        checks: list[proof.Check] = []
+        """Put XSched's queues on the streams and prove that they work; where streams have
+        priorities, that they have their hint. Other arms claim nothing."""
+        proven = proof.Proof()
         if self.trial.uses_xsched:
-            checks = self._prove_xsched(peers)
+            proven += self._prove_xsched(peers)
         else:
             # The witness looks at every arm: for device times, and lest one be measured in a state
             # that others are not in.
             self._look(peers)
-        if self.trial.arm == "stream_priority":
+        if self.trial.arm.streams is Streams.prioritised:
             ranks = self._device.hints(len(self.trial.priorities))
             order = {t.name: self.trial.priorities.index(t.priority) for t in self._tasks}
             asked = {name: ranks[rank] for name, rank in order.items()}
             found = {lane.task.name: lane.stream.priority for lane in self.lanes}
-            checks = [proof.check_hardware_hint(asked, found)]
-        return proof.Proof(tuple(checks))
+            proven += [proof.check_hardware_hint(asked, found)]
+        return proven
 
     def _look(self, peers: Peers) -> list[proof.Interception]:
         """One request of every task before the witness, alone on the device."""
@@ -162,7 +165,7 @@ class GpuSession:
         return queue
 
     def _hint(self) -> None:
-        null = self.trial.arm == "xsched_null"
+        null = self.trial.arm.is_null_control
         for lane in self.lanes:
             assert lane.queue is not None
             task, queue = lane.task, lane.queue
@@ -221,7 +224,7 @@ class GpuSession:
 
     def _prove_policy(self, peers: Peers) -> proof.Check:
         courses = self._rehearse(peers, self._must_be_suspended())
-        null = self.trial.arm == "xsched_null"
+        null = self.trial.arm.is_null_control
         if self.trial.policy == "up" and not null:
             return proof_on_gpus.check_turns(courses, self._device.unit_s)
         if null:
@@ -232,7 +235,7 @@ class GpuSession:
 
     def _must_be_suspended(self) -> list[str]:
         """Tasks that the policy suspends when all have work, asked of a pure instance of it."""
-        if self.trial.arm == "xsched_null":
+        if self.trial.arm.is_null_control:
             return []
         oracle = create_policy(self.trial.policy)
         for number, task in enumerate(self._running):
@@ -302,7 +305,7 @@ class GpuSession:
             each.device_s * int((each.completed <= window_s * 1e9).sum()) for each in served
         )
         saturation = busy_s / window_s if window_s else 0.0
-        if self.trial.arm != "xsched":
+        if not self.trial.arm.is_treatment:
             return WindowFindings(saturation=saturation)
         if self.trial.policy == "hpf":
             check = proof_on_gpus.check_window(served, int(window_s * 1e9))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from models import ModelSpec
+from runner.config.arms import Streams
 from runner.config.spec import TaskSpec, TrialSpec
 from runner.metrics.requests import TaskRequests
 from runner.platforms.calibration import solo_times
@@ -38,7 +39,7 @@ TOP_UP_S = 0.001
 TURNS_LIMIT_NS = 2 * proof_on_host.TURNS_NS
 
 
-#: Niceness of each lower priority under arm stream_priority: five steps are a factor of three.
+#: Niceness of each lower priority where streams have some: five steps are a factor of three.
 NICENESS_STEP = 5
 
 
@@ -102,7 +103,7 @@ class HostSession:
         for model in dict.fromkeys(task.model for task in tasks):
             self._say(f"loading {model.name}")
             self._device.load(model.as_dict())
-        if self.trial.arm == "default_stream":
+        if self.trial.arm.streams is Streams.shared:
             specs = [spec for task in tasks for spec in (task.model.as_dict(), self._probe(task))]
             shared = self._device.open_stream(specs, waiters=len(tasks))
             for i, task in enumerate(tasks):
@@ -122,7 +123,7 @@ class HostSession:
         return ModelSpec("synthetic", size=size, work_us=self.trial.probe_work_us).as_dict()
 
     def _niceness(self, task: TaskSpec) -> int:
-        if self.trial.arm != "stream_priority":
+        if self.trial.arm.streams is not Streams.prioritised:
             return 0
         return min(19, NICENESS_STEP * self.trial.priorities.index(task.priority))
 
@@ -132,14 +133,18 @@ class HostSession:
     # --- proof before the window ---------------------------------------------------------------
 
     def prove(self, peers: Peers) -> proof.Proof:
-        """Put XSched between the streams and the device, and prove that it works. Arms without
-        XSched claim nothing, but stream_priority that the executors have the niceness."""
-        if self.trial.arm == "stream_priority":
+        """Put XSched between the streams and the device, and prove that it works; where streams
+        have priorities, that the executors have the niceness. Other arms claim nothing."""
+        proven = proof.Proof()
+        if self.trial.arm.streams is Streams.prioritised:
             niceness = {lane.task.name: self._niceness(lane.task) for lane in self.lanes}
             found = {lane.task.name: lane.stream.niceness for lane in self.lanes}
-            return proof.Proof((proof.check_hardware_hint(niceness, found),))
-        if not self.trial.uses_xsched:
-            return proof.Proof()
+            proven += [proof.check_hardware_hint(niceness, found)]
+        if self.trial.uses_xsched:
+            proven += self._prove_xsched()
+        return proven
+
+    def _prove_xsched(self) -> list[proof.Check]:
         self._say("proving the preemption level")
         checks = [proof.check_level(self._suspensions())]
         self._say("proving interception and policy")
@@ -153,7 +158,7 @@ class HostSession:
             proof_on_host.give_hints(lane.queue, self.trial, lane.task)
         checks.append(proof.check_interception([self._intercept(lane) for lane in self.lanes]))
         checks.append(self._prove_policy())
-        return proof.Proof(tuple(checks))
+        return checks
 
     def _open_queue(self, lane: Lane) -> HostQueue:
         queue = self._scheduler.create_queue(lane.stream, lane.task.level)
@@ -313,7 +318,7 @@ class HostSession:
             return WindowFindings(saturation=saturation)
         events = self._scheduler.log[self._window_from :]
         intervals = self._intervals(events)
-        null = self.trial.arm == "xsched_null" and self.trial.policy in ("hpf", "lax")
+        null = self.trial.arm.is_null_control and self.trial.policy in ("hpf", "lax")
         return WindowFindings(
             proof.Proof((proof.check_window(intervals, none_expected=null),)),
             saturation,

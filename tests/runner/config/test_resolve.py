@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from runner.config.arms import Arm
 from runner.config.errors import UserError, nearest
 from runner.config.resolve import resolve
 from runner.config.schema import (
-    ARMS,
     ArrivalConfig,
     ArrivalOverride,
     Config,
@@ -241,12 +241,12 @@ def test_groups_of_the_arms() -> None:
     tasks = {name: TaskConfig(priority=p) for name, p in (("a", 1), ("b", 3), ("c", 3))}
     made = config(**tasks)
     groups = {}
-    for arm in ARMS:
+    for arm in Arm:
         made.arm.name = arm
         groups[arm] = resolve(made).groups
     assert groups["solo"] == [[0], [1], [2]]
     assert groups["urgent_only"] == [[1, 2]]
-    assert all(groups[arm] == [[0, 1, 2]] for arm in set(ARMS) - {"solo", "urgent_only"})
+    assert all(groups[arm] == [[0, 1, 2]] for arm in set(Arm) - {"solo", "urgent_only"})
 
 
 @given(
