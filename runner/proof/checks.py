@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from xsched_bindings.policies import POLICIES
 from xsched_bindings.types import PreemptLevel
 
 #: Share of a request's commands that the queue must have seen (the rest may be uninterceptable).
@@ -186,7 +187,7 @@ def check_policy(policy: str, expected: Iterable[str], intervals: Sequence[Inter
     suspended = {interval.task for interval in intervals if interval.preempted}
     faults = [f"{task} was never suspended" for task in sorted(must - suspended)]
     faults += [f"{i.task}: {_leak(i)}" for i in intervals if i.completed > i.limit]
-    if policy == "hpf" or not must:
+    if not POLICIES[policy].by_turns or not must:
         faults += [f"{task} was suspended without need" for task in sorted(suspended - must)]
     held = (
         f"{', '.join(sorted(must))} suspended within bounds and resumed"

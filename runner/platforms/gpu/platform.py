@@ -16,7 +16,7 @@ import psutil
 
 from runner.config.arms import Arm
 from runner.config.errors import UserError
-from runner.config.schema import Config
+from runner.config.schema import XSCHEDS_POLICIES, Config
 from runner.config.spec import TrialSpec
 from runner.platforms.contract import ChildSetup, Observations, Platform, Session
 from runner.platforms.gpu import xserver
@@ -34,6 +34,7 @@ from xsched_bindings import shim
 from xsched_bindings.capability import HIP_LEVELS, cuda_levels
 from xsched_bindings.errors import LibraryNotFound
 from xsched_bindings.library import find
+from xsched_bindings.policies import POLICIES, Claim
 from xsched_bindings.types import PreemptLevel
 
 MPS_DAEMON = "nvidia-cuda-mps-control"
@@ -83,7 +84,11 @@ class GpuPlatform:
     `xsched_bindings.library.find`. server: host:port of a running xserver."""
 
     placements = ("threads", "processes")
-    policies = ("hpf", "up")
+    policies = tuple(
+        name
+        for name in XSCHEDS_POLICIES
+        if name in POLICIES and POLICIES[name].claim is not Claim.none
+    )
 
     def __init__(
         self, name: str, device: int = 0, home: str | None = None, server: str | None = None

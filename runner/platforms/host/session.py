@@ -18,6 +18,7 @@ from runner.config.spec import TaskSpec, TrialSpec
 from runner.metrics.requests import TaskRequests
 from runner.platforms.calibration import solo_times
 from runner.platforms.contract import Peers, WindowFindings
+from runner.platforms.hints import give_hints, pure_policy
 from runner.proof import checks as proof
 from runner.proof import on_host as proof_on_host
 from runner.proof.on_host import Phase
@@ -155,7 +156,7 @@ class HostSession:
         self._scheduler.set_k_deadline(self.trial.k)
         for lane in self.lanes:
             lane.queue = self._open_queue(lane)
-            proof_on_host.give_hints(lane.queue, self.trial, lane.task)
+            give_hints(lane.queue, self.trial, lane.task)
         checks.append(proof.check_interception([self._intercept(lane) for lane in self.lanes]))
         checks.append(self._prove_policy())
         return checks
@@ -240,10 +241,10 @@ class HostSession:
         lanes, policy = self._by_queue(), self.trial.policy
         tasks = {handle: lane.task for handle, lane in lanes.items()}
         ready_ns = dict.fromkeys(lanes, 0)
-        first = proof_on_host.pure_policy(self.trial, tasks).decide(ready_ns, 0).run
+        first = pure_policy(self.trial, tasks).decide(ready_ns, 0).run
         foreseen: list[Phase] = []
         if POLICIES[policy].by_turns:
-            pure = proof_on_host.pure_policy(self.trial, tasks)
+            pure = pure_policy(self.trial, tasks)
             foreseen = proof_on_host.foresee(pure, ready_ns, proof_on_host.TURNS_NS)
         work = {handle: _Work(lane, self._when_idle(lane)) for handle, lane in lanes.items()}
         logged = len(self._scheduler.log)
@@ -253,7 +254,7 @@ class HostSession:
         ready_ns = dict.fromkeys(lanes, time.monotonic_ns())
         ready_ns |= {e.queue: e.at_ns for e in self._scheduler.log[logged:] if e.name == "ready"}
         if not foreseen:
-            pure = proof_on_host.pure_policy(self.trial, tasks)
+            pure = pure_policy(self.trial, tasks)
             foreseen = proof_on_host.foresee(pure, ready_ns, None)
         begin_ns = max(ready_ns.values())
         self._keep_at_work(work.values(), foreseen, begin_ns)
@@ -318,7 +319,8 @@ class HostSession:
             return WindowFindings(saturation=saturation)
         events = self._scheduler.log[self._window_from :]
         intervals = self._intervals(events)
-        null = self.trial.arm.is_null_control and self.trial.policy in ("hpf", "lax")
+        kind = POLICIES[self.trial.policy]
+        null = self.trial.arm.is_null_control and not kind.equal_suspends
         return WindowFindings(
             proof.Proof((proof.check_window(intervals, none_expected=null),)),
             saturation,

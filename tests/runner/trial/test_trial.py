@@ -93,7 +93,7 @@ def test_every_arm_runs_and_claims_what_it_can(run: Run, tmp_path: Path) -> None
     found = {summary["arm"]: summary for summary in runs(tmp_path / "out").values()}
     assert set(found) == set(Arm)
     for arm, summary in found.items():
-        claims = arm in ("xsched", "xsched_null", "stream_priority")
+        claims = Arm[arm].uses_xsched or Arm[arm].applies_priority
         assert summary["proof"] == ("proven" if claims else "not claimed"), arm
         assert (summary["preemptions"] > 0) is (arm == "xsched")
         assert ("background" in summary["tasks"]) is (arm != "urgent_only")
