@@ -99,6 +99,8 @@ def test_everything_that_can_be_added_has_a_section() -> None:
     assert set(sections()) == {
         "A model",
         "A policy",
+        "A policy with a hint of its own",
+        "An arm",
         "A platform",
         "An arrival process",
         "An experiment",
@@ -131,6 +133,7 @@ def test_pre_commit_runs_targets_that_there_are() -> None:
     for path in (
         "docs/reference.md",
         "runner/config/schema.py",
+        "runner/config/arms.py",
         "runner/config/arrivals/poisson.py",
         "runner/platforms/kinds/host.py",
         "xsched_bindings/policies/hpf.py",

@@ -16,12 +16,32 @@ from xsched_bindings.types import (
 )
 
 
-class Queue(Protocol):
+class Hinted(Protocol):
+    """What takes hints, which are messages to the policy: like the library, a queue takes them
+    without looking at their value; a policy clamps or ignores what is out of range, and ignores
+    hints that it has no use for."""
+
+    def hint_priority(self, priority: int) -> None:
+        """``XHintPriority``: -255 to 255, larger is more urgent; values outside are clamped."""
+
+    def hint_utilization(self, percent: int) -> None:
+        """``XHintUtilization``: share of the device in percent, 0 to 100."""
+
+    def hint_deadline(self, microseconds: int) -> None:
+        """``XHintDeadline``: from ready to deadline, 1 µs or more; `NO_DEADLINE` for none."""
+
+    def hint_laxity(self, microseconds: int, lax_priority: int, critical_priority: int) -> None:
+        """``XHintLaxity``: the queue has the lax priority until it has been ready for that long
+        (0 µs or more, `NO_LAXITY` for no laxity), then the critical one."""
+
+    def hint(self, name: str, value: int) -> None:
+        """One of a policy of ours, which XSched does not have: not_supported by the library."""
+
+
+class Queue(Hinted, Protocol):
     """A preemptible command queue (``XQueueHandle``). A context manager that closes itself.
 
-    Every method raises `XSchedError` with the library's own result code. Hints are messages to the
-    policy: like the library, a queue takes them without looking at their value; a policy clamps or
-    ignores what is out of range, and ignores hints that it has no use for.
+    Every method raises `XSchedError` with the library's own result code.
     """
 
     @property
@@ -39,19 +59,6 @@ class Queue(Protocol):
         present value). `batch_size`: a synchronisation point every so many commands, 1 to
         threshold (0 or less keeps the present value).
         """
-
-    def hint_priority(self, priority: int) -> None:
-        """``XHintPriority``: -255 to 255, larger is more urgent; values outside are clamped."""
-
-    def hint_utilization(self, percent: int) -> None:
-        """``XHintUtilization``: share of the device in percent, 0 to 100."""
-
-    def hint_deadline(self, microseconds: int) -> None:
-        """``XHintDeadline``: from ready to deadline, 1 µs or more; `NO_DEADLINE` for none."""
-
-    def hint_laxity(self, microseconds: int, lax_priority: int, critical_priority: int) -> None:
-        """``XHintLaxity``: the queue has the lax priority until it has been ready for that long
-        (0 µs or more, `NO_LAXITY` for no laxity), then the critical one."""
 
     def set_preempt_level(self, level: PreemptLevel) -> None:
         """``XQueueSetPreemptLevel``. Waits for the queue, so it blocks on a suspended one."""

@@ -81,6 +81,10 @@ class LibraryQueue:
             "XHintLaxity", lax_us=microseconds, lax_prio=lax_priority, crit_prio=critical_priority
         )
 
+    def hint(self, name: str, value: int) -> None:
+        shown = {"xq": self.handle, "value": value}
+        raise XSchedError(f"hint_{name}", shown, Result.not_supported, "XSched has no such hint")
+
     def set_preempt_level(self, level: PreemptLevel) -> None:
         """See `Queue`. A level above what the device can do is a success without effect; nothing
         in the C API tells."""

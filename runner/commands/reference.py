@@ -4,7 +4,8 @@ from dataclasses import MISSING, Field
 from enum import Enum
 from typing import Any
 
-from runner.config.schema import ARMS, Config, Level, allowed_range, walk
+from runner.config.arms import Arm
+from runner.config.schema import Config, Level, allowed_range, walk
 
 HEADER = """\
 # Every key of a configuration
@@ -26,7 +27,7 @@ def markdown() -> str:
     parts = [HEADER]
     for group in sorted(sections, key=lambda name: (name == "", name.startswith("task_set"))):
         parts.append(f"## {f'`{group}`' if group else 'Top level'}\n\n" + _table(sections[group]))
-    arms = "\n".join(f"| `{arm}` | {doc} |" for arm, doc in ARMS.items())
+    arms = "\n".join(f"| `{arm}` | {arm.doc} |" for arm in Arm)
     parts.append(f"## Arms\n\n| `arm` | what it is |\n|---|---|\n{arms}\n")
     return "\n".join(parts)
 

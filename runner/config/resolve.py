@@ -1,7 +1,7 @@
 """From a composed configuration to the description of a trial: every value checked, everything
 inherited filled in. What is wrong raises `UserError`, before any process is started."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import Field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from models import CATALOG, ModelSpec, weights
 from runner.config import arrivals
+from runner.config.arms import Arm
 from runner.config.errors import UserError
-from runner.config.hints import check_hints
 from runner.config.schema import (
     ArrivalOverride,
     Config,
@@ -23,6 +23,8 @@ from runner.config.schema import (
     allowed_range,
 )
 from runner.config.spec import Arrival, TaskSpec, TrialSpec
+from xsched_bindings.policies import HINTS, POLICIES
+from xsched_bindings.policies.base import PRIORITY
 from xsched_bindings.types import PreemptLevel
 
 GPU_NAMES = ("cuda", "hip")
@@ -49,10 +51,10 @@ def resolve(config: Config) -> TrialSpec:
     if not task_set.tasks:
         raise UserError("task_set.tasks", "{}", "a task set needs at least one task")
     tasks = tuple(_task(config, name, task) for name, task in task_set.tasks.items())
-    check_hints(config.xsched.policy, config.xsched.k, tasks)
+    _check_policy(config.xsched.policy, config.xsched.k, tasks)
     return TrialSpec(
         task_set=task_set.name,
-        arm=config.arm.name,
+        arm=Arm[config.arm.name],
         scheduler=config.xsched.scheduler,
         policy=config.xsched.policy,
         timeslice_us=config.xsched.timeslice_us,
@@ -94,9 +96,11 @@ def _task(config: Config, name: str, task: TaskConfig) -> TaskSpec:
         model=_model(config, task.model, f"{path}.model"),
         requests=requests,
         priority=task.priority,
-        utilization=task.utilization,
-        deadline_us=task.deadline_us,
-        laxity_us=task.laxity_us,
+        hints=tuple(
+            (hint.name, value)
+            for hint in HINTS.values()
+            if hint is not PRIORITY and (value := getattr(task, hint.name)) != hint.default
+        ),
         level=PreemptLevel[launch["level"].name],
         asked_level=PreemptLevel[launch["level"].name],
         threshold=launch["threshold"],
@@ -244,6 +248,21 @@ def _inherit(inherited: Any, override: Any) -> dict[str, Any]:
         f.name: getattr(inherited, f.name) if own.get(f.name) is None else own[f.name]
         for f in fields(inherited)
     }
+
+
+def _check_policy(policy: str, k: int, tasks: Sequence[TaskSpec]) -> None:
+    """A task set that the policy cannot schedule, or that it would run without ever suspending a
+    queue. Of a policy that only XSched has nothing is known."""
+    kind = POLICIES.get(policy)
+    if kind is None:
+        return
+    if kind.several and len(tasks) < 2:
+        problem = "it would never suspend the only task"
+        raise UserError("xsched.policy", policy, problem, remedy="add a task")
+    if found := kind.check(tasks, k):
+        where = f"task_set.tasks.{found.task}" if found.key in HINTS else "xsched"
+        allowed = found.allowed or ()
+        raise UserError(f"{where}.{found.key}", found.value, found.problem, allowed, found.remedy)
 
 
 def _check_primary(primary: str | None, tasks: Mapping[str, TaskConfig]) -> None:

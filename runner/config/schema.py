@@ -8,34 +8,26 @@ from collections.abc import Iterator
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, make_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from models import CATALOG, DTYPES
+from runner.config.arms import Arm
 from runner.config.arrivals import PROCESSES
-from xsched_bindings.policies import POLICIES
+from xsched_bindings.policies import HINTS, POLICIES
 from xsched_bindings.types import (
-    PRIORITY_MAX,
-    PRIORITY_MIN,
     TIMESLICE_DEFAULT_US,
     TIMESLICE_MAX_US,
     TIMESLICE_MIN_US,
     PolicyType,
 )
 
-ARMS = {
-    "solo": "each task alone, one after another, on the same schedule",
-    "urgent_only": "only the tasks of the highest priority: the floor",
-    "default_stream": "all tasks in one hardware queue",
-    "native": "a hardware queue each, no XSched",
-    "stream_priority": "a hardware queue each with the hardware's own priority hint, no XSched",
-    "xsched": "XSched",
-    "xsched_null": "XSched in place with all hints equal: the null control",
-}
 XSCHEDS_POLICIES = [policy.name for policy in PolicyType if policy is not PolicyType.unknown]
 POLICY_NAMES = [*XSCHEDS_POLICIES, *sorted(set(POLICIES) - set(XSCHEDS_POLICIES))]
 #: The modules of `runner.platforms.kinds`, which are not imported to be listed.
 _KINDS = Path(__file__).parents[1] / "platforms" / "kinds"
 PLATFORMS = sorted(each.stem for each in _KINDS.glob("[!_]*.py"))
+
+T = TypeVar("T")
 
 
 class Level(Enum):
@@ -231,22 +223,21 @@ class LaunchOverride:
     batch_size: int | None = key(None, LAUNCH_BATCH, unit="commands", low=1, high=4096)
 
 
+def _with_hints(cls: type[T]) -> type[T]:
+    """The class with a field for every hint that a policy declares, before its own."""
+    for hint in HINTS.values():
+        setattr(cls, hint.name, key(hint.default, hint.doc, hint.unit, hint.low, hint.high))
+    types = {hint.name: int | None if hint.default is None else int for hint in HINTS.values()}
+    cls.__annotations__ = types | cls.__annotations__
+    return cls
+
+
 @dataclass
+@_with_hints
 class TaskConfig:
     """One stream of requests to one model."""
 
-    priority: int = key(
-        0,
-        "Hint, larger is more urgent. hpf: the highest runs; cfs: a weight of 1.2^priority; lax: "
-        "the priority once the laxity is used up, 0 until then.",
-        low=PRIORITY_MIN,
-        high=PRIORITY_MAX,
-    )
-    utilization: int | None = key(None, "Hint for up: share of the device.", "percent", 0, 100)
-    deadline_us: int | None = key(None, "Hint for kedf, from ready to deadline.", "µs", 1)
-    laxity_us: int | None = key(
-        None, "Hint for lax: delay that does not hurt.", "µs", 0, 10_000_000
-    )
+    priority: int  # a hint, of which the runner itself speaks
     requests: int | None = key(None, "Requests to complete; null takes the task set's.", low=1)
     model: ModelOverride = key(ModelOverride, "")
     arrival: ArrivalOverride = key(ArrivalOverride, "")
@@ -280,7 +271,7 @@ class ArmConfig:
     """How the tasks are scheduled."""
 
     name: str = key(
-        "xsched", "; ".join(f"{a}: {doc}" for a, doc in ARMS.items()), choices=list(ARMS)
+        Arm.xsched.value, "; ".join(f"{arm}: {arm.doc}" for arm in Arm), choices=list(Arm)
     )
 
 

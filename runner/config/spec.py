@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from models import ModelSpec
+from runner.config.arms import Arm
+from xsched_bindings.policies.base import PRIORITY, Hint
 from xsched_bindings.types import PreemptLevel
 
 
@@ -27,16 +29,15 @@ class Arrival:
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """One task with everything inherited filled in. level: the one in effect; asked_level: the
-    configured one, higher if the device does not have it."""
+    """One task with everything inherited filled in. hints: by name those that are set, besides the
+    priority. level: the one in effect; asked_level: the configured one, higher if the device does
+    not have it."""
 
     name: str
     model: ModelSpec
     requests: int
     priority: int
-    utilization: int | None
-    deadline_us: int | None
-    laxity_us: int | None
+    hints: tuple[tuple[str, int], ...]
     level: PreemptLevel
     asked_level: PreemptLevel
     threshold: int
@@ -47,6 +48,11 @@ class TaskSpec:
     def closed(self) -> bool:
         """Whether the next request arrives when the last one is done."""
         return self.arrival.process == "closed"
+
+    def hint(self, hint: Hint) -> int | None:
+        if hint is PRIORITY:
+            return self.priority
+        return dict(self.hints).get(hint.name, hint.default)
 
 
 #: What only an arm with XSched depends on.
@@ -60,6 +66,9 @@ OF_XSCHED = (
     "probes",
     "probe_work_us",
 )
+#: Null where a task does not set them, as when hashes began. Later hints count where they are set,
+#: so that a new one changes no hash.
+HASHED_HINTS = ("utilization", "deadline_us", "laxity_us")
 OF_QUEUES = ("level", "asked_level", "threshold", "batch_size")
 
 
@@ -72,7 +81,7 @@ class TrialSpec:
     of the window, None if it ends with the tasks' requests."""
 
     task_set: str
-    arm: str
+    arm: Arm
     scheduler: str
     policy: str
     timeslice_us: int
@@ -94,12 +103,7 @@ class TrialSpec:
 
     @property
     def uses_xsched(self) -> bool:
-        return self.arm in ("xsched", "xsched_null")
-
-    @property
-    def applies_priority(self) -> bool:
-        """Whether the arm hands the tasks' priorities to anybody who could act on them."""
-        return self.arm in ("xsched", "stream_priority")
+        return self.arm.uses_xsched
 
     @property
     def urgent_priority(self) -> int:
@@ -113,12 +117,7 @@ class TrialSpec:
     @property
     def groups(self) -> list[list[int]]:
         """Indices of the tasks that run side by side, one list after another."""
-        everyone = range(len(self.tasks))
-        if self.arm == "solo":
-            return [[index] for index in everyone]
-        if self.arm == "urgent_only":
-            return [[i for i in everyone if self.tasks[i].priority == self.urgent_priority]]
-        return [list(everyone)]
+        return self.arm.groups([task.priority for task in self.tasks])
 
     @property
     def config_hash(self) -> str:
@@ -138,6 +137,7 @@ class TrialSpec:
         plain = asdict(self)
         for task, made in zip(self.tasks, plain["tasks"], strict=True):
             made["model"] = task.model.identity
+            made |= dict.fromkeys(HASHED_HINTS) | dict(made.pop("hints"))
         if not self.uses_xsched:
             for name in OF_XSCHED:
                 plain.pop(name)

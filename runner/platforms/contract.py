@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from models import ModelSpec
+from runner.config.arms import Arm
 from runner.config.spec import TrialSpec
 from runner.metrics.requests import TaskRequests
 from runner.proof.checks import Proof
@@ -63,7 +64,7 @@ class Platform(Protocol):
     def policies(self) -> tuple[str, ...]:
         """Those whose effect can be proven."""
 
-    def arms(self, placement: str) -> tuple[str, ...]:
+    def arms(self, placement: str) -> tuple[Arm, ...]:
         """The arms that mean something in that placement."""
 
     def levels(self, placement: str, cuda_lv3: str) -> tuple[PreemptLevel, ...]:

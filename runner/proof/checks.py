@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from xsched_bindings.policies import POLICIES
 from xsched_bindings.types import PreemptLevel
 
 #: Share of a request's commands that the queue must have seen (the rest may be uninterceptable).
@@ -99,7 +100,7 @@ def check_interception(evidence: Sequence[Interception]) -> Check:
 
 
 def check_hardware_hint(asked: Mapping[str, int], found: Mapping[str, int]) -> Check:
-    """Arm stream_priority: every task's hardware queue has the hint that it was given."""
+    """Prioritised streams: every task's hardware queue has the hint that it was given."""
     wrong = [
         f"{task}: {found.get(task)} for {hint}"
         for task, hint in asked.items()
@@ -109,7 +110,7 @@ def check_hardware_hint(asked: Mapping[str, int], found: Mapping[str, int]) -> C
         "hardware hint",
         not wrong,
         ", ".join(wrong) or f"in place: {', '.join(f'{t} {h}' for t, h in asked.items())}",
-        "The device ignores the hint, so this arm is the native one: leave it out",
+        "The device ignores the hint, so this arm is the one without it: leave it out",
         {"asked": dict(asked), "found": dict(found)},
     )
 
@@ -186,7 +187,7 @@ def check_policy(policy: str, expected: Iterable[str], intervals: Sequence[Inter
     suspended = {interval.task for interval in intervals if interval.preempted}
     faults = [f"{task} was never suspended" for task in sorted(must - suspended)]
     faults += [f"{i.task}: {_leak(i)}" for i in intervals if i.completed > i.limit]
-    if policy == "hpf" or not must:
+    if not POLICIES[policy].by_turns or not must:
         faults += [f"{task} was suspended without need" for task in sorted(suspended - must)]
     held = (
         f"{', '.join(sorted(must))} suspended within bounds and resumed"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from runner.config.spec import TaskSpec
 from runner.proof.checks import Check, Interval, bound
+from xsched_bindings.policies.base import UTILIZATION
 
 #: From a queue's first command until lower ones have stopped: the event, the server's answer and,
 #: at level interrupt, the end of the time slice that is taken away. They may complete until then.
@@ -246,13 +247,13 @@ def check_window(served: Sequence[Served], window_ns: int) -> Check:
 def check_shares(served: Sequence[Served]) -> Check:
     """UP with closed loops: device time is shared as configured."""
     total_s = sum(s.work_s for s in served) or 1.0
-    entitled = sum(s.task.utilization or 0 for s in served) or 1
+    entitled = sum(s.task.hint(UTILIZATION) or 0 for s in served) or 1
     shares = {s.task.name: s.work_s / total_s for s in served}
     faults = [
         f"{s.task.name} had {shares[s.task.name]:.2f} of the device time, entitled to "
-        f"{(s.task.utilization or 0) / entitled:.2f}"
+        f"{(s.task.hint(UTILIZATION) or 0) / entitled:.2f}"
         for s in served
-        if abs(shares[s.task.name] - (s.task.utilization or 0) / entitled) > SHARE_ERROR
+        if abs(shares[s.task.name] - (s.task.hint(UTILIZATION) or 0) / entitled) > SHARE_ERROR
     ]
     found = ", ".join(f"{name} {share:.2f}" for name, share in shares.items())
     return Check(

@@ -3,13 +3,11 @@ scheduler's log and the executors' completions agree. Pure, as `runner.proof.che
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from runner.config.spec import TaskSpec, TrialSpec
 from runner.proof.checks import Check, Interval
 from xsched_bindings.host.scheduler import Event
-from xsched_bindings.policies import POLICIES, Policy, create_policy
-from xsched_bindings.types import PRIORITY_DEFAULT
+from xsched_bindings.policies import POLICIES, Policy
 
 #: How far ahead turns are foreseen. In its first half they settle down.
 TURNS_NS = 1_000_000_000
@@ -20,60 +18,6 @@ SHORTEST_NS = 2_000_000
 SETTLE_NS = 20_000_000
 #: Most phases that the evidence lists.
 EVIDENCE = 20
-
-
-class Hinted(Protocol):
-    """What takes hints as `xsched_bindings.interface.Queue` does."""
-
-    def hint_priority(self, priority: int) -> None: ...
-
-    def hint_utilization(self, percent: int) -> None: ...
-
-    def hint_deadline(self, microseconds: int) -> None: ...
-
-    def hint_laxity(self, microseconds: int, lax_priority: int, critical_priority: int) -> None: ...
-
-
-def give_hints(queue: Hinted, trial: TrialSpec, task: TaskSpec) -> None:
-    """The task's hints; under the null control the same ones to every queue."""
-    null = trial.arm == "xsched_null"
-    queue.hint_priority(PRIORITY_DEFAULT if null else task.priority)
-    if task.utilization is not None:
-        queue.hint_utilization(100 // len(trial.tasks) if null else task.utilization)
-    if task.deadline_us is not None and not null:
-        queue.hint_deadline(task.deadline_us)
-    if task.laxity_us is not None and not null:
-        queue.hint_laxity(task.laxity_us, PRIORITY_DEFAULT, task.priority)
-
-
-@dataclass(frozen=True)
-class _PureQueue:
-    """A queue of a policy that nobody runs."""
-
-    policy: Policy
-    handle: int
-
-    def hint_priority(self, priority: int) -> None:
-        self.policy.hint_priority(self.handle, priority)
-
-    def hint_utilization(self, percent: int) -> None:
-        self.policy.hint_utilization(self.handle, percent)
-
-    def hint_deadline(self, microseconds: int) -> None:
-        self.policy.hint_deadline(self.handle, microseconds)
-
-    def hint_laxity(self, microseconds: int, lax_priority: int, critical_priority: int) -> None:
-        self.policy.hint_laxity(self.handle, microseconds, lax_priority, critical_priority)
-
-
-def pure_policy(trial: TrialSpec, tasks: Mapping[int, TaskSpec]) -> Policy:
-    """The trial's policy with the hints that the live one has. tasks: by queue."""
-    policy = create_policy(trial.policy)
-    policy.set_timeslice(trial.timeslice_us)
-    policy.set_k_deadline(trial.k)
-    for handle, task in tasks.items():
-        give_hints(_PureQueue(policy, handle), trial, task)
-    return policy
 
 
 @dataclass(frozen=True)

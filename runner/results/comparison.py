@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from runner.config.arms import Arm
 from runner.config.errors import UserError
 from runner.metrics import Metric, intervals
 from runner.metrics.intervals import LEVEL, Estimate, Interval, Paired
@@ -27,7 +28,7 @@ from runner.runs.repeats import MIN_REPEATS
 
 #: By so much the SM clocks of two arms may differ; beyond it a ratio is one of clocks, too.
 CLOCKS_APART = 0.02
-TREATMENT, NULL_CONTROL = "xsched", "xsched_null"
+NULL_CONTROL = Arm.xsched_null
 METRICS_SHOWN = (
     "p99_ms",
     "p50_ms",
@@ -355,6 +356,12 @@ def _tests(
 # ----------------------------------------------------------------------------- judging
 
 
+def is_treatment(arm: str) -> bool:
+    """Whether the arm is XSched at work, which a comparison is about if it is there."""
+    known = Arm.known(arm)
+    return known is not None and known.is_treatment
+
+
 def _corrected(
     tests: Sequence[_Test], primary: tuple[str, tuple[str, ...]] | None
 ) -> dict[tuple[str, tuple[str, ...]], float]:
@@ -379,7 +386,7 @@ def _verdict(test: _Test, p: float | None) -> str:
 def _ineffective(point: Point, points: list[Point], asked: Primary) -> bool | None:
     """Whether XSched does no more than XSched with equal hints, by the figure that decides; None
     for other arms and where there is no telling."""
-    if point.arm != TREATMENT:
+    if not is_treatment(point.arm):
         return None
     tests = _tests(point, points, Selector(NULL_CONTROL, {}), asked, ())
     if not tests or tests[0].result is None:

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from runner.config.arms import Arm
 from runner.config.errors import UserError
-from runner.config.schema import ARMS
 from runner.metrics import METRICS, Metric, Task
 from runner.metrics.intervals import Estimate
 from runner.runs.record import RunRecord
 
-BASELINE = "native"
-#: Runs its tasks one after another, so nothing about all of them together.
-ALONE = "solo"
+BASELINE = Arm.native
 PRIMARY = "p99_ms"
 
 Values = Mapping[str, str | None]
@@ -56,7 +54,7 @@ class Measured:
             yield Scope(f"priority_{priority}", f"priority {priority}", names)
         for task in tasks:
             yield Scope(task.name, task.name, (task.name,))
-        if self.record.arm != ALONE:
+        if not ((arm := Arm.known(self.record.arm)) and arm.runs_tasks_alone):
             yield Scope("system", "system", tuple(sorted(self.tasks)), of_all=True)
 
     def figure(self, metric: Metric, scope: Scope) -> Estimate | None:
@@ -99,8 +97,7 @@ def points_of(runs: Sequence[Measured]) -> list[Point]:
 
 def _order(point: Point) -> tuple[Any, ...]:
     """Arms as the reference lists them, values as numbers where they are; runs were shuffled."""
-    arms = list(ARMS)
-    at = arms.index(point.arm) if point.arm in arms else len(arms)
+    at = Arm.place(point.arm)
     return point.task_set, at, point.arm, [_sortable(value) for _, value in point.values]
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.metrics.intervals import LEVEL, Estimate, Interval, significant
-from runner.results.comparison import CLOCKS_APART, Comparison, Row
+from runner.results.comparison import CLOCKS_APART, NULL_CONTROL, Comparison, Row
 from runner.results.console import console, table
 
 ROLE = {True: "primary", False: "secondary"}
@@ -76,7 +76,7 @@ def show(found: Comparison) -> None:
         console.print(
             Text(
                 f"{point(row.treatment, row.values)} is ineffective: it cannot be told from "
-                f"xsched_null in {row.figure}",
+                f"{NULL_CONTROL} in {row.figure}",
                 style="yellow",
             )
         )

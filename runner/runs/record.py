@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import yaml
 from numpy.typing import NDArray
 
+from runner.config.arms import Arm
 from runner.config.errors import UserError
 from runner.metrics import Task
 from runner.runs.files import read_summary
@@ -66,10 +67,11 @@ class RunRecord:
         times = {name: each for name, each in times.items() if each[1]}
         ends = {name: int(rows_[count - 1, 2]) for name, (rows_, count) in times.items()}
         together = max(ends.values(), default=0)
+        alone = (arm := Arm.known(self.arm)) and arm.runs_tasks_alone
         quiet = _quiet_ms(self.folder)
         return {
             name: replace(
-                self._task(name, *each, ends[name] if self.arm == "solo" else together),
+                self._task(name, *each, ends[name] if alone else together),
                 preemption_ms=np.array(quiet.get(name, ())),
             )
             for name, each in times.items()

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from runner.config.arms import Arm
+
 if TYPE_CHECKING:
     from runner.runs.record import RunRecord
 
@@ -22,7 +24,6 @@ NO_DIFFERENCE = (
     "platform.name",
     "platform.placement",
 )
-WITH_XSCHED = ("xsched", "xsched_null")
 
 
 def with_values(batches: list[list["RunRecord"]]) -> list[list["RunRecord"]]:
@@ -54,7 +55,9 @@ def _differing(records: list["RunRecord"]) -> list[str]:
 
 def _depends(arm: str, key: str) -> bool:
     """Whether a run of this arm depends on the key."""
-    return arm in WITH_XSCHED or not (key.startswith("xsched.") or ".xsched." in key)
+    if (known := Arm.known(arm)) and known.uses_xsched:
+        return True
+    return not (key.startswith("xsched.") or ".xsched." in key)
 
 
 def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, str]:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from runner.config.arms import Streams
 from runner.config.spec import TaskSpec, TrialSpec
 from runner.metrics.percentiles import percentiles
 from runner.proof.checks import INCOMPLETE
@@ -34,7 +35,7 @@ def summarise(trial: TrialSpec, result: TrialResult) -> dict[str, Any]:
         "status": result.status,
         "reason": result.reason,
         "valid": result.status == FINISHED and not wrong,
-        "arm": trial.arm,
+        "arm": trial.arm.value,
         "platform": trial.platform,
         "placement": trial.placement,
         "policy": trial.policy if trial.uses_xsched else "none",
@@ -75,7 +76,7 @@ def _priority(trial: TrialSpec) -> str:
     """What became of the tasks' priorities."""
     if len(trial.priorities) < 2:
         return "equal"
-    return "applied" if trial.applies_priority else NOT_APPLIED
+    return "applied" if trial.arm.applies_priority else NOT_APPLIED
 
 
 def faults(trial: TrialSpec, result: TrialResult, measured: dict[str, Any]) -> list[str]:
@@ -125,14 +126,14 @@ def _censored(trial: TrialSpec, measured: dict[str, Any]) -> list[str]:
 def notes(trial: TrialSpec, result: TrialResult, measured: dict[str, Any]) -> list[str]:
     """What a reader must know to read the figures right."""
     found = list(result.observations.notes)
-    if trial.arm == "default_stream" and _priority(trial) == NOT_APPLIED:
+    if trial.arm.streams is Streams.shared and _priority(trial) == NOT_APPLIED:
         found.append("priority not applied: with one stream it is a number in the configuration")
     for task in trial.tasks:
         if trial.uses_xsched and task.level != task.asked_level:
             found.append(
                 f"{task.name}: level {task.level.name} in effect, {task.asked_level.name} asked"
             )
-    if trial.arm == "xsched" and result.status != KILLED:
+    if trial.arm.is_treatment and result.status != KILLED:
         nothing_about = "this trial says {} about levels or thresholds"
         if result.preemptions == 0:
             found.append(f"nothing was preempted: {nothing_about.format('nothing')}")
@@ -152,7 +153,7 @@ def notes(trial: TrialSpec, result: TrialResult, measured: dict[str, Any]) -> li
     if result.unsteady:
         found.append(f"not steady after the warm-up: {', '.join(result.unsteady)}")
     closed = any(task.closed for task in trial.tasks)
-    if closed and trial.arm not in ("solo", "urgent_only") and result.saturation < SATURATED:
+    if closed and trial.arm.shares_device and result.saturation < SATURATED:
         found.append(
             f"the device was not saturated ({result.saturation:.2f}): a trial that the host "
             "limits cannot show priority"

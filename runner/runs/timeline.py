@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
+from runner.config.arms import Arm
 from runner.runs.files import read_summary, starts_of
 from runner.trial.recording import COMPLETED, SCHEDULED, STARTED
 
@@ -96,7 +97,7 @@ def read(folder: Path) -> Timeline:
     """A run's timeline from requests.parquet and, if it is there, events.parquet."""
     summary = read_summary(folder) or {}
     notes = []
-    if summary.get("arm") == "solo":
+    if (arm := Arm.known(summary.get("arm", ""))) and arm.runs_tasks_alone:
         notes.append("the tasks ran one after another; each is shown from its own start")
     events = folder / "events.parquet"
     return build(

@@ -178,9 +178,11 @@ def run_name(each: Point) -> str:
     """Short, as MLflow's tables cut names at 15 characters: ``block-t4``, ``native-r2``."""
     trial, values = each.trial, each.values
     levels = "+".join(sorted({task.level.name for task in trial.tasks}))
-    parts = [{"xsched": levels, "xsched_null": "null"}.get(trial.arm, trial.arm)]
-    if trial.arm == "xsched" and "arm" in values:
-        parts = ["xsched", *([levels] if "xsched.level" in values else [])]
+    parts: list[str] = ["null" if trial.arm.is_null_control else trial.arm]
+    if trial.arm.is_treatment and "arm" not in values:
+        parts = [levels]
+    elif trial.arm.is_treatment and "xsched.level" in values:
+        parts.append(levels)
     for key, value in values.items():
         if key in ("arm", "xsched.level") or value is None:
             continue

@@ -72,7 +72,7 @@ def entry(each: Point, summary: dict[str, Any] | None) -> dict[str, Any]:
     return {
         "name": each.name,
         "folder": each.folder,
-        "arm": each.trial.arm,
+        "arm": each.trial.arm.value,
         "repeat": each.repeat,
         "values": each.values,
         "overrides": each.overrides,

@@ -58,7 +58,7 @@ def test_six_bert_is_what_the_documents_say() -> None:
 
 def test_the_negative_controls_are_what_they_say() -> None:
     first = resolve(composed("experiment=phase1_invalid"))
-    assert (first.arm, first.applies_priority) == ("default_stream", False)
+    assert (first.arm, first.arm.applies_priority) == ("default_stream", False)
     config = composed("experiment=phase2_no_shim")
     second = resolve(config)
     assert (second.arm, second.shim, second.platform) == ("xsched", False, "cuda")
@@ -119,3 +119,21 @@ def test_a_task_that_leaves_its_arrivals_open_takes_the_groups() -> None:
     assert tasks[4].arrival == Arrival("gamma", load=0.15, cv=3.0)
     tasks = resolve(composed("arrival=closed", "arrival.cv=3", f"{one}=gamma")).tasks
     assert tasks[4].arrival == Arrival("gamma", load=0.15, cv=3.0)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "config_hash"),
+    [
+        ((), "6f1a01a9bda3"),
+        (("arm=xsched_null",), "a51c532e58f6"),
+        (("arm=native",), "5c295ea3d682"),
+        (("arm=solo", "task_set=mixed_models"), "d71b63023f8e"),
+        (("xsched=up", "task_set=two_shares"), "76d9045ee796"),
+        (("xsched=lax", "task_set=two_bert"), "820fe1f88c7e"),
+        (("xsched=kedf", "task_set=two_bert"), "60ddb9a41e04"),
+    ],
+    ids=str,
+)
+def test_a_hash_is_the_same_for_ever(overrides: tuple[str, ...], config_hash: str) -> None:
+    """Sweeps that were begun with an older version go on, and runs of both are compared."""
+    assert resolve(composed(*overrides)).config_hash == config_hash

@@ -239,6 +239,12 @@ def test_a_number_is_never_cut_to_its_c_type(xsched: CudaXSched, queue: LibraryQ
         assert error.value.result is Result.invalid_value
 
 
+def test_a_hint_that_xsched_does_not_have_is_not_supported(queue: LibraryQueue) -> None:
+    with pytest.raises(XSchedError, match="hint_weight") as error:
+        queue.hint("weight", 1)
+    assert error.value.result is Result.not_supported
+
+
 # --- queues -----------------------------------------------------------------------------------
 
 

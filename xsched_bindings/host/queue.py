@@ -105,6 +105,10 @@ class HostQueue:
             )
         )
 
+    def hint(self, name: str, value: int) -> None:
+        self._check_open(f"hint_{name}")
+        self._owner.hint(lambda policy: getattr(policy, f"hint_{name}")(self.handle, value))
+
     def set_preempt_level(self, level: PreemptLevel) -> None:
         self._check_open("XQueueSetPreemptLevel")
         self._worker.wait_all()

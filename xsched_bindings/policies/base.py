@@ -1,10 +1,17 @@
-"""What a policy is."""
+"""What a policy is, and what it says of itself to those who run and judge it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from enum import Enum
+from typing import Any, Protocol, TypeVar
 
-from xsched_bindings.types import PRIORITY_MAX, PRIORITY_MIN
+from xsched_bindings.types import (
+    PRIORITY_DEFAULT,
+    PRIORITY_MAX,
+    PRIORITY_MIN,
+    UTILIZATION_MAX,
+    UTILIZATION_MIN,
+)
 
 
 @dataclass(frozen=True)
@@ -42,13 +49,114 @@ class Policy(Protocol):
 
 
 @dataclass(frozen=True)
+class Hint:
+    """What a task can say to a policy: a key of every task. A policy takes one that XSched does not
+    have by a method ``hint_<name>(handle, value)``.
+
+    default: of a task that says nothing; None if the policy is told nothing then. whole: what the
+    tasks divide among them, if it is a share.
+    """
+
+    name: str
+    doc: str
+    unit: str = ""
+    low: int = 0
+    high: int | None = None
+    default: int | None = None
+    whole: int | None = None
+
+    @property
+    def allowed(self) -> str:
+        return f"{self.low} or more" if self.high is None else f"{self.low} to {self.high}"
+
+    def equal(self, tasks: int) -> int | None:
+        """The same for each of so many tasks."""
+        return self.default if self.whole is None else self.whole // tasks
+
+
+PRIORITY = Hint(
+    "priority",
+    "Hint, larger is more urgent. hpf: the highest runs; cfs: a weight of 1.2^priority; lax: "
+    "the priority once the laxity is used up, 0 until then.",
+    low=PRIORITY_MIN,
+    high=PRIORITY_MAX,
+    default=PRIORITY_DEFAULT,
+)
+UTILIZATION = Hint(
+    "utilization",
+    "Hint for up: share of the device.",
+    "percent",
+    UTILIZATION_MIN,
+    UTILIZATION_MAX,
+    whole=UTILIZATION_MAX,
+)
+DEADLINE = Hint("deadline_us", "Hint for kedf, from ready to deadline.", "µs", low=1)
+LAXITY = Hint("laxity_us", "Hint for lax: delay that does not hurt.", "µs", high=10_000_000)
+#: By name; XSched's own come first.
+HINTS = {hint.name: hint for hint in (PRIORITY, UTILIZATION, DEADLINE, LAXITY)}
+
+
+class Task(Protocol):
+    """What a policy may ask of a task before anything runs."""
+
+    @property
+    def name(self) -> str: ...
+
+    def hint(self, hint: Hint) -> int | None: ...
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a policy cannot schedule a task set. key: the name of a hint, or k. task: whose hint; "*"
+    is everybody's."""
+
+    key: str
+    value: object
+    problem: str
+    allowed: str = ""
+    remedy: str = ""
+    task: str = "*"
+
+
+def no_problem(tasks: Sequence[Task], k: int) -> Problem | None:
+    return None
+
+
+def missing(hint: Hint, tasks: Sequence[Task], why: str) -> Problem | None:
+    """The first task that lacks a hint which the policy needs of everybody."""
+    for task in tasks:
+        if task.hint(hint) is None:
+            return Problem(hint.name, "null", why, hint.allowed, "give every task one", task.name)
+    return None
+
+
+class Claim(Enum):
+    """What a policy is judged by where there is no scheduler's log to ask."""
+
+    strict_priority = "nobody runs while anybody of a higher priority has work"
+    shares = "the device's time is divided as the hints say"
+    none = "nothing that can be shown yet"
+
+
+@dataclass(frozen=True)
 class Kind:
-    """One policy. create: a fresh one without hints. by_turns: whether its queues take turns, so
-    that whose turn it is depends on all that has run before: a proof then asks how many queues
-    wait, and not which ones at a certain time."""
+    """One policy.
+
+    create: a fresh one without hints. hints: those that it acts on; it is told no others. by_turns:
+    whether its queues take turns, so that whose turn it is depends on all that has run before: a
+    proof then asks how many queues wait, and not which ones at a certain time. equal_suspends:
+    whether it suspends anybody where all hints are equal. several: whether it would never suspend
+    an only task and is refused for one. check(tasks, k): what else keeps it from scheduling a task
+    set, or from ever suspending a queue of it.
+    """
 
     create: Callable[[], Policy]
-    by_turns: bool
+    hints: tuple[Hint, ...] = ()
+    by_turns: bool = False
+    equal_suspends: bool = True
+    claim: Claim = Claim.none
+    several: bool = False
+    check: Callable[[Sequence[Task], int], Problem | None] = no_problem
 
 
 #: By the name that a configuration uses.
@@ -57,12 +165,14 @@ POLICIES: dict[str, Kind] = {}
 AnyPolicy = TypeVar("AnyPolicy", bound=Policy)
 
 
-def policy(name: str, by_turns: bool = False) -> Callable[[type[AnyPolicy]], type[AnyPolicy]]:
-    """Make a class the policy of that name; see `Kind`."""
+def policy(name: str, **declared: Any) -> Callable[[type[AnyPolicy]], type[AnyPolicy]]:
+    """Make a class the policy of that name. declared: see `Kind`."""
 
     def register(create: type[AnyPolicy]) -> type[AnyPolicy]:
         assert name not in POLICIES, f"two policies are called {name}"
-        POLICIES[name] = Kind(create, by_turns)
+        POLICIES[name] = Kind(create, **declared)
+        for hint in POLICIES[name].hints:
+            assert HINTS.setdefault(hint.name, hint) is hint, f"two hints are called {hint.name}"
         return create
 
     return register

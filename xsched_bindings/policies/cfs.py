@@ -1,6 +1,7 @@
 """CFS, completely fair (``cfs.cpp``)."""
 
 from xsched_bindings.policies.base import (
+    PRIORITY,
     Decision,
     IgnoresHints,
     Queues,
@@ -14,7 +15,7 @@ from xsched_bindings.types import PRIORITY_DEFAULT, PRIORITY_MAX
 SLICE_NS = 1_000_000
 
 
-@policy("cfs", by_turns=True)
+@policy("cfs", hints=(PRIORITY,), by_turns=True, several=True)
 class CompletelyFair(IgnoresHints):
     """The ready queue that has had least runs, for a millisecond at most before the next look.
     What a queue has had is its time by its weight, and the weight is 1024 · 1.2^priority.

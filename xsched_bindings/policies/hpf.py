@@ -1,10 +1,19 @@
 """HPF, highest priority first (``hpf.cpp``)."""
 
-from xsched_bindings.policies.base import Decision, IgnoresHints, Queues, clamped, policy, ready
+from xsched_bindings.policies.base import (
+    PRIORITY,
+    Claim,
+    Decision,
+    IgnoresHints,
+    Queues,
+    clamped,
+    policy,
+    ready,
+)
 from xsched_bindings.types import PRIORITY_DEFAULT, PRIORITY_MIN
 
 
-@policy("hpf")
+@policy("hpf", hints=(PRIORITY,), equal_suspends=False, claim=Claim.strict_priority)
 class HighestPriorityFirst(IgnoresHints):
     """Queues below the highest *ready* priority are suspended, equals run together. The host
     platform is one device, so "per device" means all queues here."""

@@ -1,9 +1,34 @@
 """KEDF, the k earliest deadlines first (``kedf.cpp``)."""
 
-from xsched_bindings.policies.base import Decision, IgnoresHints, Queues, policy
+from collections.abc import Sequence
+
+from xsched_bindings.policies.base import (
+    DEADLINE,
+    Decision,
+    IgnoresHints,
+    Problem,
+    Queues,
+    Task,
+    missing,
+    policy,
+)
 
 
-@policy("kedf")
+def _check(tasks: Sequence[Task], k: int) -> Problem | None:
+    why = "policy kedf puts a task without a deadline behind all others"
+    if found := missing(DEADLINE, tasks, why):
+        return found
+    if k >= len(tasks):
+        return Problem(
+            "k",
+            k,
+            f"policy kedf runs so many of {len(tasks)} tasks at once: it would never suspend one",
+            f"1 to {len(tasks) - 1}",
+        )
+    return None
+
+
+@policy("kedf", hints=(DEADLINE,), several=True, check=_check)
 class KEarliestDeadlineFirst(IgnoresHints):
     """A queue's deadline is the time when it became ready plus its hint. The k earliest run; then
     come ready queues without a deadline, and idle ones last. Equal deadlines go by time of arrival.

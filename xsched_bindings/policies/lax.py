@@ -1,8 +1,20 @@
 """LAX, laxity (``lax.cpp``)."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from xsched_bindings.policies.base import Decision, IgnoresHints, Queues, clamped, policy, ready
+from xsched_bindings.policies.base import (
+    LAXITY,
+    PRIORITY,
+    Decision,
+    IgnoresHints,
+    Problem,
+    Queues,
+    Task,
+    clamped,
+    policy,
+    ready,
+)
 from xsched_bindings.types import PRIORITY_DEFAULT, PRIORITY_MIN
 
 
@@ -16,7 +28,30 @@ class _Hint(NamedTuple):
 _NO_HINT = _Hint(0, PRIORITY_DEFAULT, PRIORITY_DEFAULT)
 
 
-@policy("lax")
+def _check(tasks: Sequence[Task], k: int) -> Problem | None:
+    for task in tasks:
+        priority = task.hint(PRIORITY)
+        if task.hint(LAXITY) is None and priority:
+            return Problem(
+                LAXITY.name,
+                "null",
+                f"policy lax ignores the priority ({priority}) of a task without a laxity",
+                "0 or more",
+                "give it one, or priority 0",
+                task.name,
+            )
+    if not any(task.hint(PRIORITY) for task in tasks):
+        return Problem(
+            PRIORITY.name,
+            0,
+            "policy lax would never suspend one: a task has priority 0 until its laxity is used up "
+            "and its own from then on",
+            remedy="give a task that has a laxity_us another priority",
+        )
+    return None
+
+
+@policy("lax", hints=(PRIORITY, LAXITY), equal_suspends=False, several=True, check=_check)
 class Laxity(IgnoresHints):
     """Highest priority first with two priorities a queue: the lax one until it has been ready for
     its laxity, then the critical one. An idle queue has its lax one."""

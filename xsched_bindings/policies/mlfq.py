@@ -28,7 +28,7 @@ class _Queue:
         self.level, self.used_ns, self.rested_ns = level, 0, 0
 
 
-@policy("mlfq", by_turns=True)
+@policy("mlfq", by_turns=True, several=True)
 class MultiLevelFeedback(IgnoresHints):
     """A queue begins on the top level and falls by one when it has used its level's slice; rest
     lifts it again. The most urgent level with work runs: one queue at a time, each until its slice

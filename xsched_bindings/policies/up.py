@@ -1,6 +1,19 @@
 """UP, utilization partition (``up.cpp``)."""
 
-from xsched_bindings.policies.base import Decision, IgnoresHints, Queues, policy, ready
+from collections.abc import Sequence
+
+from xsched_bindings.policies.base import (
+    UTILIZATION,
+    Claim,
+    Decision,
+    IgnoresHints,
+    Problem,
+    Queues,
+    Task,
+    missing,
+    policy,
+    ready,
+)
 from xsched_bindings.types import (
     TIMESLICE_DEFAULT_US,
     TIMESLICE_MAX_US,
@@ -10,7 +23,21 @@ from xsched_bindings.types import (
 )
 
 
-@policy("up", by_turns=True)
+def _check(tasks: Sequence[Task], k: int) -> Problem | None:
+    if found := missing(UTILIZATION, tasks, "policy up starves a task without a utilization"):
+        return found
+    total = sum(task.hint(UTILIZATION) or 0 for task in tasks)
+    if total > UTILIZATION_MAX:
+        return Problem(
+            UTILIZATION.name,
+            total,
+            "the shares exceed the device",
+            f"a sum up to {UTILIZATION_MAX}",
+        )
+    return None
+
+
+@policy("up", hints=(UTILIZATION,), by_turns=True, claim=Claim.shares, check=_check)
 class UtilizationPartition(IgnoresHints):
     """The queues that have a utilisation take turns, each for its part of the time slice. Before
     any queue has one, everything runs; from then on queues without one starve."""

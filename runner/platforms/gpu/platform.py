@@ -14,8 +14,9 @@ from typing import Any
 
 import psutil
 
+from runner.config.arms import Arm
 from runner.config.errors import UserError
-from runner.config.schema import ARMS, Config
+from runner.config.schema import XSCHEDS_POLICIES, Config
 from runner.config.spec import TrialSpec
 from runner.platforms.contract import ChildSetup, Observations, Platform, Session
 from runner.platforms.gpu import xserver
@@ -33,10 +34,9 @@ from xsched_bindings import shim
 from xsched_bindings.capability import HIP_LEVELS, cuda_levels
 from xsched_bindings.errors import LibraryNotFound
 from xsched_bindings.library import find
+from xsched_bindings.policies import POLICIES, Claim
 from xsched_bindings.types import PreemptLevel
 
-#: Arms whose tasks must share one process: one stream, or an order among a context's streams.
-ONE_PROCESS_ARMS = ("default_stream", "stream_priority")
 MPS_DAEMON = "nvidia-cuda-mps-control"
 TELEMETRY = "telemetry.parquet"
 
@@ -84,7 +84,11 @@ class GpuPlatform:
     `xsched_bindings.library.find`. server: host:port of a running xserver."""
 
     placements = ("threads", "processes")
-    policies = ("hpf", "up")
+    policies = tuple(
+        name
+        for name in XSCHEDS_POLICIES
+        if name in POLICIES and POLICIES[name].claim is not Claim.none
+    )
 
     def __init__(
         self, name: str, device: int = 0, home: str | None = None, server: str | None = None
@@ -143,9 +147,9 @@ class GpuPlatform:
         except NoManagement:
             return None
 
-    def arms(self, placement: str) -> tuple[str, ...]:
+    def arms(self, placement: str) -> tuple[Arm, ...]:
         shared = placement == "threads"
-        return tuple(arm for arm in ARMS if shared or arm not in ONE_PROCESS_ARMS)
+        return tuple(arm for arm in Arm if shared or not arm.needs_one_process)
 
     def levels(self, placement: str, cuda_lv3: str) -> tuple[PreemptLevel, ...]:
         if self.name == "hip":

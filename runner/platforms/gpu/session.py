@@ -17,19 +17,20 @@ from itertools import chain
 from typing import Any
 
 from models import ModelSpec
+from runner.config.arms import Streams
 from runner.config.spec import TaskSpec, TrialSpec
 from runner.metrics.requests import TaskRequests
 from runner.platforms.calibration import solo_times
 from runner.platforms.contract import Peers, WindowFindings
 from runner.platforms.gpu import xserver
 from runner.platforms.gpu.accelerator import Accelerator, QueueMaker, Stream
+from runner.platforms.hints import give_hints, pure_policy
 from runner.proof import checks as proof
 from runner.proof import on_gpus as proof_on_gpus
 from runner.proof.on_gpus import Course, Served
 from xsched_bindings.interface import Queue
-from xsched_bindings.policies import create_policy
+from xsched_bindings.policies import POLICIES, Claim, Kind
 from xsched_bindings.types import (
-    PRIORITY_DEFAULT,
     PolicyType,
     PreemptLevel,
     SchedulerType,
@@ -89,10 +90,17 @@ class GpuSession:
         for task in self._tasks:
             self._say(f"loading {task.model.name}")
             hint = None
-            if self.trial.arm == "stream_priority":
+            if self.trial.arm.streams is Streams.prioritised:
                 hint = ranks[self.trial.priorities.index(task.priority)]
-            stream = self._device.open_stream(hint, default=self.trial.arm == "default_stream")
+            stream = self._device.open_stream(
+                hint, default=self.trial.arm.streams is Streams.shared
+            )
             self.lanes.append(Lane(task, stream, self._device.load(task.model, stream)))
+
+    @property
+    def _kind(self) -> Kind:
+        """Of the policy, which arms without XSched do not have."""
+        return POLICIES[self.trial.policy]
 
     def calibrate(self, models: Sequence[ModelSpec]) -> dict[ModelSpec, float]:
         return solo_times(self.lanes, models, self._say)
@@ -100,22 +108,22 @@ class GpuSession:
     # --- proof before the window -----------------------------------------------------------------
 
     def prove(self, peers: Peers) -> proof.Proof:
-        """Put XSched's queues on the streams and prove that they work. Arms without XSched claim
-        nothing, but stream_priority that the streams have their hint."""
-        checks: list[proof.Check] = []
+        """Put XSched's queues on the streams and prove that they work; where streams have
+        priorities, that they have their hint. Other arms claim nothing."""
+        proven = proof.Proof()
         if self.trial.uses_xsched:
-            checks = self._prove_xsched(peers)
+            proven += self._prove_xsched(peers)
         else:
             # The witness looks at every arm: for device times, and lest one be measured in a state
             # that others are not in.
             self._look(peers)
-        if self.trial.arm == "stream_priority":
+        if self.trial.arm.streams is Streams.prioritised:
             ranks = self._device.hints(len(self.trial.priorities))
             order = {t.name: self.trial.priorities.index(t.priority) for t in self._tasks}
             asked = {name: ranks[rank] for name, rank in order.items()}
             found = {lane.task.name: lane.stream.priority for lane in self.lanes}
-            checks = [proof.check_hardware_hint(asked, found)]
-        return proof.Proof(tuple(checks))
+            proven += [proof.check_hardware_hint(asked, found)]
+        return proven
 
     def _look(self, peers: Peers) -> list[proof.Interception]:
         """One request of every task before the witness, alone on the device."""
@@ -146,7 +154,11 @@ class GpuSession:
         plane.set_timeslice(trial.timeslice_us)
         for lane in self.lanes:
             lane.queue = self._open_queue(lane)
-        self._hint()
+        # When all are open: a queue without a hint may be suspended as soon as another has one, and
+        # configuring a suspended queue waits.
+        for lane in self.lanes:
+            assert lane.queue is not None
+            give_hints(lane.queue, trial, lane.task)
         time.sleep(HINT_S)
         checks.append(proof.check_interception(self._look(peers)))
         if address := self._details["server"]:
@@ -160,16 +172,6 @@ class GpuSession:
         queue = self._plane.create_queue(lane.stream.pointer, lane.task.level)
         queue.set_launch_config(lane.task.threshold, lane.task.batch_size)
         return queue
-
-    def _hint(self) -> None:
-        null = self.trial.arm == "xsched_null"
-        for lane in self.lanes:
-            assert lane.queue is not None
-            task, queue = lane.task, lane.queue
-            queue.hint_priority(PRIORITY_DEFAULT if null else task.priority)
-            if task.utilization is not None:
-                equal = 100 // len(self._running)
-                queue.hint_utilization(equal if null else task.utilization)
 
     def _suspensions(self) -> list[proof.Suspension]:
         found = []
@@ -220,27 +222,22 @@ class GpuSession:
         ]
 
     def _prove_policy(self, peers: Peers) -> proof.Check:
-        courses = self._rehearse(peers, self._must_be_suspended())
-        null = self.trial.arm == "xsched_null"
-        if self.trial.policy == "up" and not null:
+        policy, must = self.trial.policy, self._must_be_suspended()
+        courses = self._rehearse(peers, must)
+        if self.trial.arm.is_null_control:
+            still = proof_on_gpus.standing_still(courses)
+            return proof.check_policy(policy, [], [] if self._kind.equal_suspends else still)
+        if self._kind.claim is Claim.shares:
             return proof_on_gpus.check_turns(courses, self._device.unit_s)
-        if null:
-            intervals = proof_on_gpus.standing_still(courses)
-            return proof.check_policy("hpf", [], intervals if self.trial.policy == "hpf" else [])
-        intervals = proof_on_gpus.hpf_intervals(self._running, courses)
-        return proof.check_policy("hpf", self._must_be_suspended(), intervals)
+        return proof.check_policy(policy, must, proof_on_gpus.hpf_intervals(self._running, courses))
 
     def _must_be_suspended(self) -> list[str]:
         """Tasks that the policy suspends when all have work, asked of a pure instance of it."""
-        if self.trial.arm == "xsched_null":
+        if self.trial.arm.is_null_control:
             return []
-        oracle = create_policy(self.trial.policy)
-        for number, task in enumerate(self._running):
-            oracle.hint_priority(number, task.priority)
-            if task.utilization is not None:
-                oracle.hint_utilization(number, task.utilization)
-        run = oracle.decide(dict.fromkeys(range(len(self._running)), 0), 0).run
-        return [task.name for number, task in enumerate(self._running) if number not in run]
+        tasks = dict(enumerate(self._running))
+        run = pure_policy(self.trial, tasks).decide(dict.fromkeys(tasks, 0), 0).run
+        return [task.name for number, task in tasks.items() if number not in run]
 
     def _rehearse(self, peers: Peers, lower: Sequence[str]) -> list[Course]:
         """Every task of the trial runs its probe under the live policy; those of `lower` begin
@@ -302,15 +299,15 @@ class GpuSession:
             each.device_s * int((each.completed <= window_s * 1e9).sum()) for each in served
         )
         saturation = busy_s / window_s if window_s else 0.0
-        if self.trial.arm != "xsched":
+        if not self.trial.arm.is_treatment:
             return WindowFindings(saturation=saturation)
-        if self.trial.policy == "hpf":
+        if self._kind.claim is Claim.strict_priority:
             check = proof_on_gpus.check_window(served, int(window_s * 1e9))
             counted = proof_on_gpus.preemptions(served)
             return WindowFindings(proof.Proof((check,)), saturation, counted)
         # Under other policies requests do not tell who was suspended for whom.
         checks = proof.Proof()
-        if self.trial.policy == "up" and all(task.closed for task in self._running):
+        if self._kind.claim is Claim.shares and all(task.closed for task in self._running):
             checks = proof.Proof((proof_on_gpus.check_shares(served),))
         return WindowFindings(checks, saturation, preemptions=None)
 

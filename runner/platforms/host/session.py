@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from models import ModelSpec
+from runner.config.arms import Streams
 from runner.config.spec import TaskSpec, TrialSpec
 from runner.metrics.requests import TaskRequests
 from runner.platforms.calibration import solo_times
 from runner.platforms.contract import Peers, WindowFindings
+from runner.platforms.hints import give_hints, pure_policy
 from runner.proof import checks as proof
 from runner.proof import on_host as proof_on_host
 from runner.proof.on_host import Phase
@@ -38,7 +40,7 @@ TOP_UP_S = 0.001
 TURNS_LIMIT_NS = 2 * proof_on_host.TURNS_NS
 
 
-#: Niceness of each lower priority under arm stream_priority: five steps are a factor of three.
+#: Niceness of each lower priority where streams have some: five steps are a factor of three.
 NICENESS_STEP = 5
 
 
@@ -102,7 +104,7 @@ class HostSession:
         for model in dict.fromkeys(task.model for task in tasks):
             self._say(f"loading {model.name}")
             self._device.load(model.as_dict())
-        if self.trial.arm == "default_stream":
+        if self.trial.arm.streams is Streams.shared:
             specs = [spec for task in tasks for spec in (task.model.as_dict(), self._probe(task))]
             shared = self._device.open_stream(specs, waiters=len(tasks))
             for i, task in enumerate(tasks):
@@ -122,7 +124,7 @@ class HostSession:
         return ModelSpec("synthetic", size=size, work_us=self.trial.probe_work_us).as_dict()
 
     def _niceness(self, task: TaskSpec) -> int:
-        if self.trial.arm != "stream_priority":
+        if self.trial.arm.streams is not Streams.prioritised:
             return 0
         return min(19, NICENESS_STEP * self.trial.priorities.index(task.priority))
 
@@ -132,14 +134,18 @@ class HostSession:
     # --- proof before the window ---------------------------------------------------------------
 
     def prove(self, peers: Peers) -> proof.Proof:
-        """Put XSched between the streams and the device, and prove that it works. Arms without
-        XSched claim nothing, but stream_priority that the executors have the niceness."""
-        if self.trial.arm == "stream_priority":
+        """Put XSched between the streams and the device, and prove that it works; where streams
+        have priorities, that the executors have the niceness. Other arms claim nothing."""
+        proven = proof.Proof()
+        if self.trial.arm.streams is Streams.prioritised:
             niceness = {lane.task.name: self._niceness(lane.task) for lane in self.lanes}
             found = {lane.task.name: lane.stream.niceness for lane in self.lanes}
-            return proof.Proof((proof.check_hardware_hint(niceness, found),))
-        if not self.trial.uses_xsched:
-            return proof.Proof()
+            proven += [proof.check_hardware_hint(niceness, found)]
+        if self.trial.uses_xsched:
+            proven += self._prove_xsched()
+        return proven
+
+    def _prove_xsched(self) -> list[proof.Check]:
         self._say("proving the preemption level")
         checks = [proof.check_level(self._suspensions())]
         self._say("proving interception and policy")
@@ -150,10 +156,10 @@ class HostSession:
         self._scheduler.set_k_deadline(self.trial.k)
         for lane in self.lanes:
             lane.queue = self._open_queue(lane)
-            proof_on_host.give_hints(lane.queue, self.trial, lane.task)
+            give_hints(lane.queue, self.trial, lane.task)
         checks.append(proof.check_interception([self._intercept(lane) for lane in self.lanes]))
         checks.append(self._prove_policy())
-        return proof.Proof(tuple(checks))
+        return checks
 
     def _open_queue(self, lane: Lane) -> HostQueue:
         queue = self._scheduler.create_queue(lane.stream, lane.task.level)
@@ -235,10 +241,10 @@ class HostSession:
         lanes, policy = self._by_queue(), self.trial.policy
         tasks = {handle: lane.task for handle, lane in lanes.items()}
         ready_ns = dict.fromkeys(lanes, 0)
-        first = proof_on_host.pure_policy(self.trial, tasks).decide(ready_ns, 0).run
+        first = pure_policy(self.trial, tasks).decide(ready_ns, 0).run
         foreseen: list[Phase] = []
         if POLICIES[policy].by_turns:
-            pure = proof_on_host.pure_policy(self.trial, tasks)
+            pure = pure_policy(self.trial, tasks)
             foreseen = proof_on_host.foresee(pure, ready_ns, proof_on_host.TURNS_NS)
         work = {handle: _Work(lane, self._when_idle(lane)) for handle, lane in lanes.items()}
         logged = len(self._scheduler.log)
@@ -248,7 +254,7 @@ class HostSession:
         ready_ns = dict.fromkeys(lanes, time.monotonic_ns())
         ready_ns |= {e.queue: e.at_ns for e in self._scheduler.log[logged:] if e.name == "ready"}
         if not foreseen:
-            pure = proof_on_host.pure_policy(self.trial, tasks)
+            pure = pure_policy(self.trial, tasks)
             foreseen = proof_on_host.foresee(pure, ready_ns, None)
         begin_ns = max(ready_ns.values())
         self._keep_at_work(work.values(), foreseen, begin_ns)
@@ -313,7 +319,8 @@ class HostSession:
             return WindowFindings(saturation=saturation)
         events = self._scheduler.log[self._window_from :]
         intervals = self._intervals(events)
-        null = self.trial.arm == "xsched_null" and self.trial.policy in ("hpf", "lax")
+        kind = POLICIES[self.trial.policy]
+        null = self.trial.arm.is_null_control and not kind.equal_suspends
         return WindowFindings(
             proof.Proof((proof.check_window(intervals, none_expected=null),)),
             saturation,

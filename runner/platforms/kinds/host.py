@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from runner.config.arms import Arm
 from runner.config.errors import UserError
-from runner.config.schema import ARMS, POLICY_NAMES, Config
+from runner.config.schema import POLICY_NAMES, Config
 from runner.config.spec import TrialSpec
 from runner.platforms.contract import ChildSetup, Observations, Platform, Session
 from runner.platforms.machine import available_cores, cpu_model
@@ -55,8 +56,8 @@ class HostPlatform:
         self._device: Device | None = None
         self._session: DeviceSession | None = None
 
-    def arms(self, placement: str) -> tuple[str, ...]:
-        return tuple(ARMS)
+    def arms(self, placement: str) -> tuple[Arm, ...]:
+        return tuple(Arm)
 
     def levels(self, placement: str, cuda_lv3: str) -> tuple[PreemptLevel, ...]:
         return tuple(PreemptLevel)

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from runner.config.arms import Arm
 from runner.metrics.intervals import Estimate, significant
 from runner.results.figures.style import (
     COLOURS,
@@ -25,14 +26,14 @@ from runner.results.figures.style import (
 )
 
 #: An arm has one look in all figures: colour, line and marker, so that no single one carries it.
-ARM_LOOKS = {
-    "solo": ("#000000", ":", "^"),
-    "urgent_only": ("#7F7F7F", (0, (3, 1, 1, 1)), "v"),
-    "default_stream": ("#CC79A7", (0, (4, 1)), "P"),
-    "native": ("#D55E00", "--", "s"),
-    "stream_priority": ("#E69F00", "-.", "D"),
-    "xsched": ("#0072B2", "-", "o"),
-    "xsched_null": ("#56B4E9", (0, (1, 1)), "X"),
+ARM_LOOKS: dict[str, tuple[str, Any, str]] = {
+    Arm.solo: ("#000000", ":", "^"),
+    Arm.urgent_only: ("#7F7F7F", (0, (3, 1, 1, 1)), "v"),
+    Arm.default_stream: ("#CC79A7", (0, (4, 1)), "P"),
+    Arm.native: ("#D55E00", "--", "s"),
+    Arm.stream_priority: ("#E69F00", "-.", "D"),
+    Arm.xsched: ("#0072B2", "-", "o"),
+    Arm.xsched_null: ("#56B4E9", (0, (1, 1)), "X"),
 }
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 PANEL_INCHES = 1.45

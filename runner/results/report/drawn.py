@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from matplotlib.figure import Figure
 
+from runner.config.arms import Arm
 from runner.config.errors import UserError
 from runner.metrics import METRICS, Metric, Task
 from runner.metrics.intervals import Estimate
@@ -35,8 +36,6 @@ from runner.runs import timeline
 
 #: More lines in one figure cannot be told apart; more rows do not fit on a page.
 MOST_LINES, MOST_ROWS, MOST_PANELS, MOST_LANES = 7, 30, 3, 24
-#: Their timelines show nobody beside the urgent tasks.
-UNDISTURBED = ("solo", "urgent_only")
 P99 = METRICS["p99_ms"]
 
 
@@ -269,7 +268,7 @@ def _heat_maps(points: Sequence[Point], urgent: int) -> Iterator[tuple[str, Figu
 
 def _shares(points: Sequence[Point]) -> Iterator[tuple[str, Figure, str]]:
     """For tasks that are entitled to something; arms that run tasks alone share nothing."""
-    shared = [p for p in points if p.arm not in UNDISTURBED and _entitled(p.tasks[0])]
+    shared = [p for p in points if _shares_device(p) and _entitled(p.tasks[0])]
     shown = [(point.label, rows) for point in _spread(shared) if (rows := _share_rows(point))]
     if shown:
         yield (
@@ -278,6 +277,12 @@ def _shares(points: Sequence[Point]) -> Iterator[tuple[str, Figure, str]]:
             "Share of the device: completions in the window by solo time, of the sum of all tasks. "
             + _runs(shared).replace("Geometric mean", "Mean"),
         )
+
+
+def _shares_device(point: Point) -> bool:
+    """Arms that this version does not know are taken to do so, as most do."""
+    arm = Arm.known(point.arm)
+    return arm is None or arm.shares_device
 
 
 def _entitled(tasks: dict[str, Task]) -> bool:
@@ -317,7 +322,8 @@ def _timeline(folder: Path) -> timeline.Timeline:
 
 
 def _timelines(points: Sequence[Point]) -> Iterator[tuple[str, Figure, str]]:
-    beside = [point for point in points if point.arm not in UNDISTURBED] or list(points)
+    # Others show nobody beside the urgent tasks.
+    beside = [point for point in points if _shares_device(point)] or list(points)
     shown: list[tuple[str, timeline.Timeline]] = []
     for point in _spread(beside):
         read = _timeline(point.counted[0].folder)

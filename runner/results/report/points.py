@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from runner.config.schema import ARMS, Level
+from runner.config.arms import Arm
+from runner.config.schema import Level
 from runner.metrics import METRICS, Metric, Task
 from runner.metrics.intervals import Estimate, over_repeats
 from runner.metrics.latency import response
@@ -95,11 +96,12 @@ def group(records: Sequence[RunRecord]) -> list[Point]:
         key: {value: at for at, value in enumerate(swept_values(points, key))}
         for key in dict.fromkeys(key for point in points for key in point.values)
     }
-    arms = list(ARMS)
 
     def place(point: Point) -> list[int]:
-        arm = arms.index(point.arm) if point.arm in arms else len(arms)
-        return [arm, *(places[key].get(point.values.get(key) or "", -1) for key in places)]
+        return [
+            Arm.place(point.arm),
+            *(places[key].get(point.values.get(key) or "", -1) for key in places),
+        ]
 
     return sorted(points, key=place)
 

@@ -8,10 +8,11 @@ from runner.metrics.intervals import significant
 from runner.results.comparison import (
     BETTER,
     NO_DIFFERENCE,
-    TREATMENT,
+    NULL_CONTROL,
     WORSE,
     Comparison,
     Row,
+    is_treatment,
 )
 from runner.results.tables import INTERVAL, change, point
 from runner.runs.repeats import MIN_REPEATS
@@ -26,7 +27,7 @@ def conclusions(found: Comparison) -> list[tuple[str, str]]:
     sentences = []
     for task_set, rows in groupby(deciding, lambda row: row.task_set):
         primary = list(rows)
-        main = [row for row in primary if row.treatment == TREATMENT] or primary
+        main = [row for row in primary if is_treatment(row.treatment)] or primary
         if main:
             said, kind = _one(main[0]) if len(main) == 1 else _several(main)
             sentences.append((f"{task_set}: {said}" if several else said, kind))
@@ -36,11 +37,11 @@ def conclusions(found: Comparison) -> list[tuple[str, str]]:
 def controls(found: Comparison) -> list[str]:
     """The primary figure of each arm beside XSched, in a few words."""
     primary = deciding_rows(found)
-    if not any(row.treatment == TREATMENT for row in primary):
+    if not any(is_treatment(row.treatment) for row in primary):
         return []
     others: dict[tuple[str, str], list[Row]] = {}
     for row in primary:
-        if row.treatment != TREATMENT:
+        if not is_treatment(row.treatment):
             others.setdefault((row.treatment, row.baseline), []).append(row)
     return [
         f"{arm} against {baseline_name(baseline)}: {_verdicts(rows)}{_reach(rows)}"
@@ -79,7 +80,7 @@ def _one(row: Row) -> tuple[str, str]:
         said = f"No verdict on {arm} against {baseline}"
     said += f": {figure_name(row.metric)} of {row.scope} is {_amount(row)} ({_details(row)})."
     if row.ineffective:
-        return f"{said} It cannot be told from xsched_null: ineffective.", BAD
+        return f"{said} It cannot be told from {NULL_CONTROL}: ineffective.", BAD
     return said, {BETTER: GOOD, WORSE: BAD}.get(row.verdict, NEITHER)
 
 
@@ -108,7 +109,7 @@ def _several(rows: Sequence[Row]) -> tuple[str, str]:
     )
     null = [row for row in rows if row.ineffective]
     if null:
-        sentence += f". {len(null)} cannot be told from xsched_null: ineffective"
+        sentence += f". {len(null)} cannot be told from {NULL_CONTROL}: ineffective"
     kinds = {BETTER: GOOD, WORSE: BAD}
     alike = len({row.verdict for row in rows}) == 1
     only = kinds.get(first.verdict, NEITHER) if alike else NEITHER

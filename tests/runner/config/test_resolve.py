@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from runner.config.arms import Arm
 from runner.config.errors import UserError, nearest
 from runner.config.resolve import resolve
 from runner.config.schema import (
-    ARMS,
     ArrivalConfig,
     ArrivalOverride,
     Config,
@@ -243,16 +243,19 @@ def test_a_trial_survives_the_way_to_its_process() -> None:
     assert sent(trial) == trial
 
 
+EVERYBODY_AT_ONCE = ("default_stream", "native", "stream_priority", "xsched", "xsched_null")
+
+
 def test_groups_of_the_arms() -> None:
     tasks = {name: TaskConfig(priority=p) for name, p in (("a", 1), ("b", 3), ("c", 3))}
     made = config(**tasks)
     groups = {}
-    for arm in ARMS:
+    for arm in Arm:
         made.arm.name = arm
         groups[arm] = resolve(made).groups
     assert groups["solo"] == [[0], [1], [2]]
     assert groups["urgent_only"] == [[1, 2]]
-    assert all(groups[arm] == [[0, 1, 2]] for arm in set(ARMS) - {"solo", "urgent_only"})
+    assert all(groups[arm] == [[0, 1, 2]] for arm in EVERYBODY_AT_ONCE)
 
 
 @given(

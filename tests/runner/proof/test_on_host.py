@@ -6,6 +6,7 @@ import pytest
 
 from runner.config.resolve import resolve
 from runner.config.schema import Config, TaskConfig
+from runner.platforms.hints import pure_policy
 from runner.proof.checks import Check, Interval
 from runner.proof.on_host import (
     TURNS_NS,
@@ -13,7 +14,6 @@ from runner.proof.on_host import (
     Rehearsal,
     check_policy,
     foresee,
-    pure_policy,
     suspended,
     waiting_by_turns,
 )

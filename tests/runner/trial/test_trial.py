@@ -14,7 +14,7 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from runner.config.schema import ARMS
+from runner.config.arms import Arm
 from runner.trial.recording import Recording
 from tests.conftest import Run, command, environment
 
@@ -89,11 +89,11 @@ def test_a_sweep_over_a_real_model_leaves_everything_behind(run: Run, tmp_path: 
 
 
 def test_every_arm_runs_and_claims_what_it_can(run: Run, tmp_path: Path) -> None:
-    ok(run(*SMOKE, "-m", f"arm={','.join(ARMS)}"))
+    ok(run(*SMOKE, "-m", f"arm={','.join(Arm)}"))
     found = {summary["arm"]: summary for summary in runs(tmp_path / "out").values()}
-    assert set(found) == set(ARMS)
+    assert set(found) == set(Arm)
     for arm, summary in found.items():
-        claims = arm in ("xsched", "xsched_null", "stream_priority")
+        claims = Arm[arm].uses_xsched or Arm[arm].applies_priority
         assert summary["proof"] == ("proven" if claims else "not claimed"), arm
         assert (summary["preemptions"] > 0) is (arm == "xsched")
         assert ("background" in summary["tasks"]) is (arm != "urgent_only")
