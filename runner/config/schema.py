@@ -77,10 +77,7 @@ class ModelConfig:
 
     name: str = key("bert_base", "The model of a request.", choices=list(CATALOG))
     batch_size: int | None = key(
-        None,
-        "Inputs in a request; null is 1 on host and gpu_batch_size on a GPU.",
-        low=1,
-        high=4096,
+        None, "Inputs in a request; null is 1 on host and gpu_batch_size on a GPU.", "", 1, 4096
     )
     gpu_name: str | None = key(
         None,
@@ -139,10 +136,7 @@ class ArrivalConfig:
         100_000,
     )
     sigma: float = key(
-        1.0,
-        "lognormal: standard deviation of the gap's logarithm; the mean gap stays T.",
-        low=0,
-        high=4,
+        1.0, "lognormal: standard deviation of the gap's logarithm; the mean gap stays T.", "", 0, 4
     )
     cv: float = key(
         2.0,
