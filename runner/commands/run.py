@@ -44,7 +44,12 @@ def arguments(given: list[str]) -> list[str]:
 
 def main() -> None:
     """The command."""
-    if set(sys.argv[1:]) & set(HELP_FLAGS):
+    run(sys.argv[1:])
+
+
+def run(given: list[str]) -> None:
+    """Run a sweep as if these arguments had been typed. Raises SystemExit at its end."""
+    if set(given) & set(HELP_FLAGS):
         from runner.commands.help import text
 
         print(text(CONF))
@@ -58,9 +63,9 @@ def main() -> None:
     try:
         from runner.config import files as config_files
 
-        config_files.check(CONF, sys.argv[1:])
-        given, sys.argv[1:] = sys.argv[1:], arguments(sys.argv[1:])
-        _compose_and_run(given)
+        config_files.check(CONF, given)
+        sys.argv[1:] = arguments(given)  # where Hydra looks for them
+        _compose_and_run()
     except KeyboardInterrupt:
         sys.exit(130)
     except UserError as error:
@@ -74,7 +79,7 @@ def main() -> None:
         _exit(explained)
 
 
-def _compose_and_run(given: list[str]) -> None:
+def _compose_and_run() -> None:
     import hydra
     from hydra.core.config_store import ConfigStore
     from omegaconf import DictConfig

@@ -102,20 +102,18 @@ class GpuSession:
     def prove(self, peers: Peers) -> proof.Proof:
         """Put XSched's queues on the streams and prove that they work. Arms without XSched claim
         nothing, but stream_priority that the streams have their hint."""
-        checks: list[proof.Check] = []
         if self.trial.uses_xsched:
-            checks = self._prove_xsched(peers)
-        else:
-            # The witness looks at every arm: for device times, and lest one be measured in a state
-            # that others are not in.
-            self._look(peers)
+            return self._prove_xsched(peers)
+        # The witness looks at every arm: for device times, and lest one be measured in a state that
+        # others are not in.
+        self._look(peers)
         if self.trial.arm == "stream_priority":
             ranks = self._device.hints(len(self.trial.priorities))
             order = {t.name: self.trial.priorities.index(t.priority) for t in self._tasks}
             asked = {name: ranks[rank] for name, rank in order.items()}
             found = {lane.task.name: lane.stream.priority for lane in self.lanes}
-            checks = [proof.check_hardware_hint(asked, found)]
-        return proof.Proof(tuple(checks))
+            return proof.Proof((proof.check_hardware_hint(asked, found),))
+        return proof.Proof()
 
     def _look(self, peers: Peers) -> list[proof.Interception]:
         """One request of every task before the witness, alone on the device."""
@@ -134,7 +132,7 @@ class GpuSession:
         counted = (lane.queue.count() if lane.queue else 0) - before
         return proof.Interception(lane.task.name, executed, counted), device_s
 
-    def _prove_xsched(self, peers: Peers) -> list[proof.Check]:
+    def _prove_xsched(self, peers: Peers) -> proof.Proof:
         trial = self.trial
         self._plane = plane = self._device.library(self._details["library"])
         self._say("proving the preemption level")
@@ -153,7 +151,7 @@ class GpuSession:
             asked = [*chain(*peers.gather(self._asked_of_server()))]
             checks.append(proof_on_gpus.check_server(asked, xserver.queues(address)))
         checks.append(self._prove_policy(peers))
-        return checks
+        return proof.Proof(tuple(checks), tuple(suspensions))
 
     def _open_queue(self, lane: Lane) -> Queue:
         assert self._plane is not None

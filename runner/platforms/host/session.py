@@ -141,7 +141,8 @@ class HostSession:
         if not self.trial.uses_xsched:
             return proof.Proof()
         self._say("proving the preemption level")
-        checks = [proof.check_level(self._suspensions())]
+        suspensions = self._suspensions()
+        checks = [proof.check_level(suspensions)]
         self._say("proving interception and policy")
         self._scheduler.set_scheduler(
             SchedulerType.by_name(self.trial.scheduler), self.trial.policy
@@ -153,7 +154,7 @@ class HostSession:
             proof_on_host.give_hints(lane.queue, self.trial, lane.task)
         checks.append(proof.check_interception([self._intercept(lane) for lane in self.lanes]))
         checks.append(self._prove_policy())
-        return proof.Proof(tuple(checks))
+        return proof.Proof(tuple(checks), tuple(suspensions))
 
     def _open_queue(self, lane: Lane) -> HostQueue:
         queue = self._scheduler.create_queue(lane.stream, lane.task.level)
