@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from runner.config.errors import UserError
-from runner.metrics import Metric, intervals
+from runner.metrics import intervals
 from runner.metrics.intervals import LEVEL, Estimate, Interval, Paired
 from runner.metrics.measurement import Scope
 from runner.metrics.names import figure_named, name_of

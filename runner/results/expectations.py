@@ -16,6 +16,7 @@ from runner.runs import files
 from runner.runs.record import Figure
 from runner.runs.repeats import MIN_REPEATS
 from runner.runs.run import Run
+from runner.runs.sweep import select
 from runner.trial.status import Status
 
 MET, NOT_MET, INCONCLUSIVE = "met", "not met", "inconclusive"
@@ -68,7 +69,7 @@ def _judge(expected: ExpectConfig, runs: Sequence[Run]) -> Finding:
 
 
 def _judge_text(expected: ExpectConfig, runs: Sequence[Run]) -> Finding:
-    found = [str(getattr(run.summary, expected.metric)) for run in _select(expected.of, runs)]
+    found = [str(getattr(run.summary, expected.metric)) for run in select(expected.of, runs)]
     bounds = f"= {expected.equals}"
     if not found:
         return Finding(expected.what, INCONCLUSIVE, None, None, bounds, "there is no such run")
@@ -102,13 +103,13 @@ def _values(expected: ExpectConfig, runs: Sequence[Run]) -> list[float]:
 
 def _value(expected: ExpectConfig, runs: Sequence[Run]) -> float | None:
     """The figure in one repeat, the ratio of two, or how well a line describes it."""
-    own = _select(expected.of, runs)
+    own = select(expected.of, runs)
     if expected.proportional_to:
         return _proportionality(expected.metric, expected.proportional_to.split(), own)
     value = _mean(expected.metric, own)
     if not expected.to:
         return value
-    below = _mean(expected.metric, _select(expected.to, runs))
+    below = _mean(expected.metric, select(expected.to, runs))
     return None if value is None or below is None else value / below
 
 
@@ -116,7 +117,7 @@ def _proportionality(metric: str, keys: Sequence[str], runs: Sequence[Run]) -> f
     """R² of the least-squares line through the origin: the share of the figure's variance, about
     its mean, that the line explains. None for fewer than three runs or without any variance."""
     points = [
-        (math.prod(float(setting(run, key) or math.nan) for key in keys), found.value)
+        (math.prod(float(run.setting(key) or math.nan) for key in keys), found.value)
         for run in runs
         if run.status is Status.FINISHED and (found := run.figure(metric))
     ]
@@ -126,25 +127,6 @@ def _proportionality(metric: str, keys: Sequence[str], runs: Sequence[Run]) -> f
     slope = (x @ y) / (x @ x)
     variance = ((y - y.mean()) ** 2).sum()
     return float(1 - ((y - slope * x) ** 2).sum() / variance) if variance else None
-
-
-def _select(selector: str, runs: Sequence[Run]) -> list[Run]:
-    """Runs that a selector means, ``arm=xsched xsched.threshold=64``; a run that does not depend on
-    a swept key serves all its values."""
-    wanted = dict(token.split("=", 1) for token in selector.split())
-    return [
-        run
-        for run in runs
-        if all(setting(run, key) in (value, None) for key, value in wanted.items())
-    ]
-
-
-def setting(run: Run, key: str) -> str | None:
-    """What the run had for a key: as swept (None where it does not depend on it), else as
-    configured; of a group like ``model`` its name."""
-    if key == "arm":
-        return run.arm
-    return run.values[key] if key in run.values else str(run.parameter(key))
 
 
 def _mean(metric: str, runs: Sequence[Run]) -> float | None:

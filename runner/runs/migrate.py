@@ -6,13 +6,22 @@ level's suspensions inside a check's evidence, and of a run that failed early on
 
 from typing import Any
 
+from runner.runs.record import SCHEMA
 from xsched_bindings.types import PreemptLevel
 
 OLD = 1
 
 
 def current(name: str, content: Any) -> Any:
-    """The content of the file `name` in the current version."""
+    """The content of the file `name` in the current version. Raises ValueError for what is no such
+    record of any version."""
+    try:
+        return _current(name, content)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"it is no record of version {OLD}: {error!r}") from error
+
+
+def _current(name: str, content: Any) -> Any:
     if not isinstance(content, dict):
         return content
     if name == "summary.json" and content.get("schema", OLD) == OLD:
@@ -22,13 +31,13 @@ def current(name: str, content: Any) -> Any:
     if name == "provenance.json":
         return _provenance(content)
     if name == "sweep.json" and content.get("schema", OLD) == OLD:
-        return content | {"schema": OLD}
+        return content | {"schema": SCHEMA}
     return content
 
 
 def _summary(old: dict[str, Any]) -> dict[str, Any]:
     made = {key: value for key, value in old.items() if value is not None}
-    made["figures"] = {}
+    made |= {"schema": SCHEMA, "figures": {}}
     for name, task in old.get("tasks", {}).items():
         made["figures"] |= _figures(task, name)
     for priority, pooled in old.get("priorities", {}).items():
@@ -54,9 +63,11 @@ def _figures(old: dict[str, Any], scope: str) -> dict[str, Any]:
 
 
 def _proof(old: dict[str, Any]) -> dict[str, Any]:
+    """Of the first runs the suspensions had not been timed: they stay evidence, and no more."""
     level = (check for check in old.get("checks", ()) if check.get("name") == "level")
     probes = (p for check in level for p in check.get("evidence", {}).get("suspensions", ()))
-    suspensions = [probe | {"level": PreemptLevel[probe["level"]].value} for probe in probes]
+    timed = (probe for probe in probes if "quiet_ms" in probe)
+    suspensions = [probe | {"level": PreemptLevel[probe["level"]].value} for probe in timed]
     return old | {"suspensions": suspensions}
 
 

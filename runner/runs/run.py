@@ -58,9 +58,14 @@ class Run:
         """What is the same for all repeats."""
         return self.task_set, self.arm, frozenset(self.values.items())
 
-    def parameter(self, key: str) -> Any:
-        """What was configured for a dotted key; of a group like ``model`` its name."""
-        return self.parameters.get(key, self.parameters.get(f"{key}.name"))
+    def setting(self, key: str) -> str | None:
+        """What the run had for a dotted key: as swept (None where it does not depend on it), else
+        as configured; of a group like ``model`` its name."""
+        if key == "arm":
+            return self.arm
+        if key in self.values:
+            return self.values[key]
+        return str(self.parameters.get(key, self.parameters.get(f"{key}.name")))
 
     @cached_property
     def proof(self) -> Proof:
