@@ -44,7 +44,7 @@ class TrialSweeper(Sweeper):
 
         given = {argument.partition("=")[0].lstrip("+~") for argument in arguments}
         own = [f"{key}={value}" for key, value in self._params.items() if key not in given]
-        raise SystemExit(sweep.run([*arguments, *own], compose, launch))
+        raise sweep.run([*arguments, *own], compose, launch)
 
 
 @dataclass

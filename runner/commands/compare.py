@@ -63,9 +63,9 @@ def _run(asked: argparse.Namespace) -> None:
     from runner.runs.files import write_json
     from runner.runs.load import load
 
-    records = load(asked.paths, asked.uri)
+    runs = load(*asked.paths, uri=asked.uri).runs
     metrics = list(METRICS) if "all" in (asked.metric or ()) else asked.metric
-    found = compare(records, asked.baseline, asked.primary, metrics, asked.invalid)
+    found = compare(runs, asked.baseline, asked.primary, metrics, asked.invalid)
     tables.show(found)
     _write(asked.csv, lambda path: path.write_text(tables.as_csv(found)))
     _write(asked.latex, lambda path: path.write_text(tables.as_latex(found)))

@@ -4,21 +4,22 @@ Exit codes: 0 the zip is written, 2 the input was wrong, 130 interrupted.
 """
 
 import argparse
-import json
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from runner.commands.ending import end_well
 from runner.config.errors import UserError
-from runner.runs import archive
-from runner.runs.provenance import ABSOLUTE, told
+from runner.runs import archive, files
+from runner.runs.load import load
+from runner.runs.provenance import ABSOLUTE, MAX_DIFF, facts, told
+from runner.runs.run import Run
+from runner.runs.sweep import Sweep
 
 #: What a sweep leaves for a reader. Logs are last words of processes, and databases the machine's.
 KEPT = (".json", ".yaml", ".parquet", ".png", ".pdf", ".svg", ".html", ".csv", ".tex")
-SUPERSEDED = "superseded"
 PATCH, TRACES = "code.patch", "traces"
 
 
@@ -45,125 +46,62 @@ def export(folder: Path, target: Path, force: bool = False) -> str:
     sweep = read(folder)
     if target.exists() and not force:
         raise UserError("", "", f"{target} is there already", remedy="--force overwrites it")
-    files = _files(sweep)
-    files |= _patches(sweep)
+    packed = _files(sweep, folder) | _patches(sweep)
     traces = _traces(sweep)
-    files |= {f"{TRACES}/{name}": path for path, name in traces.items()}
-    files["README.md"] = _readme(sweep, sorted(files), traces).encode()
+    packed |= {f"{TRACES}/{name}": path for path, name in traces.items()}
+    packed["README.md"] = _readme(sweep, sorted(packed), traces).encode()
     try:
-        archive.write(target, files)
+        archive.write(target, packed)
     except OSError as error:
         raise UserError("", "", f"{target} cannot be written: {error.strerror}") from error
     size = target.stat().st_size / 2**20
-    pending = len(sweep.entries) - len(sweep.runs)
-    missing = f"\n{pending} of {len(sweep.entries)} runs have no result" if pending else ""
-    return f"{target}: {len(sweep.runs)} runs, {len(files) + 1} files, {size:.1f} MiB{missing}"
-
-
-# ------------------------------------------------------------------------- what there is
-
-
-@dataclass
-class Run:
-    """A run that has ended, from its folder."""
-
-    folder: Path
-    entry: dict[str, Any]
-    summary: dict[str, Any]
-    origin: dict[str, Any]
-    config: dict[str, Any]
-
-
-@dataclass
-class Sweep:
-    """A sweep's folder. entries: of all runs in sweep.json; runs: those that left a summary."""
-
-    folder: Path
-    command: str
-    entries: list[dict[str, Any]]
-    runs: list[Run] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return self.folder.absolute().name
+    planned = len(sweep.record.runs)
+    pending = planned - len(sweep)
+    missing = f"\n{pending} of {planned} runs have no result" if pending else ""
+    return f"{target}: {len(sweep)} runs, {len(packed) + 1} files, {size:.1f} MiB{missing}"
 
 
 def read(folder: Path) -> Sweep:
     """The sweep in a folder. Raises `UserError` if there is none, or none that has a result."""
-    path = folder / archive.SWEEP
+    path = folder / files.SWEEP
     if not path.is_file():
         problem = "is not there" if not folder.exists() else f"is no sweep: it has no {path.name}"
         raise UserError("", "", f"{folder} {problem}", "the folder that a sweep names at its end")
-    try:
-        content = json.loads(path.read_text())
-        sweep = Sweep(folder, str(content["command"]), [dict(each) for each in content["runs"]])
-        made = [_run(folder / str(each["folder"]), each) for each in sweep.entries]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError("", "", f"{path} cannot be read: {error!r}") from error
-    sweep.runs = [run for run in made if run.summary]
-    if not sweep.runs:
+    sweep = load(folder)
+    ended = tuple(run for run in sweep if (run.folder / files.SUMMARY).is_file())
+    if not ended:
         raise UserError("", "", f"{folder}: none of its runs has a result")
-    return sweep
-
-
-def _run(folder: Path, entry: dict[str, Any]) -> Run:
-    import yaml
-
-    try:
-        config = yaml.safe_load((folder / "config.yaml").read_text())
-    except (OSError, yaml.YAMLError):
-        config = {}
-    summary, origin = (_json(folder / f"{name}.json") for name in ("summary", "provenance"))
-    return Run(folder, entry, summary, origin, config if isinstance(config, dict) else {})
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """{} for what is not there: a run that failed early has no provenance."""
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+    return replace(sweep, runs=ended)
 
 
 # ---------------------------------------------------------------------- what goes into it
 
 
-def _files(sweep: Sweep) -> dict[str, Path | bytes]:
+def _files(sweep: Sweep, folder: Path) -> dict[str, Path | bytes]:
     """The sweep's own files, as they are. Links are not followed: they may lead anywhere."""
     return {
-        f"{sweep.name}/{path.relative_to(sweep.folder).as_posix()}": path
-        for path in sweep.folder.rglob("*")
+        f"{sweep.name}/{path.relative_to(folder).as_posix()}": path
+        for path in folder.rglob("*")
         if path.suffix in KEPT
         and path.is_file()
         and not path.is_symlink()
-        and path.relative_to(sweep.folder).parts[0] != SUPERSEDED
+        and path.relative_to(folder).parts[0] != files.SUPERSEDED
     }
 
 
 def _patches(sweep: Sweep) -> dict[str, Path | bytes]:
     """What differed from the commit, if the runs agree on it and recorded all of it."""
-    diffs = {_code(run).get("diff", "") for run in sweep.runs}
+    diffs = {run.provenance.code.diff for run in sweep}
     patch = diffs.pop() if len(diffs) == 1 else ""
-    return {PATCH: patch.encode()} if patch and not _is_cut(patch) else {}
-
-
-def _is_cut(diff: str) -> bool:
-    from runner.runs.provenance import MAX_DIFF
-
-    return len(diff) >= MAX_DIFF
-
-
-def _code(run: Run) -> dict[str, Any]:
-    return dict(run.origin.get("code") or {})
+    return {PATCH: patch.encode()} if patch and len(patch) < MAX_DIFF else {}
 
 
 def _traces(sweep: Sweep) -> dict[Path, str]:
     """The files of arrival times that the runs were given and that are still there, and what they
     are called in the zip."""
     named: dict[Path, str] = {}
-    for run in sweep.runs:
-        for _, file in _trace_keys(run.config):
+    for run in sweep:
+        for _, file in _trace_keys(run):
             path = Path(file)
             if path.is_file() and path not in named:
                 taken = path.name in named.values()
@@ -171,48 +109,47 @@ def _traces(sweep: Sweep) -> dict[Path, str]:
     return named
 
 
-def _trace_keys(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _trace_keys(run: Run) -> Iterator[tuple[str, str]]:
     """The keys of a configuration that name a trace, and what they name."""
-    tasks = (config.get("task_set") or {}).get("tasks") or {}
-    places = {f"task_set.tasks.{name}.arrival": task for name, task in tasks.items()}
-    for key, owner in {"arrival": config, **places}.items():
-        if file := (owner.get("arrival") or {}).get("trace"):
-            yield f"{key}.trace", str(file)
+    for key, value in run.parameters.items():
+        if value and (key == "arrival.trace" or key.endswith(".arrival.trace")):
+            yield key, str(value)
 
 
 # ---------------------------------------------------------------------------- the README
 
 
-def _readme(sweep: Sweep, files: list[str], traces: dict[Path, str]) -> str:
+def _readme(sweep: Sweep, packed: list[str], traces: dict[Path, str]) -> str:
     """How to read the zip and run it again, without a path of the machine that it comes from."""
-    parts = [f"# {sweep.name}", _opening(sweep), "## Again", _again(sweep, files, traces)]
+    parts = [f"# {sweep.name}", _opening(sweep), "## Again", _again(sweep, packed, traces)]
     parts += ["## Runs", _runs_table(sweep), "## Environment", _environment(sweep)]
-    parts += ["## Files", _contents(sweep, files)]
+    parts += ["## Files", _contents(sweep, packed)]
     return ABSOLUTE.sub(r"…/\1", "\n\n".join(parts)) + "\n"
 
 
 def _opening(sweep: Sweep) -> str:
-    times = sorted(str(run.origin["time"]) for run in sweep.runs if run.origin.get("time"))
+    times = sorted(run.provenance.time for run in sweep if run.provenance.time)
     when = f" of {times[0][:10]}" if times else ""
-    missing = len(sweep.entries) - len(sweep.runs)
-    more = f" Of {len(sweep.entries)} runs, {missing} have no result." if missing else ""
+    planned = len(sweep.record.runs)
+    missing = planned - len(sweep)
+    more = f" Of {planned} runs, {missing} have no result." if missing else ""
     return (
-        f"A sweep{when} of the experiment runner for XSched: {len(sweep.runs)} runs with their "
+        f"A sweep{when} of the experiment runner for XSched: {len(sweep)} runs with their "
         f"configurations, raw data, proofs, provenance and figures.{more}"
     )
 
 
-def _again(sweep: Sweep, files: list[str], traces: dict[Path, str]) -> str:
+def _again(sweep: Sweep, packed: list[str], traces: dict[Path, str]) -> str:
     """The commands, in a checkout of the runner; the zip is called paper.zip in them."""
-    code = _code(sweep.runs[0])
+    code = sweep.runs[0].provenance.code
     lines = ["unzip paper.zip && sha256sum --check --quiet SHA256SUMS   # nothing was changed"]
-    if code.get("commit"):
-        lines.append(f"git checkout {code['commit']}   # the code, in a checkout of the runner")
-    if PATCH in files:
+    if code.commit:
+        lines.append(f"git checkout {code.commit}   # the code, in a checkout of the runner")
+    if PATCH in packed:
         lines.append(f"git apply {PATCH}   # and what differed from the commit")
-    elif any(_code(run).get("diff") for run in sweep.runs):
+    elif any(run.provenance.code.diff for run in sweep):
         lines.append("# the code differed from the commit; see code in provenance.json")
-    given = {file: sha for run in sweep.runs for file, sha in run.origin.get("weights", {}).items()}
+    given = {file: sha for run in sweep for file, sha in run.provenance.weights.items()}
     lines += [
         f"# weights of your own copy, model.pretrained=…/{Path(file).name}: sha256 {sha}"
         for file, sha in given.items()
@@ -220,7 +157,7 @@ def _again(sweep: Sweep, files: list[str], traces: dict[Path, str]) -> str:
     lines += [
         "python -m runner.report paper.zip   # page and figures from the raw data",
         "python -m runner.compare paper.zip   # the arms against one of them",
-        f"{told(sweep.command)}   # the whole sweep",
+        f"{told(sweep.record.command)}   # the whole sweep",
         f"{_replay(sweep, sweep.runs[0], traces)}   # one run",
     ]
     note = "`paper.zip` is this archive. Paths of the original machine are shortened to `…/name`."
@@ -229,7 +166,7 @@ def _again(sweep: Sweep, files: list[str], traces: dict[Path, str]) -> str:
 
 def _replay(sweep: Sweep, run: Run, traces: dict[Path, str]) -> str:
     words = ["python", "-m", "runner.replay", f"{sweep.name}/{run.folder.name}"]
-    for key, file in _trace_keys(run.config):
+    for key, file in _trace_keys(run):
         if Path(file) in traces:
             words.append(f"{key}={TRACES}/{traces[Path(file)]}")
     return shlex.join(words)
@@ -240,14 +177,14 @@ def _runs_table(sweep: Sweep) -> str:
     rows = [
         (
             f"`{run.folder.name}`",
-            run.summary.get("arm"),
-            run.entry.get("repeat", 0),
-            run.summary.get("status"),
-            run.summary.get("proof"),
-            {True: "yes", False: "no"}.get(run.summary.get("valid", "")),
-            run.summary.get("config_hash"),
+            run.arm,
+            run.repeat,
+            run.status,
+            run.summary.proof,
+            "yes" if run.summary.valid else "no",
+            run.summary.config_hash,
         )
-        for run in sweep.runs
+        for run in sweep
     ]
     return _table(heads, rows)
 
@@ -261,19 +198,17 @@ def _table(heads: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
 
 def _environment(sweep: Sweep) -> str:
     """What the figures depend on; several values where the runs differ."""
-    from runner.runs.provenance import facts
-
     found: dict[str, dict[str, None]] = {}
-    for run in sweep.runs:
-        for name, value in facts(run.origin).items():
+    for run in sweep:
+        for name, value in facts(run.provenance).items():
             found.setdefault(name, {})[value] = None
     rows = [(name, "; ".join(filter(None, values))) for name, values in found.items()]
     return _table(("", "value"), [row for row in rows if row[1]])
 
 
-def _contents(sweep: Sweep, files: list[str]) -> str:
+def _contents(sweep: Sweep, packed: list[str]) -> str:
     kinds: dict[str, int] = {}
-    for name in files:
+    for name in packed:
         kinds[Path(name).suffix] = kinds.get(Path(name).suffix, 0) + 1
     counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(kinds.items()))
     return (

@@ -4,24 +4,24 @@ Exit codes are the runner's: 0 it finished, 1 it failed, 2 the input was wrong, 
 """
 
 import argparse
-import json
-import os
-import re
-import shlex
-import sys
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runner.commands import run as runner
 from runner.commands.ending import end_well
 from runner.config.errors import UserError
+from runner.config.schema import Config, all_keys
+from runner.platforms.choose import get
+from runner.platforms.device import DeviceOrigin
+from runner.results.console import console, table
+from runner.runs import files, provenance
+from runner.runs.load import RUN_ID, load
 from runner.runs.provenance import facts, word
+from runner.runs.record import Summary
+from runner.runs.run import Run
+from runner.sweep.run import Ended
 
-CONFIG, PROVENANCE, SUMMARY, SWEEP = "config.yaml", "provenance.json", "summary.json", "sweep.json"
-RUN_ID = re.compile(r"[0-9a-f]{32}")
 #: One run, not the repeats of its sweep nor what they were meant to show; its own number stays.
 OVERRIDES = ("sweep.resume=false", "sweep.repeats=1", "expect=[]")
 OUTPUT_ROOT = "output_root="
@@ -44,9 +44,9 @@ def main() -> None:
     asked = _arguments()
 
     def work() -> int:
-        with found(asked.run, asked.uri) as original:
-            _show_differences(original)
-            return 0 if asked.dry else _again(original, asked.overrides)
+        original = found(asked.run, asked.uri)
+        _show_differences(original)
+        return 0 if asked.dry else _again(original, asked.overrides)
 
     end_well(work)
 
@@ -69,30 +69,10 @@ def _arguments() -> argparse.Namespace:
 # ---------------------------------------------------------------------- the run that was
 
 
-@dataclass
-class Original:
-    """What a run left. folder: holds its config.yaml."""
-
-    folder: Path
-    config: dict[str, Any]
-    origin: dict[str, Any]
-    summary: dict[str, Any]
-
-
-@contextmanager
-def found(run: str, uri: str | None) -> Iterator[Original]:
+def found(run: str, uri: str | None) -> Run:
     """The run in a folder or of an MLflow id. Raises `UserError` for what is none."""
     folder = Path(run)
-    if folder.is_dir() or not RUN_ID.fullmatch(run):
-        yield _read(folder)
-        return
-    with tempfile.TemporaryDirectory(prefix="xsched-runner-") as downloaded:
-        _download(run, uri, Path(downloaded))
-        yield _read(Path(downloaded))
-
-
-def _read(folder: Path) -> Original:
-    if not (folder / CONFIG).is_file():
+    if not (folder / files.CONFIG).is_file() and not RUN_ID.fullmatch(run):
         raise UserError(
             "",
             "",
@@ -100,72 +80,22 @@ def _read(folder: Path) -> Original:
             "a run's folder, the id of an MLflow run",
             remedy="a zip is unpacked first; then a run is a folder in it",
         )
-    return Original(
-        folder.absolute(),
-        _yaml(folder / CONFIG),
-        _json(folder / PROVENANCE),
-        _json(folder / SUMMARY),
-    )
+    (original, *others) = load(run, uri=uri)
+    if others:
+        names = ", ".join(each.name for each in (original, *others))
+        raise UserError("", "", f"{run} is a sweep, and its runs are {names}", "the id of a run")
+    if not original.parameters:
+        raise UserError("", "", f"{original.folder / files.CONFIG} is no configuration")
+    return original
 
 
 def _why_no_run(folder: Path) -> str:
     if not folder.is_dir():
         return "is no folder" if folder.exists() else "is not there"
-    runs = sorted(path.parent.name for path in folder.glob(f"*/{CONFIG}"))
-    return f"holds several runs: {', '.join(runs)}" if runs else f"is no run: it has no {CONFIG}"
-
-
-def _yaml(path: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UserError("", "", f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise UserError("", "", f"{path} is no configuration")
-    return content
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """{} for what is not there: the run ended before it was written."""
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError("", "", f"{path} cannot be read: {error}") from error
-    return content if isinstance(content, dict) else {}
-
-
-def _download(run_id: str, uri: str | None, folder: Path) -> None:
-    """The artifacts that a replay needs."""
-    client, where = _client(uri)
-    for name in (CONFIG, PROVENANCE, SUMMARY):
-        try:
-            client.download_artifacts(run_id, name, str(folder))
-        except Exception as error:  # any of MLflow's, its database's and its HTTP client's
-            if name == CONFIG:
-                said = str(error).partition("\n")[0]
-                raise UserError(
-                    "", "", f"MLflow run {run_id} cannot be read: {said}", remedy=where
-                ) from error
-
-
-def _client(uri: str | None) -> tuple[Any, str]:
-    """The tracking store, and where it is in words."""
-    from runner.runs import tracking
-
-    place = tracking.uri(uri, Path("outputs"))
-    file = place.removeprefix("sqlite:///")
-    if file != place and not Path(file).exists():  # MLflow would make an empty one
-        raise UserError("", "", f"there is no tracking store at {place}", remedy="give --uri")
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    from mlflow import MlflowClient
-
-    return MlflowClient(tracking_uri=place), f"tracking store: {place}"
+    runs = sorted(path.parent.name for path in folder.glob(f"*/{files.CONFIG}"))
+    if runs:
+        return f"holds several runs: {', '.join(runs)}"
+    return f"is no run: it has no {files.CONFIG}"
 
 
 # --------------------------------------------------------------- what is not as it was
@@ -181,13 +111,12 @@ def differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _show_differences(original: Original) -> None:
-    from runner.results.console import console
-
-    if not original.origin:
-        console.print(f"nothing is known of the run's environment: it has no {PROVENANCE}")
+def _show_differences(original: Run) -> None:
+    if not original.provenance.is_known:
+        console.print(f"nothing is known of the run's environment: it has no {files.PROVENANCE}")
         return
-    lines = differences(facts(original.origin), facts(_present(original.config)))
+    present = provenance.present(_device(original.parameters))
+    lines = differences(facts(original.provenance), facts(present))
     if not lines:
         console.print("environment: as it was then")
         return
@@ -196,57 +125,46 @@ def _show_differences(original: Original) -> None:
         console.print(f"  {line}", style="yellow", soft_wrap=True, markup=False)
 
 
-def _present(config: Mapping[str, Any]) -> dict[str, Any]:
-    from runner.runs import provenance
-
-    return provenance.present() | {"device": _device(config)}
-
-
-def _device(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What the run's platform would say of itself here; {} where it cannot be had. The runner says
-    why, if the run is run."""
-    from runner.config.schema import Config
-    from runner.platforms import choose as platforms
-
+def _device(parameters: Mapping[str, Any]) -> DeviceOrigin:
+    """What the run's platform would say of itself here; nothing where it cannot be had. The runner
+    says why, if the run is run."""
     wanted = Config()
-    for key, value in (config.get("platform") or {}).items():
-        setattr(wanted.platform, key, value)
-    wanted.xsched.home = (config.get("xsched") or {}).get("home")
+    for key, value in parameters.items():
+        group, _, name = key.partition(".")
+        if group == "platform":
+            setattr(wanted.platform, name, value)
+    wanted.xsched.home = parameters.get("xsched.home")
     try:
-        return platforms.get(wanted).provenance()
+        return get(wanted).provenance()
     except Exception:  # whatever a configuration may say that is wrong
-        return {}
+        return DeviceOrigin()
 
 
 # ----------------------------------------------------------------------------- again
 
 
-def _again(original: Original, overrides: list[str]) -> int:
+def _again(original: Run, overrides: list[str]) -> int:
     """Run it; returns the runner's exit code."""
-    from runner.commands import run as runner
-
     _check_overrides(overrides)
-    place = _output_root(original.config, overrides)
-    before = _sweeps(place)
-    sys.argv[1:] = [
-        *("--config-path", str(original.folder), "--config-name", "config"),
-        *OVERRIDES,
-        f"{OUTPUT_ROOT}{_quoted(str(place))}",
-        *overrides,
-    ]
-    code = _exit_code(runner.main)
-    command = shlex.join(["python", "-m", "runner", *sys.argv[1:]])
-    for folder in sorted(_sweeps(place) - before):
-        sweep = _json(folder / SWEEP)
-        for run in sweep.get("runs", []) if sweep.get("command") == command else []:
-            _compare(original.summary, _json(folder / run["folder"] / SUMMARY))
-    return code
+    place = _output_root(original.parameters, overrides)
+    try:
+        runner.run(
+            [
+                *("--config-path", str(original.folder.absolute()), "--config-name", "config"),
+                *OVERRIDES,
+                f"{OUTPUT_ROOT}{_quoted(str(place))}",
+                *overrides,
+            ]
+        )
+    except Ended as end:
+        for run in load(end.folder) if end.folder else ():
+            _compare(original.summary, run.summary)
+        return end.exit_code
+    return 0
 
 
 def _check_overrides(overrides: list[str]) -> None:
     """Raises `UserError` for the choice of a file of conf/: a logged configuration is values."""
-    from runner.config.schema import all_keys
-
     for override in overrides:
         group, _, value = override.partition("=")
         keys = [key for key in all_keys() if key.startswith(f"{group}.")]
@@ -255,20 +173,12 @@ def _check_overrides(overrides: list[str]) -> None:
             raise UserError(group, value, problem, keys)
 
 
-def _exit_code(command: Any) -> int:
-    try:
-        command()
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
-    return 0
-
-
-def _output_root(config: Mapping[str, Any], overrides: list[str]) -> Path:
+def _output_root(parameters: Mapping[str, Any], overrides: list[str]) -> Path:
     """As asked, else as it was if that place exists here, else the default."""
     asked = [each.removeprefix(OUTPUT_ROOT) for each in overrides if each.startswith(OUTPUT_ROOT)]
     if asked:
         return Path(asked[-1].strip("'\""))
-    root = Path(str(config.get("output_root", "outputs")))
+    root = Path(str(parameters.get("output_root", "outputs")))
     return root if root.is_dir() or not root.is_absolute() else Path("outputs")
 
 
@@ -278,46 +188,36 @@ def _quoted(text: str) -> str:
     return f"'{escaped}'"
 
 
-def _sweeps(root: Path) -> set[Path]:
-    return {path.parent for path in root.glob(f"*/{SWEEP}")}
-
-
 # ------------------------------------------------------------------------ then and now
 
 
-def _compare(then: dict[str, Any], now: dict[str, Any]) -> None:
+def _compare(then: Summary, now: Summary) -> None:
     """p50 and p99 of each priority, and what makes the two runs differ by themselves."""
-    from runner.results.console import console, table
-
     rows = table("priority", *(f"{figure} ms\n{when}" for figure in FIGURES for when in WHEN))
-    priorities = {int(each) for run in (then, now) for each in run.get("priorities", {})}
-    for priority in sorted(priorities, reverse=True):
-        rows.add_row(str(priority), *_cells(then, now, str(priority)))
-    console.print(f"\n{now.get('name', 'the run')}: then and now")
+    priorities = sorted({*then.priorities, *now.priorities}, reverse=True)
+    for priority in priorities:
+        rows.add_row(str(priority), *_cells(then, now, priority))
+    console.print(f"\n{now.name or 'the run'}: then and now")
     if priorities:
         console.print(rows)
     for line in remarks(then, now):
         console.print(f"  {line}", soft_wrap=True, markup=False)
 
 
-def _cells(then: dict[str, Any], now: dict[str, Any], priority: str) -> Iterator[str]:
+def _cells(then: Summary, now: Summary, priority: int) -> Iterator[str]:
     for figure in FIGURES:
-        values = [
-            run.get("priorities", {}).get(priority, {}).get("latency_ms", {}).get(figure)
-            for run in (then, now)
-        ]
-        yield from ("–" if value is None else f"{value:.1f}" for value in values)
-        old, new = values
+        old, new = (run.value(f"{figure}_ms/priority_{priority}") for run in (then, now))
+        yield from ("–" if value is None else f"{value:.1f}" for value in (old, new))
         yield f"{new / old:.2f}" if old and new is not None else "–"
 
 
-def remarks(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def remarks(then: Summary, now: Summary) -> list[str]:
     """What a reader of the two columns must know: what differs of the runs, and solo times."""
-    lines = [
-        f"{label}: was {word(then.get(key)) or 'none'}, is {word(now.get(key)) or 'none'}"
+    said = [
+        (label, word(getattr(then, key)), word(getattr(now, key)))
         for key, label in REMARKED.items()
-        if then.get(key) != now.get(key)
     ]
+    lines = [f"{label}: was {a or 'none'}, is {b or 'none'}" for label, a, b in said if a != b]
     return lines + [
         f"{name} alone took {old:.2f} ms, takes {new:.2f} ms: arrivals by load are spaced by it"
         for name, old, new in _solo_times(then, now)
@@ -325,14 +225,12 @@ def remarks(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _solo_times(
-    then: Mapping[str, Any], now: Mapping[str, Any]
-) -> Iterator[tuple[str, float, float]]:
+def _solo_times(then: Summary, now: Summary) -> Iterator[tuple[str, float, float]]:
     """Of tasks that arrive by load or rate, in both runs."""
-    for name, task in now.get("tasks", {}).items():
-        old = then.get("tasks", {}).get(name, {}).get("solo_ms")
-        if task.get("offered_rps") is not None and old and task.get("solo_ms"):
-            yield name, old, task["solo_ms"]
+    for name, task in now.tasks.items():
+        before = then.tasks.get(name)
+        if task.offered_rps is not None and task.solo_ms and before and before.solo_ms:
+            yield name, before.solo_ms, task.solo_ms
 
 
 if __name__ == "__main__":

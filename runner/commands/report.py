@@ -51,13 +51,13 @@ def _arguments() -> argparse.Namespace:
 def _report(asked: argparse.Namespace) -> Path:
     from runner.runs.load import load
 
-    records = load(asked.paths, asked.uri)
+    runs = load(*asked.paths, uri=asked.uri)
     source = Path(asked.paths[0]).absolute() if len(asked.paths) == 1 else None
     folder = asked.output or _folder(source)
     from runner.results.report.build import build
 
-    known = source if source and source.exists() else None
-    return build(records, folder, known, asked.baseline, asked.primary)
+    title = source.stem if source and source.is_file() else ""
+    return build(runs, folder, title, asked.baseline, asked.primary)
 
 
 def _folder(source: Path | None) -> Path:

@@ -50,7 +50,12 @@ def arguments(given: list[str]) -> list[str]:
 
 def main() -> None:
     """The command."""
-    if set(sys.argv[1:]) & set(HELP_FLAGS):
+    run(sys.argv[1:])
+
+
+def run(given: list[str]) -> None:
+    """Run a sweep as if these arguments had been typed. Raises SystemExit at its end."""
+    if set(given) & set(HELP_FLAGS):
         from runner.commands.help import text
 
         print(text(CONF))
@@ -67,11 +72,11 @@ def main() -> None:
     try:
         from runner.config import files as config_files
 
-        config_files.check(CONF, sys.argv[1:])
+        config_files.check(CONF, given)
         from runner.config import command_line
 
-        command_line.check(split(sys.argv[1:])[1], CONF)
-        sys.argv[1:] = arguments(sys.argv[1:])
+        command_line.check(split(given)[1], CONF)
+        sys.argv[1:] = arguments(given)  # where Hydra looks for them
         _compose_and_run()
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,7 +1,7 @@
 """From a composed configuration to the description of a trial: every value checked, everything
 inherited filled in. What is wrong raises `UserError`, before any process is started."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import Field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,9 @@ from runner.config.errors import UserError
 from runner.config.schema import (
     ArrivalOverride,
     Config,
-    ExpectConfig,
     LaunchOverride,
     ModelOverride,
     TaskConfig,
-    all_keys,
     allowed_range,
 )
 from runner.config.spec import Arrival, TaskSpec, TrialSpec
@@ -46,8 +44,6 @@ def resolve(config: Config) -> TrialSpec:
     scheduler, the level in effect) stays as asked; see `runner.platforms.choose.settle`."""
     check_ranges(config)
     task_set = config.task_set
-    _check_primary(config.sweep.primary, task_set.tasks)
-    _check_expectations(config.expect)
     if not task_set.tasks:
         raise UserError("task_set.tasks", "{}", "a task set needs at least one task")
     tasks = tuple(_task(config, name, task) for name, task in task_set.tasks.items())
@@ -263,40 +259,6 @@ def _check_policy(policy: str, k: int, tasks: Sequence[TaskSpec]) -> None:
         where = f"task_set.tasks.{found.task}" if found.key in HINTS else "xsched"
         allowed = found.allowed or ()
         raise UserError(f"{where}.{found.key}", found.value, found.problem, allowed, found.remedy)
-
-
-def _check_primary(primary: str | None, tasks: Mapping[str, TaskConfig]) -> None:
-    """A declared figure that no run will have would be found when all have ended."""
-    if primary is None:
-        return
-    from runner.metrics import METRICS  # scipy's, which a configuration without it can do without
-
-    metric, _, scope = primary.partition("/")
-    if metric not in METRICS:
-        raise UserError("sweep.primary", primary, f"there is no figure {metric}", METRICS)
-    scopes = [*tasks, *sorted({f"priority_{task.priority}" for task in tasks.values()})]
-    if scope and scope not in scopes and not METRICS[metric].of_all:
-        raise UserError("sweep.primary", primary, f"the task set has no {scope}", scopes)
-
-
-def _check_expectations(expect: list[ExpectConfig]) -> None:
-    """An expectation with a misspelled key would be judged by runs that it does not mean."""
-    keys = set(all_keys())
-    groups = {key.partition(".")[0] for key in keys if "." in key}
-    for number, each in enumerate(expect):
-        path = f"expect.{number}"
-        if each.at_least is None and each.at_most is None and each.equals is None:
-            remedy = "give at_least, at_most or equals"
-            raise UserError(path, each.what, "it has no bound, so nothing can meet it", "", remedy)
-        for name in ("of", "to"):
-            for token in getattr(each, name).split():
-                if "=" not in token:
-                    allowed = "key=value, separated by blanks"
-                    raise UserError(f"{path}.{name}", token, "not understood", allowed)
-        named = [token.partition("=")[0] for token in (*each.of.split(), *each.to.split())]
-        for key in (*named, *each.proportional_to.split()):
-            if key not in keys | groups and not key.startswith("task_set.tasks."):
-                raise UserError(path, key, "there is no such key", sorted(keys | groups))
 
 
 def check_ranges(node: Any, path: str = "") -> None:

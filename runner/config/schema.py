@@ -307,8 +307,8 @@ class ExpectConfig:
     what: str = key("", "The claim in words.")
     metric: str = key(
         "p99_ms/highest",
-        "The figure: p50_ms, p90_ms, p99_ms, throughput_rps or share of a scope (a task, "
-        "priority_<n>, highest, lowest, total), or a key of summary.json.",
+        "The figure: metric/scope as runner.compare takes it, also of the highest or lowest "
+        "priority; with equals a text of summary.json (proof, priority, status, ...).",
     )
     of: str = key("", "Whose figure, as swept: arm=xsched xsched.threshold=64.")
     to: str = key("", "Whose figure it is divided by, in the same repeat; empty for none.")
@@ -319,7 +319,7 @@ class ExpectConfig:
     )
     at_least: float | None = key(None, "The least that meets the claim.")
     at_most: float | None = key(None, "The most that meets it.")
-    equals: str | None = key(None, "For a key of summary.json that is a text: its value.")
+    equals: str | None = key(None, "For a text of summary.json: its value.")
     platform: str | None = key(
         None, "The platform that it is claimed for; null is any.", choices=PLATFORMS
     )

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-# Not scipy.stats: importing it takes a second, and these are the functions it stands on.
-# It ships no types.
-from scipy.special import betainc, betaincinv, stdtr, stdtrit  # type: ignore[import-untyped]
+# scipy.special is loaded when it is first asked, which takes a quarter of a second; scipy.stats,
+# which stands on these functions, would take a second. It ships no types.
+import scipy  # type: ignore[import-untyped]
+from numpy.typing import ArrayLike, NDArray
 
 from runner.metrics.percentiles import rank
 
@@ -137,11 +137,17 @@ def quantile_ranks(
 
     def at_most(above: int) -> float:
         clusters = above / time
-        return float(betainc(size - clusters, clusters + 1, share)) if clusters < size else 1.0
+        return (
+            float(scipy.special.betainc(size - clusters, clusters + 1, share))
+            if clusters < size
+            else 1.0
+        )
 
     def at_least(above: int) -> float:
         clusters = above / time
-        return float(betainc(clusters, size - clusters + 1, 1 - share)) if above else 1.0
+        return (
+            float(scipy.special.betainc(clusters, size - clusters + 1, 1 - share)) if above else 1.0
+        )
 
     above_high = bisect_right(range(count + 1), miss, key=at_most) - 1
     above_low = bisect_left(range(count + 1), -miss, key=lambda above: -at_least(above))
@@ -187,14 +193,14 @@ def proportion(hits: ArrayLike, level: float = LEVEL) -> Estimate:
     count, share, miss = len(series), float(series.mean()), (1 - level) / 2
     size = count / correlation_time(series)
     hit, missed = size * share, size * (1 - share)
-    low = float(betaincinv(hit, missed + 1, miss)) if hit else 0.0
-    high = float(betaincinv(hit + 1, missed, 1 - miss)) if missed else 1.0
+    low = float(scipy.special.betaincinv(hit, missed + 1, miss)) if hit else 0.0
+    high = float(scipy.special.betaincinv(hit + 1, missed, 1 - miss)) if missed else 1.0
     return Estimate(share, Interval(low, high, level), step=1 / count)
 
 
 def _t(freedom: float, level: float) -> float:
     """What a t-distributed value stays below, in size, with probability `level`."""
-    return float(stdtrit(freedom, (1 + level) / 2))
+    return float(scipy.special.stdtrit(freedom, (1 + level) / 2))
 
 
 # ------------------------------------------------------------------------- across repeats
@@ -266,7 +272,7 @@ def _p(centre: float, error: float, freedom: int) -> float:
     """Two-sided p-value of a mean; values without any scatter leave no doubt."""
     if error == 0:
         return 1.0 if centre == 0 else 0.0
-    return 2 * float(stdtr(freedom, -abs(centre) / error))
+    return 2 * float(scipy.special.stdtr(freedom, -abs(centre) / error))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -1,9 +1,10 @@
-"""How long a queue takes to be quiet once it is suspended."""
+"""Preemption latency: how long a queue takes to be quiet once it is suspended (XSched paper, figure
+11)."""
 
 import numpy as np
 
 from runner.metrics.intervals import Estimate, quantile
-from runner.metrics.registry import metric
+from runner.metrics.registry import Metric, register
 from runner.metrics.task import Tasks
 
 #: A run that proves its level suspends each queue a few times, which is no measurement of this;
@@ -11,26 +12,15 @@ from runner.metrics.task import Tasks
 MIN_SUSPENSIONS = 20
 
 
-@metric("preemption_p50_ms", higher_is_better=False)
-def preemption_p50_ms(tasks: Tasks) -> Estimate | None:
-    """Median preemption latency (XSched paper, figure 11).
+def _register(name: str, share: float) -> None:
+    formula = f"{name} of the time from a suspension to the queue's quiet, of 20 or more"
 
-    Unit: ms
-    Formula: p50 of the time from a suspension to the queue's quiet, of 20 suspensions or more
-    """
-    return _quantile(tasks, 0.5)
+    def compute(tasks: Tasks) -> Estimate | None:
+        times = np.concatenate([task.preemption_ms for task in tasks])
+        return quantile(times, share) if len(times) >= MIN_SUSPENSIONS else None
 
-
-@metric("preemption_p99_ms", higher_is_better=False)
-def preemption_p99_ms(tasks: Tasks) -> Estimate | None:
-    """99th percentile of the preemption latency (XSched paper, figure 11).
-
-    Unit: ms
-    Formula: p99 of the time from a suspension to the queue's quiet, of 20 suspensions or more
-    """
-    return _quantile(tasks, 0.99)
+    register(Metric(f"preemption_{name}_ms", "ms", formula, False, compute))
 
 
-def _quantile(tasks: Tasks, share: float) -> Estimate | None:
-    times = np.concatenate([task.preemption_ms for task in tasks])
-    return quantile(times, share) if len(times) >= MIN_SUSPENSIONS else None
+for _name, _share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99)):
+    _register(_name, _share)

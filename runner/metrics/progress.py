@@ -5,11 +5,11 @@ response latency of a task's requests, and its time alone the solo time of one r
 import math
 
 from runner.metrics.intervals import LEVEL, Estimate, Interval, mean
-from runner.metrics.registry import metric
+from runner.metrics.registry import About, metric
 from runner.metrics.task import Task, Tasks
 
 
-@metric("stp", higher_is_better=True, of_all=True)
+@metric("stp", higher_is_better=True, about=About.SYSTEM)
 def stp(tasks: Tasks) -> Estimate | None:
     """System throughput: how many tasks' worth of progress the device makes at a time.
 
@@ -26,7 +26,7 @@ def stp(tasks: Tasks) -> Estimate | None:
     )
 
 
-@metric("antt", higher_is_better=False, of_all=True)
+@metric("antt", higher_is_better=False, about=About.SYSTEM)
 def antt(tasks: Tasks) -> Estimate | None:
     """Average normalised turnaround time: by how much a task is slower than alone, on average.
 

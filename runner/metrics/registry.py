@@ -4,32 +4,64 @@ import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
 
 from runner.metrics.intervals import Estimate
+from runner.metrics.measurement import Measurement, Scope
 from runner.metrics.task import Tasks
 
-#: A figure, or None where these tasks do not have it.
-Compute = Callable[[Tasks], Estimate | None]
+
+class About(Enum):
+    """What a metric is computed from."""
+
+    #: The tasks of a scope: one task, or those of a priority.
+    TASKS = auto()
+    #: The tasks of a scope, among all that ran side by side.
+    PART = auto()
+    #: All tasks that ran side by side.
+    SYSTEM = auto()
+    #: What was counted of the run as a whole.
+    RUN = auto()
+
+
+#: Called with the tasks of the scope (TASKS, SYSTEM), with these and all tasks (PART), or with the
+#: `Measurement` (RUN). A figure, or None where they do not have it.
+Compute = Callable[..., Estimate | None]
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One figure. by_ratio: arms are compared by its ratio; by its difference where it may be zero.
-    of_all: it is about all tasks that run side by side, not about one or some of them."""
+    """One figure. higher_is_better: None where neither is. by_ratio: arms are compared by its
+    ratio; by its difference where it may be zero."""
 
     tag: str
     unit: str
     formula: str
-    higher_is_better: bool
+    higher_is_better: bool | None
     compute: Compute
     by_ratio: bool = True
-    of_all: bool = False
+    about: About = About.TASKS
 
-    def __call__(self, tasks: Tasks) -> Estimate | None:
+    @property
+    def of_all(self) -> bool:
+        """Whether it has one value a run and no scope is said with it."""
+        return self.about in (About.SYSTEM, About.RUN)
+
+    def __call__(self, tasks: Tasks, *others: Any) -> Estimate | None:
         """The figure of these tasks; None if there is none, as for a task without requests."""
         if not tasks or not all(len(task.response_ms) for task in tasks):
             return None
-        return self.compute(tasks)
+        return self.compute(tasks, *others)
+
+    def of(self, measured: Measurement, scope: Scope) -> Estimate | None:
+        """The figure of a scope of a run; None where the run does not have it."""
+        if self.about is About.RUN:
+            return self.compute(measured)
+        tasks = [measured.tasks[name] for name in scope.tasks]
+        if self.about is About.PART:
+            return self(tasks, list(measured.tasks.values())) if measured.side_by_side else None
+        return self(tasks)
 
 
 METRICS: dict[str, Metric] = {}
@@ -41,13 +73,17 @@ def register(figure: Metric) -> None:
 
 
 def metric(
-    tag: str, *, higher_is_better: bool, by_ratio: bool = True, of_all: bool = False
+    tag: str,
+    *,
+    higher_is_better: bool | None,
+    by_ratio: bool = True,
+    about: About = About.TASKS,
 ) -> Callable[[Compute], Compute]:
     """`register` a function; its docstring says ``Unit:`` and ``Formula:``, a line each."""
 
     def put(compute: Compute) -> Compute:
         unit, formula = _line(compute, "Unit"), _line(compute, "Formula")
-        register(Metric(tag, unit, formula, higher_is_better, compute, by_ratio, of_all))
+        register(Metric(tag, unit, formula, higher_is_better, compute, by_ratio, about))
         return compute
 
     return put

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.metrics.intervals import Estimate
-from runner.metrics.registry import metric
+from runner.metrics.registry import About, metric
 from runner.metrics.task import Tasks
 
 
-@metric("jain", higher_is_better=True, of_all=True)
+@metric("jain", higher_is_better=True, about=About.SYSTEM)
 def jain(tasks: Tasks) -> Estimate | None:
     """Jain's fairness index (Jain, Chiu and Hawe 1984) on entitlement-normalised throughput: 1 if
     all get in proportion to what they should, 1 ÷ tasks if one gets all.
@@ -28,7 +28,7 @@ def jain(tasks: Tasks) -> Estimate | None:
     return Estimate(float(x.sum() ** 2 / (len(x) * (x**2).sum()))) if total else None
 
 
-@metric("share_error", higher_is_better=False, by_ratio=False, of_all=True)
+@metric("share_error", higher_is_better=False, by_ratio=False, about=About.SYSTEM)
 def share_error(tasks: Tasks) -> Estimate | None:
     """How far the shares of the device are from the configured utilization, on average; only where
     tasks have one.
@@ -43,6 +43,17 @@ def share_error(tasks: Tasks) -> Estimate | None:
     if math.isnan(done.sum()) or not done.sum():
         return None
     return Estimate(float(np.abs(done / done.sum() - entitled).mean()))
+
+
+@metric("share", higher_is_better=None, by_ratio=False, about=About.PART)
+def share(tasks: Tasks, everyone: Tasks) -> Estimate | None:
+    """Share of what the device got done that these tasks have.
+
+    Unit: share
+    Formula: Σ progress of the tasks ÷ Σ progress of all
+    """
+    total = progress(everyone).sum()
+    return Estimate(float(progress(tasks).sum() / total)) if total > 0 else None
 
 
 def progress(tasks: Tasks) -> NDArray[np.float64]:

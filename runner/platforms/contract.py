@@ -15,6 +15,7 @@ from models import ModelSpec
 from runner.config.arms import Arm
 from runner.config.spec import TrialSpec
 from runner.metrics.requests import TaskRequests
+from runner.platforms.device import DeviceFacts, DeviceOrigin
 from runner.proof.checks import Proof
 from xsched_bindings.types import PreemptLevel
 
@@ -42,7 +43,7 @@ class Observations:
     know. facts: for summary.json. metrics: (name, value, milliseconds since 1970, step)."""
 
     notes: list[str] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: DeviceFacts = field(default_factory=DeviceFacts)
     metrics: list[tuple[str, float, int, int]] = field(default_factory=list)
 
 
@@ -79,8 +80,8 @@ class Platform(Protocol):
     def fingerprint(self) -> str:
         """What solo times depend on: hardware and library versions."""
 
-    def provenance(self) -> dict[str, Any]:
-        """The device and its libraries, for provenance.json."""
+    def provenance(self) -> DeviceOrigin:
+        """The device and its libraries."""
 
     @property
     def lock(self) -> str:

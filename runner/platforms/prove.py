@@ -1,5 +1,5 @@
-"""The proof before the window, the same on every platform: a platform supplies probes, a witness and
-a rehearsal, and does not judge. What counts as proof: docs/architecture.md."""
+"""The proof before the window, the same on every platform: a platform supplies probes, a witness
+and a rehearsal, and does not judge. What counts as proof: docs/architecture.md."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain

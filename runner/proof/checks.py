@@ -6,6 +6,7 @@ counted by an independent witness, and a trial that fails one is refused, never 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from xsched_bindings.policies import POLICIES
@@ -14,9 +15,15 @@ from xsched_bindings.types import PreemptLevel
 #: Share of a request's commands that the queue must have seen (the rest may be uninterceptable).
 INTERCEPTED_SHARE = 0.95
 
-PROVEN, FAILED, NOT_CLAIMED = "proven", "failed", "not claimed"
-#: Of a trial that was interrupted: nothing is known of its window.
-INCOMPLETE = "incomplete"
+
+class Verdict(StrEnum):
+    """What a trial's proof came to. An arm that claims no scheduling has nothing to prove; of a
+    trial that was interrupted nothing is known of its window."""
+
+    PROVEN = "proven"
+    FAILED = "failed"
+    NOT_CLAIMED = "not claimed"
+    INCOMPLETE = "incomplete"
 
 
 @dataclass(frozen=True)
@@ -32,15 +39,18 @@ class Check:
 
 @dataclass(frozen=True)
 class Proof:
-    """The checks of a trial; an arm that claims no scheduling has none and claims nothing."""
+    """The checks of a trial; an arm that claims no scheduling has none and claims nothing.
+    suspensions: the probes behind the level's check, which also time it."""
 
     checks: tuple[Check, ...] = ()
+    suspensions: tuple["Suspension", ...] = ()
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         if not self.checks:
-            return NOT_CLAIMED
-        return PROVEN if all(check.passed for check in self.checks) else FAILED
+            return Verdict.NOT_CLAIMED
+        passed = all(check.passed for check in self.checks)
+        return Verdict.PROVEN if passed else Verdict.FAILED
 
     @property
     def failure(self) -> str:
@@ -52,10 +62,7 @@ class Proof:
         )
 
     def __add__(self, checks: Iterable[Check]) -> "Proof":
-        return Proof((*self.checks, *checks))
-
-    def as_dict(self) -> dict[str, Any]:
-        return {"verdict": self.verdict, "checks": [asdict(check) for check in self.checks]}
+        return Proof((*self.checks, *checks), self.suspensions)
 
 
 def bound(level: PreemptLevel, threshold: int) -> int:
@@ -73,11 +80,13 @@ def bound(level: PreemptLevel, threshold: int) -> int:
 @dataclass(frozen=True)
 class Interception:
     """One calibration request. executed: commands by an independent witness (the executor's own
-    count on host, a profiler on GPUs). counted: growth of the queue's command count."""
+    count on host, a profiler on GPUs). counted: growth of the queue's command count. device_s: time
+    that the device worked on it, where the witness tells."""
 
     task: str
     executed: int
     counted: int
+    device_s: float = 0.0
 
 
 def check_interception(evidence: Sequence[Interception]) -> Check:
@@ -159,7 +168,7 @@ def check_level(evidence: Sequence[Suspension]) -> Check:
         if faults
         else f"at most {worst} commands completed after {len(evidence)} suspensions",
         "The preemption level is not in effect: choose one that the device has",
-        {"suspensions": [asdict(s) | {"level": s.level.name} for s in evidence]},
+        {"suspensions": len(evidence), "most_completed": worst},
     )
 
 

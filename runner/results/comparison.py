@@ -8,23 +8,25 @@ from functools import cached_property
 
 from runner.config.arms import Arm
 from runner.config.errors import UserError
-from runner.metrics import Metric, intervals
+from runner.metrics import intervals
 from runner.metrics.intervals import LEVEL, Estimate, Interval, Paired
+from runner.metrics.measurement import Scope
+from runner.metrics.names import figure_named, name_of
+from runner.metrics.registry import Metric
 from runner.results.points import (
-    Measured,
     Point,
     Primary,
-    Scope,
     Selector,
     declared_primary,
-    metric_named,
-    name_of,
+    figure_of,
     pairs,
     points_of,
     selector_of,
+    sm_clock_mhz,
 )
-from runner.runs.record import FINISHED, RunRecord
 from runner.runs.repeats import MIN_REPEATS
+from runner.runs.run import Run
+from runner.trial.status import Status
 
 #: By so much the SM clocks of two arms may differ; beyond it a ratio is one of clocks, too.
 CLOCKS_APART = 0.02
@@ -40,6 +42,8 @@ METRICS_SHOWN = (
 )
 
 BETTER, WORSE, NO_DIFFERENCE = "better", "worse", "no difference shown"
+#: Of a figure of which neither is better.
+HIGHER, LOWER = "higher", "lower"
 TOO_FEW = f"no verdict (repeats < {MIN_REPEATS})"
 NO_RATIO = "no verdict (a value is zero)"
 
@@ -110,7 +114,7 @@ class Comparison:
     swept: list[str]
     arms: list[ArmRow]
     rows: list[Row]
-    left_out: list[tuple[RunRecord, str]]
+    left_out: list[tuple[Run, str]]
 
     @property
     def ineffective(self) -> list[Row]:
@@ -132,7 +136,7 @@ class Comparison:
 
 
 def compare(
-    records: Sequence[RunRecord],
+    runs: Sequence[Run],
     baseline: str | None = None,
     primary: str | None = None,
     metrics: Sequence[str] | None = None,
@@ -144,13 +148,13 @@ def compare(
     declare (``sweep.primary``), else p99 of the highest priority. metrics: tags of the secondary
     ones. invalid: take runs that are marked not valid, too. Raises `UserError` if there is nothing
     to compare, runs are of task sets that nothing is compared in, or a name is unknown."""
-    reasons = [(record, _left_out(record, invalid)) for record in records]
-    points = points_of([Measured(record) for record, reason in reasons if not reason])
+    reasons = [(run, _left_out(run, invalid)) for run in runs]
+    points = points_of([run for run, reason in reasons if not reason])
     if not points:
         raise UserError("", "", "no run has a result that can be compared", remedy=_why(reasons))
     selector = selector_of(points, baseline)
-    shown = [metric_named(tag) for tag in metrics or METRICS_SHOWN]
-    asked = Primary(primary or declared_primary(records), points)
+    shown = [figure_named(tag).metric for tag in metrics or METRICS_SHOWN]
+    asked = Primary(primary or declared_primary(runs), points)
     baselines = [point for point in points if selector.takes(point)]
     treatments = [point for point in points if not selector.takes(point)]
     rows = [row for point in treatments for row in _rows(point, points, selector, asked, shown)]
@@ -163,7 +167,7 @@ def compare(
         list(swept),
         [row for point in (*baselines, *treatments) for row in _arm_rows(point, asked)],
         rows,
-        [(record, reason) for record, reason in reasons if reason],
+        [(run, reason) for run, reason in reasons if reason],
     )
 
 
@@ -178,8 +182,8 @@ def _check_task_sets(points: list[Point], rows: list[Row]) -> None:
     unless they are of a sweep over task sets that lost what they belong to."""
     compared = {row.task_set for row in rows}
     alone = [point for point in points if point.task_set not in compared]
-    sweeps = {run.record.folder.parent for p in points if p.task_set in compared for run in p.runs}
-    if any(run.record.folder.parent not in sweeps for point in alone for run in point.runs):
+    sweeps = {run.folder.parent for p in points if p.task_set in compared for run in p.runs}
+    if any(run.folder.parent not in sweeps for point in alone for run in point.runs):
         names = ", ".join(f"{point.task_set} ({point.name})" for point in alone)
         raise UserError(
             "",
@@ -190,22 +194,22 @@ def _check_task_sets(points: list[Point], rows: list[Row]) -> None:
         )
 
 
-def _left_out(record: RunRecord, invalid: bool) -> str:
+def _left_out(run: Run, invalid: bool) -> str:
     """Why a run is not compared; "" if it is."""
-    if record.status != FINISHED:
-        return f"{record.status}: {record.reason}" if record.reason else record.status
-    if not record.valid and not invalid:
-        return next((n for n in record.summary.get("notes", []) if "not valid" in n), "not valid")
+    if run.status is not Status.FINISHED:
+        return ": ".join(filter(None, [run.status, run.summary.reason]))
+    if not run.summary.valid and not invalid:
+        return next((note for note in run.summary.notes if "not valid" in note), "not valid")
     return ""
 
 
-def _why(reasons: list[tuple[RunRecord, str]]) -> str:
-    return "\n  ".join(f"{record.name}: {reason}" for record, reason in reasons)
+def _why(reasons: list[tuple[Run, str]]) -> str:
+    return "\n  ".join(f"{run.name}: {reason}" for run, reason in reasons)
 
 
 def _arm_rows(point: Point, asked: Primary) -> list[ArmRow]:
     scope, metric = asked.scope(point.task_set), asked.metric
-    found = [run.figure(metric, scope) for run in point.runs] if scope else []
+    found = [figure_of(run, metric, scope) for run in point.runs] if scope else []
     figures = [figure for figure in found if figure is not None]
     if scope is None or not figures:
         return []
@@ -310,13 +314,10 @@ def _rows(
     return sorted(rows, key=lambda row: not row.primary)
 
 
-def _clock_ratio(paired: Sequence[tuple[Measured, Measured]]) -> float | None:
+def _clock_ratio(paired: Sequence[tuple[Run, Run]]) -> float | None:
     """Of the pair that is furthest from 1: a mean would hide one pair behind the others."""
-    ratios = [
-        treatment.sm_clock_mhz / baseline.sm_clock_mhz
-        for baseline, treatment in paired
-        if treatment.sm_clock_mhz and baseline.sm_clock_mhz
-    ]
+    clocks = [(sm_clock_mhz(baseline), sm_clock_mhz(treatment)) for baseline, treatment in paired]
+    ratios = [treatment / baseline for baseline, treatment in clocks if treatment and baseline]
     return max(ratios, key=lambda ratio: abs(math.log(ratio)), default=None)
 
 
@@ -339,14 +340,14 @@ def _tests(
     paired = pairs(point, points, selector)
     if not paired:
         return []
-    scopes = list(dict.fromkeys(scope for _, run in paired for scope in run.scopes()))
+    scopes = list(dict.fromkeys(scope for _, run in paired for scope in run.measured.scopes()))
     wanted = [(m, scope) for m in shown for scope in scopes if m.of_all == scope.of_all]
     deciding = asked.scope(point.task_set)
     if deciding is not None:
         wanted.insert(0, (asked.metric, deciding))
     tests = []
     for metric, scope in dict.fromkeys(wanted):
-        figures = [(b.figure(metric, scope), t.figure(metric, scope)) for b, t in paired]
+        figures = [(figure_of(b, metric, scope), figure_of(t, metric, scope)) for b, t in paired]
         both = [(b, t) for b, t in figures if b is not None and t is not None]
         if both:
             tests.append(_Test(metric, scope, *zip(*both, strict=True)))
@@ -380,7 +381,10 @@ def _verdict(test: _Test, p: float | None) -> str:
     if p >= 1 - LEVEL:
         return NO_DIFFERENCE
     neutral = 1.0 if test.metric.by_ratio else 0.0
-    return BETTER if (test.effect > neutral) == test.metric.higher_is_better else WORSE
+    higher = test.effect > neutral
+    if test.metric.higher_is_better is None:
+        return HIGHER if higher else LOWER
+    return BETTER if higher == test.metric.higher_is_better else WORSE
 
 
 def _ineffective(point: Point, points: list[Point], asked: Primary) -> bool | None:

@@ -2,50 +2,62 @@
 configuration. Pure: records in, verdicts out."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
-from runner.config.schema import ExpectConfig
+from runner.config.errors import UserError
+from runner.config.schema import Config, ExpectConfig, all_keys
 from runner.metrics.intervals import Interval, over_repeats
-from runner.runs.record import FINISHED, RunRecord
+from runner.metrics.names import check_scope, figure_named
+from runner.runs import files
+from runner.runs.record import Figure
 from runner.runs.repeats import MIN_REPEATS
+from runner.runs.run import Run
+from runner.runs.sweep import select
+from runner.trial.status import Status
 
 MET, NOT_MET, INCONCLUSIVE = "met", "not met", "inconclusive"
+#: Of a summary, what `equals` can be asked of.
+TEXTS = ("proof", "priority", "status", "level", "asked_level", "policy", "platform", "placement")
 #: Fewer lie on a line more easily than not.
 MIN_POINTS = 3
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One expectation and what became of it. value: over the repeats, None without any."""
+    """One expectation and what became of it. value: over the repeats, None without any. interval:
+    95 %, None where there is none."""
 
     what: str
     verdict: str
     value: float | str | None
-    interval: Interval | None
+    interval: tuple[float | None, float | None] | None
     bounds: str
     why: str = ""
 
-    def as_dict(self) -> dict[str, Any]:
-        interval = None if self.interval is None else [self.interval.low, self.interval.high]
-        return vars(self) | {"interval": interval}
+    @property
+    def shown(self) -> str:
+        """The interval, else why there is none."""
+        if self.interval is None or not isinstance(self.value, float):
+            return self.why or "–"
+        return str(Figure(self.value, self.interval).estimate.interval)
 
 
-def evaluate(expect: Sequence[ExpectConfig], records: Sequence[RunRecord]) -> list[Finding]:
+def evaluate(expect: Sequence[ExpectConfig], runs: Sequence[Run]) -> list[Finding]:
     """Every expectation that is meant for the platform of these runs."""
-    platforms = {record.platform for record in records}
+    platforms = {run.summary.platform for run in runs}
     meant = [each for each in expect if each.platform is None or each.platform in platforms]
-    return [_judge(each, records) for each in meant]
+    return [_judge(each, runs) for each in meant]
 
 
-def _judge(expected: ExpectConfig, records: Sequence[RunRecord]) -> Finding:
+def _judge(expected: ExpectConfig, runs: Sequence[Run]) -> Finding:
     if expected.equals is not None:
-        return _judge_text(expected, records)
+        return _judge_text(expected, runs)
     bounds = _bounds(expected)
-    values = _values(expected, records)
+    values = _values(expected, runs)
     if not values:
         return Finding(expected.what, INCONCLUSIVE, None, None, bounds, "there is no such run")
     found = over_repeats(values)
@@ -53,11 +65,11 @@ def _judge(expected: ExpectConfig, records: Sequence[RunRecord]) -> Finding:
         why = f"fewer than {MIN_REPEATS} repeats"
         return Finding(expected.what, INCONCLUSIVE, found.value, None, bounds, why)
     verdict = _verdict(expected, found.interval)
-    return Finding(expected.what, verdict, found.value, found.interval, bounds)
+    return Finding(expected.what, verdict, found.value, Figure.of(found).interval, bounds)
 
 
-def _judge_text(expected: ExpectConfig, records: Sequence[RunRecord]) -> Finding:
-    found = [str(record.summary.get(expected.metric)) for record in _select(expected.of, records)]
+def _judge_text(expected: ExpectConfig, runs: Sequence[Run]) -> Finding:
+    found = [str(getattr(run.summary, expected.metric)) for run in select(expected.of, runs)]
     bounds = f"= {expected.equals}"
     if not found:
         return Finding(expected.what, INCONCLUSIVE, None, None, bounds, "there is no such run")
@@ -82,34 +94,32 @@ def _bounds(expected: ExpectConfig) -> str:
     return " and ".join(parts)
 
 
-def _values(expected: ExpectConfig, records: Sequence[RunRecord]) -> list[float]:
+def _values(expected: ExpectConfig, runs: Sequence[Run]) -> list[float]:
     """What is judged, of every repeat that has it."""
-    repeats = sorted({record.repeat for record in records})
-    found = [_value(expected, [r for r in records if r.repeat == repeat]) for repeat in repeats]
+    repeats = sorted({run.repeat for run in runs})
+    found = [_value(expected, [r for r in runs if r.repeat == repeat]) for repeat in repeats]
     return [value for value in found if value is not None and value > 0]
 
 
-def _value(expected: ExpectConfig, records: Sequence[RunRecord]) -> float | None:
+def _value(expected: ExpectConfig, runs: Sequence[Run]) -> float | None:
     """The figure in one repeat, the ratio of two, or how well a line describes it."""
-    own = _select(expected.of, records)
+    own = select(expected.of, runs)
     if expected.proportional_to:
         return _proportionality(expected.metric, expected.proportional_to.split(), own)
     value = _mean(expected.metric, own)
     if not expected.to:
         return value
-    below = _mean(expected.metric, _select(expected.to, records))
+    below = _mean(expected.metric, select(expected.to, runs))
     return None if value is None or below is None else value / below
 
 
-def _proportionality(
-    metric: str, keys: Sequence[str], records: Sequence[RunRecord]
-) -> float | None:
+def _proportionality(metric: str, keys: Sequence[str], runs: Sequence[Run]) -> float | None:
     """R² of the least-squares line through the origin: the share of the figure's variance, about
     its mean, that the line explains. None for fewer than three runs or without any variance."""
     points = [
-        (math.prod(float(setting(record, key) or math.nan) for key in keys), value)
-        for record in records
-        if record.status == FINISHED and (value := figure(record.summary, metric)) is not None
+        (math.prod(float(run.setting(key) or math.nan) for key in keys), found.value)
+        for run in runs
+        if run.status is Status.FINISHED and (found := run.figure(metric))
     ]
     if len(points) < MIN_POINTS:
         return None
@@ -119,62 +129,55 @@ def _proportionality(
     return float(1 - ((y - slope * x) ** 2).sum() / variance) if variance else None
 
 
-def _select(selector: str, records: Sequence[RunRecord]) -> list[RunRecord]:
-    """Records that a selector means, ``arm=xsched xsched.threshold=64``; a run that does not depend
-    on a swept key serves all its values."""
-    wanted = dict(token.split("=", 1) for token in selector.split())
-    return [
-        record
-        for record in records
-        if all(setting(record, key) in (value, None) for key, value in wanted.items())
-    ]
-
-
-def setting(record: RunRecord, key: str) -> str | None:
-    """What the run had for a key: as swept (None where it does not depend on it), else as
-    configured; of a group like ``model`` its name."""
-    if key == "arm":
-        return record.arm
-    if key in record.values:
-        return record.values[key]
-    found: Any = record.config
-    for part in key.split("."):
-        found = found.get(part) if isinstance(found, dict) else None
-    found = found.get("name") if isinstance(found, dict) else found
-    return str(found)
-
-
-def _mean(metric: str, records: Sequence[RunRecord]) -> float | None:
+def _mean(metric: str, runs: Sequence[Run]) -> float | None:
     """Geometric mean over the runs that have the figure."""
-    found = [figure(record.summary, metric) for record in records if record.status == FINISHED]
-    known = [value for value in found if value is not None and value > 0]
+    found = [run.figure(metric) for run in runs if run.status is Status.FINISHED]
+    known = [each.value for each in found if each is not None and each.value > 0]
     return math.exp(sum(map(math.log, known)) / len(known)) if known else None
 
 
-def figure(summary: dict[str, Any], metric: str) -> float | None:
-    """``p99_ms/priority_3``, ``throughput_rps/total``, ``share/<task>``, ``preemptions``,
-    ``preemption_ms/p50``. Scopes are a task, priority_<n>, highest, lowest and total."""
-    name, _, scope = metric.partition("/")
-    tasks, priorities = summary.get("tasks", {}), summary.get("priorities", {})
-    total = sum(task["throughput_rps"] for task in tasks.values())
-    if not scope:
-        value = summary.get(name)
-        return None if value is None else float(value)
-    if name == "preemption_ms":
-        value = summary.get(name, {}).get(scope)
-        return None if value is None else float(value)
-    if name == "share":
-        return tasks[scope]["throughput_rps"] / total if scope in tasks and total else None
-    if scope == "total":
-        return float(total) if name == "throughput_rps" and tasks else None
-    if scope in ("highest", "lowest") and priorities:
-        pick = max if scope == "highest" else min
-        scope = f"priority_{pick(priorities, key=int)}"
-    entry = tasks.get(scope) or priorities.get(scope.removeprefix("priority_"))
-    if entry is None:
-        return None
-    if name.endswith("_ms"):
-        value = entry["latency_ms"].get(name.removesuffix("_ms"))
-    else:
-        value = entry.get(name)
-    return None if value is None else float(value)
+def read_findings(sweep: Path | None) -> list[Finding]:
+    """What became of the expectations of the sweep in a folder; [] if there were none."""
+    if sweep is None:
+        return []
+    try:
+        return files.read_json(sweep / files.EXPECTATIONS, list[Finding])
+    except (OSError, ValueError):
+        return []
+
+
+# --- before a sweep ------------------------------------------------------------------------------
+
+
+def check_figures(config: Config) -> None:
+    """What a configuration says of figures, before anything runs: a misspelled name would be found
+    when all runs have ended, a misspelled key would mean other runs. Raises `UserError`."""
+    priorities = {name: task.priority for name, task in config.task_set.tasks.items()}
+    if config.sweep.primary is not None:
+        figure = figure_named(config.sweep.primary, "sweep.primary")
+        check_scope(figure, priorities, "sweep.primary")
+    keys = set(all_keys())
+    groups = {key.partition(".")[0] for key in keys if "." in key}
+    for number, each in enumerate(config.expect):
+        _check(each, f"expect.{number}", priorities, keys | groups)
+
+
+def _check(
+    expected: ExpectConfig, path: str, priorities: Mapping[str, int], keys: Collection[str]
+) -> None:
+    if expected.at_least is None and expected.at_most is None and expected.equals is None:
+        remedy = "give at_least, at_most or equals"
+        raise UserError(path, expected.what, "it has no bound, so nothing can meet it", "", remedy)
+    if expected.equals is None:
+        check_scope(figure_named(expected.metric, f"{path}.metric"), priorities, f"{path}.metric")
+    elif expected.metric not in TEXTS:
+        raise UserError(f"{path}.metric", expected.metric, "a run has no such text", TEXTS)
+    for name in ("of", "to"):
+        for token in getattr(expected, name).split():
+            if "=" not in token:
+                allowed = "key=value, separated by blanks"
+                raise UserError(f"{path}.{name}", token, "not understood", allowed)
+    named = [token.partition("=")[0] for token in f"{expected.of} {expected.to}".split()]
+    for key in (*named, *expected.proportional_to.split()):
+        if key not in keys and not key.startswith("task_set.tasks."):
+            raise UserError(path, key, "there is no such key", sorted(keys))

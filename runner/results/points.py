@@ -1,70 +1,22 @@
 """The points of a comparison, and which run of the baseline belongs to which run of another."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from runner.config.arms import Arm
 from runner.config.errors import UserError
-from runner.metrics import METRICS, Metric, Task
 from runner.metrics.intervals import Estimate
-from runner.runs.record import RunRecord
+from runner.metrics.measurement import Scope
+from runner.metrics.names import figure_named, name_of
+from runner.metrics.registry import Metric
+from runner.runs.run import Run
 
 BASELINE = Arm.native
 PRIMARY = "p99_ms"
 
 Values = Mapping[str, str | None]
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What a figure is about; key as in ``p99_ms/priority_3``, label as a person reads it."""
-
-    key: str
-    label: str
-    tasks: tuple[str, ...]
-    of_all: bool = False
-
-
-class Measured:
-    """A run and its figures, each computed once."""
-
-    def __init__(self, record: RunRecord) -> None:
-        self.record = record
-        self._figures: dict[tuple[str, Scope], Estimate | None] = {}
-
-    @cached_property
-    def tasks(self) -> dict[str, Task]:
-        return self.record.requests()
-
-    @property
-    def sm_clock_mhz(self) -> float | None:
-        """The median over the run; None on a CPU and where the GPU did not tell."""
-        device = self.record.summary.get("device") or {}
-        clock = (device.get("telemetry") or {}).get("sm_clock_mhz") or {}
-        return clock.get("median") or None
-
-    def scopes(self) -> Iterator[Scope]:
-        """Priorities, the most urgent first; tasks; all of them together."""
-        tasks = self.tasks.values()
-        for priority in sorted({task.priority for task in tasks}, reverse=True):
-            names = tuple(sorted(task.name for task in tasks if task.priority == priority))
-            yield Scope(f"priority_{priority}", f"priority {priority}", names)
-        for task in tasks:
-            yield Scope(task.name, task.name, (task.name,))
-        if not ((arm := Arm.known(self.record.arm)) and arm.runs_tasks_alone):
-            yield Scope("system", "system", tuple(sorted(self.tasks)), of_all=True)
-
-    def figure(self, metric: Metric, scope: Scope) -> Estimate | None:
-        """None where the run does not have it."""
-        key = (metric.tag, scope)
-        if key not in self._figures:
-            known = scope in list(self.scopes()) and metric.of_all == scope.of_all
-            found = metric([self.tasks[name] for name in scope.tasks]) if known else None
-            self._figures[key] = None if found is None or math.isnan(found.value) else found
-        return self._figures[key]
 
 
 @dataclass(frozen=True)
@@ -74,7 +26,7 @@ class Point:
     task_set: str
     arm: str
     values: tuple[tuple[str, str | None], ...]
-    runs: tuple[Measured, ...]
+    runs: tuple[Run, ...]
 
     @property
     def name(self) -> str:
@@ -83,14 +35,14 @@ class Point:
         return ",".join([self.arm, *fixed])
 
 
-def points_of(runs: Sequence[Measured]) -> list[Point]:
-    grouped: dict[object, list[Measured]] = {}
+def points_of(runs: Sequence[Run]) -> list[Point]:
+    grouped: dict[object, list[Run]] = {}
     for run in runs:
-        grouped.setdefault(run.record.point, []).append(run)
+        grouped.setdefault(run.point, []).append(run)
     points = []
     for group in grouped.values():
-        first = group[0].record
-        ordered = tuple(sorted(group, key=lambda run: run.record.repeat))
+        first = group[0]
+        ordered = tuple(sorted(group, key=lambda run: run.repeat))
         points.append(Point(first.task_set, first.arm, tuple(first.values.items()), ordered))
     return sorted(points, key=_order)
 
@@ -123,10 +75,10 @@ class Selector:
         values = dict(point.values)
         return point.arm == self.arm and all(values.get(k) == v for k, v in self.fixed.items())
 
-    def serves(self, run: Measured, values: Values) -> bool:
+    def serves(self, run: Run, values: Values) -> bool:
         """Whether the run is the other side of a treatment at these values: the same ones, but for
         those that the baseline is fixed at or does not depend on."""
-        own = run.record.values
+        own = run.values
         return all(
             key in self.fixed or own.get(key) is None or own[key] == value
             for key, value in values.items()
@@ -155,7 +107,7 @@ def _key_value(text: str, wanted: str) -> tuple[str, str]:
     return key, value
 
 
-def pairs(point: Point, points: list[Point], selector: Selector) -> list[tuple[Measured, Measured]]:
+def pairs(point: Point, points: list[Point], selector: Selector) -> list[tuple[Run, Run]]:
     """(baseline, treatment) of every repeat that has both; the baseline that says most about the
     swept values goes before one that serves them all."""
     candidates = [
@@ -169,27 +121,20 @@ def pairs(point: Point, points: list[Point], selector: Selector) -> list[tuple[M
         serving = [
             other
             for other in candidates
-            if other.record.repeat == run.record.repeat
-            and selector.serves(other, run.record.values)
+            if other.repeat == run.repeat and selector.serves(other, run.values)
         ]
         if serving:
             found.append((max(serving, key=_said), run))
     return found
 
 
-def _said(run: Measured) -> int:
-    return sum(value is not None for value in run.record.values.values())
+def _said(run: Run) -> int:
+    return sum(value is not None for value in run.values.values())
 
 
-def metric_named(tag: str) -> Metric:
-    if tag not in METRICS:
-        raise UserError("metric", tag, "unknown", METRICS)
-    return METRICS[tag]
-
-
-def declared_primary(records: Sequence[RunRecord]) -> str | None:
+def declared_primary(runs: Sequence[Run]) -> str | None:
     """The figure that the runs' configurations name, if they agree on one."""
-    named = {(record.config.get("sweep") or {}).get("primary") for record in records}
+    named = {run.parameters.get("sweep.primary") for run in runs}
     return named.pop() if len(named) == 1 else None
 
 
@@ -197,31 +142,44 @@ class Primary:
     """Which figure decides; in each task set that of its highest priority, unless one is named."""
 
     def __init__(self, asked: str | None, points: list[Point]) -> None:
-        tag, _, self._scope = (asked or PRIMARY).partition("/")
-        self.metric = metric_named(tag)
-        if self.metric.of_all:
-            self._scope = "system"
+        self.figure = figure_named(asked or PRIMARY, "primary")
         self._found = {point.task_set: self._find(points, point.task_set) for point in points}
         if not any(self._found.values()):
             raise UserError("primary", asked, "no run has that figure", self._names(points))
 
+    @property
+    def metric(self) -> Metric:
+        return self.figure.metric
+
     def _find(self, points: list[Point], task_set: str) -> Scope | None:
         for point in points:
-            for scope in point.runs[0].scopes() if point.task_set == task_set else ():
-                if self._scope in ("", scope.key) and point.runs[0].figure(self.metric, scope):
-                    return scope
+            first = point.runs[0].measured
+            scope = self.figure.scope_of(first) if point.task_set == task_set else None
+            if scope and self.metric.of(first, scope):
+                return scope
         return None
 
     def scope(self, task_set: str) -> Scope | None:
         return self._found[task_set]
 
     def _names(self, points: list[Point]) -> list[str]:
-        runs = [point.runs[0] for point in points]
+        measured = [point.runs[0].measured for point in points]
         scopes = dict.fromkeys(
-            scope for run in runs for scope in run.scopes() if run.figure(self.metric, scope)
+            scope for each in measured for scope in each.scopes() if self.metric.of(each, scope)
         )
         return [name_of(self.metric, scope) for scope in scopes]
 
 
-def name_of(metric: Metric, scope: Scope) -> str:
-    return metric.tag if metric.of_all else f"{metric.tag}/{scope.key}"
+def figure_of(run: Run, metric: Metric, scope: Scope) -> Estimate | None:
+    """Of a run that may not have the scope, or no value."""
+    if scope not in run.measured.scopes() or metric.of_all != scope.of_all:
+        return None
+    found = metric.of(run.measured, scope)
+    return None if found is None or math.isnan(found.value) else found
+
+
+def sm_clock_mhz(run: Run) -> float | None:
+    """The median over the run; None on a CPU and where the GPU did not tell."""
+    telemetry = run.summary.device.telemetry
+    clock = telemetry.sm_clock_mhz if telemetry else None
+    return clock.median or None if clock else None

@@ -82,8 +82,8 @@ def show(found: Comparison) -> None:
         )
     if warning := clock_warning(found):
         console.print(Text(warning, style="bold red"))
-    for record, reason in found.left_out:
-        console.print(Text(f"not compared: {record.name} (repeat {record.repeat}): {reason}"))
+    for run, reason in found.left_out:
+        console.print(Text(f"not compared: {run.name} (repeat {run.repeat}): {reason}"))
 
 
 def _arms(found: Comparison, several: bool) -> Table:
@@ -208,8 +208,8 @@ def as_plain(found: Comparison) -> dict[str, Any]:
         "arms": [asdict(row) for row in found.arms],
         "rows": [asdict(row) | {"clocks_differ": row.clocks_differ} for row in found.rows],
         "left_out": [
-            {"name": record.name, "repeat": record.repeat, "reason": reason}
-            for record, reason in found.left_out
+            {"name": run.name, "repeat": run.repeat, "reason": reason}
+            for run, reason in found.left_out
         ],
     }
 

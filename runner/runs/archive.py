@@ -2,7 +2,6 @@
 before anything of it is written."""
 
 import hashlib
-import json
 import stat
 import tempfile
 import zipfile
@@ -12,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from runner.config.errors import UserError
+from runner.runs.files import SWEEP, read_sweep
 
 SUMS = "SHA256SUMS"
-SWEEP = "sweep.json"
 #: The earliest that a zip can say.
 TIME = (1980, 1, 1, 0, 0, 0)
 PIECE = 2**20
@@ -180,10 +179,6 @@ def _verify(path: Path, folder: Path) -> None:
 
 def _check_runs(path: Path, folder: Path) -> None:
     """Raises `UserError` for a sweep whose list of runs leads elsewhere."""
-    try:
-        runs = [str(run["folder"]) for run in json.loads((folder / SWEEP).read_text())["runs"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError("", "", f"{path}: {SWEEP} cannot be read: {error!r}") from error
-    for run in runs:
-        if not _is_inside(run):
-            raise UserError("", "", f"{path}: {SWEEP} names a run outside itself: {run!r}")
+    for run in read_sweep(folder).runs:
+        if not _is_inside(run.folder):
+            raise UserError("", "", f"{path}: {SWEEP} names a run outside itself: {run.folder!r}")

@@ -1,22 +1,39 @@
-"""The folder of a run: everything about it, written before any tracking server hears of it."""
+"""The files of runs and sweeps: their names, and the one place that writes and reads them."""
 
 import json
-import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from omegaconf import OmegaConf
 
-from runner.config.schema import Config
+from runner.config.errors import UserError
 from runner.config.spec import TrialSpec
 from runner.metrics.requests import TaskRequests
-from runner.trial.recording import COMPLETED, SCHEDULED, STARTED
+from runner.proof.checks import Proof
+from runner.runs import migrate
+from runner.runs.record import Provenance, Summary, SweepRecord
 
-SUMMARY = "summary.json"
-REPORT_PAGE = "report.html"
+if TYPE_CHECKING:
+    from runner.config.schema import Config
+
+SWEEP = "sweep.json"
+SUMMARY, CONFIG, PROOF, PROVENANCE = "summary.json", "config.yaml", "proof.json", "provenance.json"
+REQUESTS, EVENTS, TELEMETRY = "requests.parquet", "events.parquet", "telemetry.parquet"
+TRACE, LATENCY_CDF, TIMELINE = "trace.json", "latency_cdf.png", "timeline.png"
+EXPECTATIONS, COMPARISON, REPORT, REPORT_PAGE = (
+    "expectations.json",
+    "comparison",
+    "report",
+    "report.html",
+)
+SUPERSEDED = "superseded"
+#: What is read of a run, the first of it always there.
+OF_A_RUN = (SUMMARY, CONFIG, REQUESTS, PROVENANCE, PROOF, EVENTS)
+
 CONFIG_HEADER = """\
 # This run again: python -m runner.replay {folder}
 defaults:
@@ -24,39 +41,108 @@ defaults:
   - _self_
 """
 
+Record = TypeVar("Record")
+
+
+# --- JSON ----------------------------------------------------------------------------------------
+
 
 def write_json(path: Path, content: Any) -> None:
     """JSON with a final newline; what is not a number becomes null, as JSON has no NaN."""
-    path.write_text(json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
+    encoded = msgspec.json.encode(content, enc_hook=_plain)
+    path.write_bytes(msgspec.json.format(encoded, indent=2) + b"\n")
 
 
-def _finite(value: Any) -> Any:
-    match value:
-        case float() if not math.isfinite(value):
-            return None
-        case dict():
-            return {str(key): _finite(child) for key, child in value.items()}
-        case list() | tuple():
-            return [_finite(child) for child in value]
-        case _:
-            return value
+def _plain(value: Any) -> Any:
+    """Of numpy's scalars and of paths."""
+    return str(value) if isinstance(value, Path) else value.item()
 
 
-def read_summary(folder: Path) -> dict[str, Any] | None:
-    """A run's summary; None if it never came to write one."""
+def read_json(path: Path, kind: type[Record]) -> Record:
+    """What a file holds. Raises OSError, and ValueError for what is no such record."""
+    return msgspec.convert(migrate.current(path.name, json.loads(path.read_bytes())), kind)
+
+
+def _read_or(path: Path, kind: type[Record], missing: Record) -> Record:
     try:
-        summary: dict[str, Any] = json.loads((folder / SUMMARY).read_text())
+        return read_json(path, kind)
     except (OSError, ValueError):
-        return None
-    return summary
+        return missing
 
 
-def write_config(folder: Path, config: Config, trial: TrialSpec) -> None:
+def read_summary(folder: Path) -> Summary | None:
+    """A run's summary; None if it never came to write one."""
+    return _read_or(folder / SUMMARY, Summary | None, None)  # type: ignore[arg-type]
+
+
+def read_proof(folder: Path) -> Proof:
+    """A run's proof, without checks if it came to none."""
+    return _read_or(folder / PROOF, Proof, Proof())
+
+
+def write_proof(folder: Path, proof: Proof) -> None:
+    write_json(folder / PROOF, {"verdict": proof.verdict} | msgspec.to_builtins(proof))
+
+
+def read_provenance(folder: Path) -> Provenance:
+    """Where a run comes from; nothing is known of a run that ended before it wrote that."""
+    return _read_or(folder / PROVENANCE, Provenance, Provenance())
+
+
+def read_sweep(folder: Path) -> SweepRecord:
+    """What sweep.json of the folder says. Raises `UserError` if it cannot be read."""
+    path = folder / SWEEP
+    try:
+        return read_json(path, SweepRecord)
+    except (OSError, ValueError) as error:
+        raise UserError("", "", f"{path} cannot be read: {error}") from error
+
+
+# --- the configuration ---------------------------------------------------------------------------
+
+
+def write_config(folder: Path, config: "Config", trial: TrialSpec) -> None:
     """config.yaml: every value spelled out, platform and placement as resolved."""
+    from omegaconf import OmegaConf
+
     resolved = OmegaConf.structured(config)
     resolved.platform.name, resolved.platform.placement = trial.platform, trial.placement
     header = CONFIG_HEADER.format(folder=folder.absolute())
-    (folder / "config.yaml").write_text(header + OmegaConf.to_yaml(resolved))
+    (folder / CONFIG).write_text(header + OmegaConf.to_yaml(resolved))
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The run's configuration; {} for a run that ended before it wrote one."""
+    import yaml
+
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        config = yaml.load((folder / CONFIG).read_text(), loader)
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return config if isinstance(config, dict) else {}
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A configuration by dotted keys."""
+    found: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = value
+    return found
+
+
+# --- Parquet -------------------------------------------------------------------------------------
+
+
+def read_table(path: Path) -> pa.Table:
+    """Raises `UserError` for what cannot be read."""
+    try:
+        return pq.read_table(path, read_dictionary=["task"])
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UserError("", "", f"{path} cannot be read: {error}") from error
 
 
 #: In the metadata of requests.parquet: JSON, by task the instant that its times count from.
@@ -78,7 +164,7 @@ def starts_of(requests: pa.Table) -> dict[str, int]:
     return {name: int(start_ns) for name, start_ns in json.loads(recorded).items()}
 
 
-REQUESTS = pa.schema(
+REQUEST_ROWS = pa.schema(
     [
         ("task", pa.string()),
         ("request", pa.int64()),
@@ -89,34 +175,34 @@ REQUESTS = pa.schema(
         ("extra", pa.bool_()),
     ]
 )
+EVENT_ROWS = pa.schema(
+    [
+        ("at_ns", pa.int64()),
+        ("event", pa.string()),
+        ("task", pa.string()),
+        ("completed", pa.int64()),
+    ]
+)
 
 
 def _request_table(task: TaskRequests) -> pa.Table:
+
     window = np.stack([task.scheduled, task.started, task.completed], axis=1)
     times = np.concatenate([task.warmup, window])
     request = np.arange(len(times)) - len(task.warmup)
+    columns = dict(zip(("scheduled_ns", "started_ns", "completed_ns"), times.T, strict=True))
     return pa.table(
         {
             "task": np.full(len(times), task.name),
             "request": request,
-            "scheduled_ns": times[:, SCHEDULED],
-            "started_ns": times[:, STARTED],
-            "completed_ns": times[:, COMPLETED],
+            **columns,
             "warmup": request < 0,
             "extra": request >= task.wanted,
         },
-        REQUESTS,
+        REQUEST_ROWS,
     )
 
 
-def write_events(path: Path, events: dict[str, list[Any]]) -> None:
+def write_events(path: Path, events: Mapping[str, list[Any]]) -> None:
     """events.parquet: the scheduler's log, see `xsched_bindings.host.scheduler.Event`."""
-    schema = pa.schema(
-        [
-            ("at_ns", pa.int64()),
-            ("event", pa.string()),
-            ("task", pa.string()),
-            ("completed", pa.int64()),
-        ]
-    )
-    pq.write_table(pa.table(events, schema), path)
+    pq.write_table(pa.table(events, EVENT_ROWS), path)

@@ -1,53 +1,61 @@
-"""Runs that have ended, read back from what they left: a sweep's folder, runs' folders, MLflow."""
+"""Runs that have ended, read back from what they left: the one way to them, for the commands of
+this project as for a notebook."""
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from runner.config.errors import UserError
-from runner.runs import archive, repeats
-from runner.runs.files import SUMMARY
-from runner.runs.mlflow_records import Store
-from runner.runs.record import FINISHED, SWEEP, RunRecord, entries_of, record_of
+from runner.runs import archive, files, repeats
+from runner.runs.record import SweepRecord
+from runner.runs.run import Run, read_run
+from runner.runs.sweep import Sweep
+from runner.runs.tracking import Reader
+from runner.trial.status import Status
 
 MLFLOW = "mlflow:"
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
-# ------------------------------------------------------------------------------ loading
-
-
-def load(paths: Sequence[str | Path], uri: str | None = None) -> list[RunRecord]:
+def load(*paths: str | Path, uri: str | None = None) -> Sweep:
     """The runs at `paths`: folders of sweeps or of runs, exported zips, ids of MLflow runs, and
     ``mlflow:<experiment>``; uri: the tracking store, else MLFLOW_TRACKING_URI, else the default.
 
     A point that occurs again is a further repeat. Raises `UserError` for what is no run, and if
     runs of different platforms or placements have results."""
-    batches: list[list[RunRecord]] = []
-    loose: list[RunRecord] = []
-    store = Store(uri)
+    batches: list[list[Run]] = []
+    loose: list[Run] = []
+    known: list[Sweep] = []
+    store = Reader(uri)
     for path in dict.fromkeys(map(str, paths)):
         if path.startswith(MLFLOW):
             batches += store.experiment(path.removeprefix(MLFLOW))
-        elif (Path(path) / SWEEP).is_file():
-            batches.append(_sweep(Path(path)))
-        elif (Path(path) / SUMMARY).is_file():
+        elif (Path(path) / files.SWEEP).is_file():
+            known.append(_sweep(Path(path)))
+            batches.append(list(known[-1].runs))
+        elif (Path(path) / files.CONFIG).is_file() or (Path(path) / files.SUMMARY).is_file():
             loose.append(_run(Path(path)))
         elif Path(path).is_file():
             folder, held = archive.unpack(Path(path))
-            batches.append([replace(each, held=held) for each in _sweep(folder)])
+            known.append(_sweep(folder, held))
+            batches.append(list(known[-1].runs))
         elif RUN_ID.fullmatch(path):
             loose += store.runs(path)
         else:
             raise _no_run(path)
     batches += [loose] if loose else []
-    records = repeats.number(repeats.with_values(_once(batches)))
-    _check_places(records)
-    return records
+    runs = repeats.number(repeats.with_values(_once(batches)))
+    _check_places(runs)
+    of_one = known[0] if len(known) == 1 and len(batches) == 1 else None
+    return Sweep(
+        tuple(runs),
+        of_one.record if of_one else SweepRecord(runs=()),
+        of_one.folder if of_one else _common_folder(runs),
+    )
 
 
-def _once(batches: list[list[RunRecord]]) -> list[list[RunRecord]]:
+def _once(batches: list[list[Run]]) -> list[list[Run]]:
     """Without runs that were named twice, as by their own folder and by their sweep's: counted
     twice they would be repeats that agree to the nanosecond."""
     seen: set[Path] = set()
@@ -65,28 +73,36 @@ def _no_run(path: str) -> UserError:
     return UserError("", "", f"{path} {problem}", allowed)
 
 
-def _sweep(folder: Path) -> list[RunRecord]:
-    """The runs that sweep.json lists."""
-    return [record_of(folder / name, entry) for name, entry in entries_of(folder).items()]
+def _sweep(folder: Path, held: Any = None) -> Sweep:
+    """The runs that sweep.json lists, without those that are still to be run."""
+    record = files.read_sweep(folder)
+    ended = [entry for entry in record.runs if entry.status is not Status.PENDING]
+    return Sweep(tuple(read_run(folder / e.folder, e, held) for e in ended), record, folder)
 
 
-def _run(folder: Path) -> RunRecord:
+def _run(folder: Path) -> Run:
     """A run named by its own folder; what was swept is in the sweep's folder above, if there."""
     above, name = folder.absolute().parent, folder.absolute().name
-    entries = entries_of(above) if (above / SWEEP).is_file() else {}
-    return record_of(folder, entries.get(name, {}))
+    entries = files.read_sweep(above).runs if (above / files.SWEEP).is_file() else ()
+    return read_run(folder, next((entry for entry in entries if entry.folder == name), None))
 
 
-def _check_places(records: list[RunRecord]) -> None:
+def _common_folder(runs: Sequence[Run]) -> Path | None:
+    """The folder of the sweep that all the runs are of."""
+    above = {run.folder.absolute().parent for run in runs}
+    return above.pop() if len(above) == 1 else None
+
+
+def _check_places(runs: Sequence[Run]) -> None:
     """Baselines differ between platforms, and between placements on one."""
-    ran = [each for each in records if each.status == FINISHED]
+    ran = [each for each in runs if each.status is Status.FINISHED]
     for key in ("platform", "placement"):
-        names = {str(getattr(each, key)): each.name for each in ran}
+        names = {str(getattr(each.summary, key)): each.name for each in ran}
         if len(names) > 1:
-            runs = ", ".join(f"{place} ({run})" for place, run in sorted(names.items()))
+            said = ", ".join(f"{place} ({run})" for place, run in sorted(names.items()))
             raise UserError(
                 "",
                 "",
-                f"runs of different {key}s cannot be compared, their baselines differ: {runs}",
+                f"runs of different {key}s cannot be compared, their baselines differ: {said}",
                 remedy=f"compare the runs of one {key}",
             )

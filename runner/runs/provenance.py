@@ -8,15 +8,15 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import psutil
 
+from runner.platforms.device import DeviceOrigin, GpuInfo, GpuSettings, TorchBuild
 from runner.platforms.machine import available_cores, cpu_model
+from runner.runs.record import Code, Environment, Load, Provenance
 
 LIBRARIES = (
     "hydra-core",
@@ -59,18 +59,18 @@ def _git(*arguments: str) -> str:
 
 
 @cache
-def code() -> dict[str, Any]:
+def code() -> Code:
     """Commit of the checkout and what differs from it, new files of code included: a patch, which
     may be cut, and the checksum of all of it ("" outside a checkout and for no difference)."""
     new = _git("ls-files", "--others", "--exclude-standard", "--", *CODE).splitlines()
     diff = _git(*DIFF, "HEAD") + "".join(
         _git(*DIFF, "--no-index", "--", os.devnull, name) for name in new
     )
-    return {
-        "commit": _git("rev-parse", "HEAD").strip(),
-        "diff": diff[:MAX_DIFF],
-        "diff_sha256": hashlib.sha256(diff.encode()).hexdigest() if diff else "",
-    }
+    return Code(
+        commit=_git("rev-parse", "HEAD").strip(),
+        diff=diff[:MAX_DIFF],
+        diff_sha256=hashlib.sha256(diff.encode()).hexdigest() if diff else "",
+    )
 
 
 def _version(library: str) -> str:
@@ -89,44 +89,35 @@ def _governor(core: int) -> str:
 
 
 @cache
-def environment() -> dict[str, Any]:
+def environment() -> Environment:
     """The machine and the libraries; the same for every run of a process."""
     cores = available_cores()
-    return {
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "cpu": cpu_model(),
-        "cores": len(cores),
-        "governor": _governor(cores[-1]),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "libraries": {name: version for name in LIBRARIES if (version := _version(name))},
-    }
+    return Environment(
+        python=platform.python_version(),
+        system=platform.platform(),
+        cpu=cpu_model(),
+        cores=len(cores),
+        governor=_governor(cores[-1]),
+        memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
+        libraries={name: version for name in LIBRARIES if (version := _version(name))},
+    )
 
 
-def load() -> dict[str, float]:
-    """How busy the machine is at this moment: a disturbed run shows here."""
-    return {"load_1min": os.getloadavg()[0], "cpu_mhz": getattr(psutil.cpu_freq(), "current", 0.0)}
+def load() -> Load:
+    """How busy the machine is at this moment."""
+    return Load(os.getloadavg()[0], getattr(psutil.cpu_freq(), "current", 0.0))
 
 
-def present() -> dict[str, Any]:
-    """What a run of this process would have around it, without its device."""
-    return {
-        "code": code(),
-        "environment": environment(),
-        "xsched_variables": {k: v for k, v in os.environ.items() if k.startswith("XSCHED")},
-    }
-
-
-def collect(overrides: list[str], load_before: dict[str, float]) -> dict[str, Any]:
-    """All of provenance.json."""
-    return {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": ["python", "-m", "runner", *sys.argv[1:]],
-        "overrides": overrides,
-        **present(),
-        "load_before": load_before,
-        "load_after": load(),
-    }
+def present(device: DeviceOrigin) -> Provenance:
+    """What a run of this process has around it. device: what the platform says of its own."""
+    return Provenance(
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=("python", "-m", "runner", *sys.argv[1:]),
+        code=code(),
+        environment=environment(),
+        xsched_variables={k: v for k, v in os.environ.items() if k.startswith("XSCHED")},
+        device=device,
+    )
 
 
 # --- told to others ---------------------------------------------------------------------
@@ -145,37 +136,38 @@ def _quoted(word: str) -> str:
 # --- what can change a figure ------------------------------------------------------------
 
 
-def facts(origin: Mapping[str, Any]) -> dict[str, str]:
+def facts(origin: Provenance) -> dict[str, str]:
     """What of a provenance can change a figure, in words, by name."""
-    machine, device = origin.get("environment") or {}, origin.get("device") or {}
-    code = origin.get("code") or {}
-    named = {
-        "commit": str(code.get("commit", ""))[:DIGITS],
-        "uncommitted changes": _changes(code),
-        **{name: machine.get(name) for name in ("python", "system", "cpu", "cores", "governor")},
-        **(machine.get("libraries") or {}),
-        **_group("", {k: v for k, v in device.items() if not isinstance(v, dict)}),
-        **_group("gpu", device.get("gpu")),
-        **_group("gpu", device.get("settings")),
-        **_group("torch", device.get("torch")),
-        **{k: str(v)[:DIGITS] for k, v in (device.get("xsched_libraries") or {}).items()},
-        **(origin.get("xsched_variables") or {}),
+    machine, device = origin.environment, origin.device
+    named: dict[str, object] = {
+        "commit": origin.code.commit[:DIGITS],
+        "uncommitted changes": _changes(origin.code),
+        "python": machine.python,
+        "system": machine.system,
+        "cpu": machine.cpu,
+        "cores": machine.cores,
+        "governor": machine.governor,
+        **machine.libraries,
+        "device cores": device.device_cores,
+        **_group("gpu", device.gpu),
+        **_group("gpu", device.settings),
+        **_group("torch", device.torch),
+        **{name: digest[:DIGITS] for name, digest in device.xsched_libraries.items()},
+        **origin.xsched_variables,
     }
     return {name: word(value) for name, value in named.items()}
 
 
-def _changes(code: Mapping[str, Any]) -> str:
+def _changes(code: Code) -> str:
     """A checksum of what differed from the commit; of older runs, of as much as they recorded."""
-    diff = str(code.get("diff", ""))
-    return str(code.get("diff_sha256") or hashlib.sha256(diff.encode()).hexdigest() * bool(diff))[
-        :DIGITS
-    ]
+    older = hashlib.sha256(code.diff.encode()).hexdigest() if code.diff else ""
+    return (code.diff_sha256 or older)[:DIGITS]
 
 
-def _group(prefix: str, values: Mapping[str, Any] | None) -> dict[str, Any]:
+def _group(prefix: str, record: GpuInfo | GpuSettings | TorchBuild | None) -> dict[str, object]:
     return {
-        f"{prefix} {name.replace('_', ' ')}".strip(): value
-        for name, value in (values or {}).items()
+        f"{prefix} {name.replace('_', ' ')}": value
+        for name, value in (vars(record) if record else {}).items()
         if name not in NO_FACTS
     }
 

@@ -1,171 +1,212 @@
-"""A run that has ended, as its folder tells it."""
+"""What a run and a sweep are, written once: the records that their folders keep as JSON.
 
-import json
-import re
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+Times are in the unit that a field's name ends with. None is what nobody knows. Files and reading:
+`runner.runs.files`; keys in words: docs/outputs.md.
+"""
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-import yaml
-from numpy.typing import NDArray
+import math
+from dataclasses import dataclass, field
+from typing import Self
 
-from runner.config.arms import Arm
-from runner.config.errors import UserError
-from runner.metrics import Task
-from runner.runs.files import read_summary
+from runner.metrics.intervals import Estimate, Interval
+from runner.platforms.device import DeviceFacts, DeviceOrigin
+from runner.proof.checks import Verdict
+from runner.trial.status import Status
 
-SWEEP, CONFIG, REQUESTS = "sweep.json", "config.yaml", "requests.parquet"
-PROOF = "proof.json"
-FINISHED, FAILED, PENDING = "FINISHED", "FAILED", "pending"
-MLFLOW = "mlflow:"
-RUN_ID = re.compile(r"[0-9a-f]{32}")
-
-Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+#: Of summary.json and sweep.json. Version 1 is read, too.
+SCHEMA = 2
 
 
-@dataclass(frozen=True, eq=False)
-class RunRecord:
-    """One run. values: by swept key other than the arm; None where the run does not depend on it.
-    repeat: runs with the same number are compared with each other."""
+# --- figures -------------------------------------------------------------------------------------
 
-    folder: Path
-    name: str
-    arm: str
-    task_set: str
-    platform: str
-    placement: str
-    values: dict[str, str | None]
-    repeat: int
-    status: str
-    reason: str
-    proof: str
-    valid: bool
-    summary: dict[str, Any]
-    config: dict[str, Any]
-    #: Whether anybody said what was swept.
-    swept_known: bool = True
-    #: Keeps a downloaded folder for as long as the record lives.
-    held: Any = field(default=None, repr=False)
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure and its 95 % interval, None where there is none; an end that the data cannot give
+    ("> max", "< min") is None."""
+
+    value: float
+    interval: tuple[float | None, float | None] | None = None
+
+    @classmethod
+    def of(cls, estimate: Estimate) -> Self:
+        known = estimate.interval
+        if known is None:
+            return cls(estimate.value)
+        ends = [end if math.isfinite(end) else None for end in (known.low, known.high)]
+        return cls(estimate.value, (ends[0], ends[1]))
 
     @property
-    def point(self) -> tuple[str, str, frozenset[tuple[str, str | None]]]:
-        """What is the same for all repeats."""
-        return self.task_set, self.arm, frozenset(self.values.items())
-
-    def requests(self) -> dict[str, Task]:
-        """Every task that has requests that count, from requests.parquet and the configuration."""
-        path = self.folder / REQUESTS
-        try:
-            rows = pq.read_table(path, read_dictionary=["task"])
-        except (OSError, pa.ArrowInvalid) as error:
-            raise UserError("", "", f"{path} cannot be read: {error}") from error
-        times = {name: _times(rows, name) for name in _names(rows)}
-        times = {name: each for name, each in times.items() if each[1]}
-        ends = {name: int(rows_[count - 1, 2]) for name, (rows_, count) in times.items()}
-        together = max(ends.values(), default=0)
-        alone = (arm := Arm.known(self.arm)) and arm.runs_tasks_alone
-        quiet = _quiet_ms(self.folder)
-        return {
-            name: replace(
-                self._task(name, *each, ends[name] if alone else together),
-                preemption_ms=np.array(quiet.get(name, ())),
-            )
-            for name, each in times.items()
-        }
-
-    def _task(self, name: str, rows: NDArray[np.int64], count: int, last_ns: int) -> Task:
-        """last_ns: when the requests that count were over, which ends a window that nobody said
-        the end of."""
-        measured = self.summary.get("tasks", {}).get(name, {})
-        window_s = measured.get("window_s")
-        configured = self.config.get("task_set", {}).get("tasks", {}).get(name, {})
-        scheduled, started, completed = rows.T
-        deadline_us, solo_ms = configured.get("deadline_us"), measured.get("solo_ms")
-        return Task(
-            name,
-            int(measured.get("priority", configured.get("priority", 0))),
-            (completed - scheduled)[:count] / 1e6,
-            (completed - started)[:count] / 1e6,
-            completed / 1e6,
-            # To the nanosecond, so that a request that ends the window is within it.
-            (last_ns if window_s is None else round(window_s * 1e9)) / 1e6,
-            np.nan if solo_ms is None else float(solo_ms),
-            configured.get("utilization"),
-            None if deadline_us is None else deadline_us / 1e3,
-        )
+    def estimate(self) -> Estimate:
+        if self.interval is None:
+            return Estimate(self.value)
+        low, high = self.interval
+        ends = (-math.inf if low is None else low, math.inf if high is None else high)
+        return Estimate(self.value, Interval(*ends))
 
 
-def _quiet_ms(folder: Path) -> dict[str, list[float]]:
-    """By task, from each suspension of the level's proof to the queue's quiet; {} without any."""
-    try:
-        checks = json.loads((folder / PROOF).read_text())["checks"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    found: dict[str, list[float]] = {}
-    for check in checks:
-        evidence = check.get("evidence", {}) if check.get("name") == "level" else {}
-        for probe in evidence.get("suspensions", ()):
-            found.setdefault(str(probe["task"]), []).append(float(probe["quiet_ms"]))
-    return found
+@dataclass(frozen=True, kw_only=True)
+class TaskSummary:
+    """One task. requests: those that count, of `wanted`; extra: those that only kept the load up.
+    late_starts: requests that began over 1 ms late because of the runner. offered_rps,
+    achieved_rps: of an open loop. open: requests that had arrived and not completed at the end."""
+
+    priority: int
+    requests: int = 0
+    wanted: int = 0
+    extra: int = 0
+    window_s: float | None = None
+    late_starts: int = 0
+    solo_ms: float | None = None
+    offered_rps: float | None = None
+    achieved_rps: float | None = None
+    open: int | None = None
 
 
-def _names(rows: pa.Table) -> list[str]:
-    return [str(name) for name in rows["task"].unique().to_pylist()]
+# --- a run ---------------------------------------------------------------------------------------
 
 
-def _times(rows: pa.Table, name: str) -> tuple[NDArray[np.int64], int]:
-    """A task's requests after the warm-up as (scheduled, started, completed) in nanoseconds, and
-    how many of them count."""
-    mine = rows.filter(pc.and_(pc.equal(rows["task"], name), pc.invert(rows["warmup"])))
-    columns = [mine[f"{column}_ns"].to_numpy() for column in ("scheduled", "started", "completed")]
-    return np.stack(columns, axis=1), int(pc.sum(pc.invert(mine["extra"])).as_py() or 0)
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """summary.json: what a run came to. A failed run has no figures.
+
+    as_expected: whether it ended as it was meant to; a refusal may be what was to be shown. level:
+    in effect; asked_level: as configured. priority: what became of the tasks' priorities (equal,
+    applied, not applied). preemptions: None where nobody can say. stolen: share of a core's time
+    that a hypervisor took. cut: whether the window hit its limit. preemption_ms: of the level's
+    probes, by percentile. timing_s: how long each step took. figures: every metric about every
+    scope that the run has, by name (``p99_ms/priority_3``; `runner.metrics.names`)."""
+
+    name: str
+    status: Status
+    reason: str = ""
+    as_expected: bool = False
+    valid: bool = False
+    notes: tuple[str, ...] = ()
+    task_set: str = ""
+    arm: str = ""
+    platform: str = ""
+    placement: str = ""
+    policy: str = ""
+    level: str = ""
+    asked_level: str = ""
+    priority: str = ""
+    config_hash: str = ""
+    proof: Verdict | None = None
+    preemptions: int | None = None
+    saturation: float | None = None
+    stolen: float = 0.0
+    cut: bool = False
+    steady: bool = True
+    preemption_ms: dict[str, float] = field(default_factory=dict)
+    timing_s: dict[str, float] = field(default_factory=dict)
+    device: DeviceFacts = field(default_factory=DeviceFacts)
+    window_s: float | None = None
+    tasks: dict[str, TaskSummary] = field(default_factory=dict)
+    figures: dict[str, Figure] = field(default_factory=dict)
+    sweep: str = ""
+    folder: str = ""
+    mlflow_run_id: str | None = None
+    schema: int = SCHEMA
+
+    @classmethod
+    def failed(cls, name: str, reason: str = "the run ended without a summary") -> Self:
+        """Of a run that came to no result."""
+        return cls(name=name, status=Status.FAILED, reason=reason)
+
+    @property
+    def priorities(self) -> list[int]:
+        """Those that the tasks have, the most urgent first."""
+        return sorted({task.priority for task in self.tasks.values()}, reverse=True)
+
+    def value(self, figure: str) -> float | None:
+        """Of a figure by its name; None where the run does not have it."""
+        found = self.figures.get(figure)
+        return found.value if found else None
 
 
-def entries_of(folder: Path) -> dict[str, dict[str, Any]]:
-    """The runs in sweep.json by folder, without those that are still to be run."""
-    try:
-        runs = json.loads((folder / SWEEP).read_text())["runs"]
-        return {run["folder"]: run for run in runs if run.get("status") != PENDING}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError("", "", f"{folder / SWEEP} cannot be read: {error!r}") from error
+# --- where a run comes from ----------------------------------------------------------------------
 
 
-def record_of(folder: Path, entry: dict[str, Any], held: Any = None) -> RunRecord:
-    """A run from its folder and its entry in sweep.json, {} if there is none."""
-    summary = read_summary(folder) or {
-        "status": FAILED,
-        "reason": "the run ended without a summary",
-    }
-    config = _config(folder)
-    values = entry.get("values", summary.get("values"))
-    return RunRecord(
-        folder=folder,
-        name=str(summary.get("name") or entry.get("name") or folder.name),
-        arm=str(summary.get("arm") or entry.get("arm") or config.get("arm", {}).get("name", "")),
-        task_set=str(config.get("task_set", {}).get("name", "")),
-        platform=str(summary.get("platform", "")),
-        placement=str(summary.get("placement", "")),
-        values={key: None if v is None else str(v) for key, v in (values or {}).items()},
-        repeat=int(entry.get("repeat", summary.get("repeat", config.get("repeat", 0)))),
-        status=str(summary.get("status", FAILED)),
-        reason=str(summary.get("reason", "")),
-        proof=str(summary.get("proof", "")),
-        valid=bool(summary.get("valid", True)),
-        summary=summary,
-        config=config,
-        swept_known=values is not None,
-        held=held,
-    )
+@dataclass(frozen=True)
+class Code:
+    """Commit of the checkout and what differs from it: a patch, which may be cut, and the checksum
+    of all of it, "" for no difference."""
+
+    commit: str = ""
+    diff: str = ""
+    diff_sha256: str = ""
 
 
-def _config(folder: Path) -> dict[str, Any]:
-    """The run's configuration; {} for a run that ended before it wrote one."""
-    try:
-        config = yaml.load((folder / CONFIG).read_text(), Loader)
-    except (OSError, yaml.YAMLError):
-        return {}
-    return config if isinstance(config, dict) else {}
+@dataclass(frozen=True)
+class Environment:
+    """The machine and the libraries; the same for every run of a process."""
+
+    python: str = ""
+    system: str = ""
+    cpu: str = ""
+    cores: int | None = None
+    governor: str = ""
+    memory_gib: float | None = None
+    libraries: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Load:
+    """How busy the machine was at one moment: a disturbed run shows here."""
+
+    load_1min: float | None = None
+    cpu_mhz: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """provenance.json. weights: the checksum of each file of pretrained weights."""
+
+    time: str = ""
+    command: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    code: Code = Code()
+    environment: Environment = field(default_factory=Environment)
+    xsched_variables: dict[str, str] = field(default_factory=dict)
+    load_before: Load = Load()
+    load_after: Load = Load()
+    device: DeviceOrigin = DeviceOrigin()
+    weights: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_known(self) -> bool:
+        """False of a run that ended before it wrote one."""
+        return bool(self.time)
+
+
+# --- a sweep -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One run in sweep.json. values: by swept key; None where the run does not depend on it."""
+
+    name: str = ""
+    folder: str
+    arm: str = ""
+    repeat: int = 0
+    values: dict[str, str | None] | None = None
+    overrides: tuple[str, ...] = ()
+    status: Status = Status.FINISHED
+    reason: str = ""
+    mlflow_run_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepRecord:
+    """sweep.json. identity: what makes two sweeps the same. command: what was typed. swept: keys.
+    points: how many, repeats included."""
+
+    runs: tuple[Entry, ...]
+    identity: str = ""
+    command: str = ""
+    swept: tuple[str, ...] = ()
+    repeats: int = 1
+    points: int = 0
+    schema: int = SCHEMA

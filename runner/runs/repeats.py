@@ -1,13 +1,11 @@
 """Which point of a sweep a run is, and which repeat of it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runner.config.arms import Arm
-
-if TYPE_CHECKING:
-    from runner.runs.record import RunRecord
+from runner.runs.run import Run
 
 #: Fewer cannot show how much repeats scatter.
 MIN_REPEATS = 3
@@ -26,7 +24,7 @@ NO_DIFFERENCE = (
 )
 
 
-def with_values(batches: list[list["RunRecord"]]) -> list[list["RunRecord"]]:
+def with_values(batches: list[list[Run]]) -> list[list[Run]]:
     """Swept values for the runs that nobody says them of, from what their configurations differ in;
     in all, without the keys that are no values."""
     unsaid = [each for batch in batches for each in batch if not each.swept_known]
@@ -34,21 +32,22 @@ def with_values(batches: list[list["RunRecord"]]) -> list[list["RunRecord"]]:
     return [[_with_own_values(each, swept) for each in batch] for batch in batches]
 
 
-def _with_own_values(record: "RunRecord", swept: Sequence[str]) -> "RunRecord":
-    values = dict(record.values)
-    if not record.swept_known:
-        flat = _flat(record.config)
-        values = {key: flat.get(key) if _depends(record.arm, key) else None for key in swept}
-    return replace(record, values={k: v for k, v in values.items() if k not in NO_VALUES})
+def _with_own_values(run: Run, swept: Sequence[str]) -> Run:
+    values = dict(run.values)
+    if not run.swept_known:
+        said = _said(run.parameters)
+        values = {key: said.get(key) if _depends(run.arm, key) else None for key in swept}
+    return replace(run, values={k: v for k, v in values.items() if k not in NO_VALUES})
 
 
-def _differing(records: list["RunRecord"]) -> list[str]:
+def _differing(runs: list[Run]) -> list[str]:
     """Keys in which the configurations of one task set's runs differ, where they matter."""
     found: dict[str, None] = {}
-    for task_set in dict.fromkeys(each.task_set for each in records):
-        mine = [(e.arm, _flat(e.config)) for e in records if e.task_set == task_set and e.config]
-        for key in dict.fromkeys(key for _, flat in mine for key in flat):
-            if len({flat.get(key) for arm, flat in mine if _depends(arm, key)}) > 1:
+    for task_set in dict.fromkeys(each.task_set for each in runs):
+        mine = [(e.arm, _said(e.parameters)) for e in runs if e.task_set == task_set]
+        mine = [(arm, said) for arm, said in mine if said]
+        for key in dict.fromkeys(key for _, said in mine for key in said):
+            if len({said.get(key) for arm, said in mine if _depends(arm, key)}) > 1:
                 found[key] = None
     return list(found)
 
@@ -60,43 +59,38 @@ def _depends(arm: str, key: str) -> bool:
     return not (key.startswith("xsched.") or ".xsched." in key)
 
 
-def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    """A configuration by dotted keys, without what makes no difference."""
-    flat: dict[str, str] = {}
-    for name, value in config.items():
-        key = f"{prefix}{name}"
-        if key in NO_DIFFERENCE:
-            continue
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{key}.")
-        else:
-            flat[key] = str(value)
-    return flat
+def _said(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Of a configuration, what makes a difference."""
+    return {
+        key: str(value)
+        for key, value in parameters.items()
+        if key not in NO_DIFFERENCE and key.partition(".")[0] not in NO_DIFFERENCE
+    }
 
 
-def number(batches: Iterable[list["RunRecord"]]) -> list["RunRecord"]:
+def number(batches: Iterable[list[Run]]) -> list[Run]:
     """Repeats counted on: what occurs again is a later repeat, together with all that came with
     it, since those ran close together."""
     taken: set[object] = set()
-    records = []
+    runs = []
     for layer in _layers(batches):
         shift = 0
         while any((each.point, each.repeat + shift) in taken for each in layer):
             shift += 1
         moved = [replace(each, repeat=each.repeat + shift) for each in layer]
         taken |= {(each.point, each.repeat) for each in moved}
-        records += moved
-    return records
+        runs += moved
+    return runs
 
 
-def _layers(batches: Iterable[list["RunRecord"]]) -> Iterator[list["RunRecord"]]:
+def _layers(batches: Iterable[list[Run]]) -> Iterator[list[Run]]:
     """Each batch split so that no point occurs twice in the same repeat: by seed, then by
     occurrence."""
     for batch in batches:
-        layers: dict[tuple[str, int], list[RunRecord]] = {}
+        layers: dict[tuple[str, int], list[Run]] = {}
         seen: dict[object, int] = {}
         for each in batch:
-            seed = str(each.config.get("seed"))
+            seed = str(each.parameters.get("seed"))
             which = (seed, each.point, each.repeat)
             layers.setdefault((seed, seen.get(which, 0)), []).append(each)
             seen[which] = seen.get(which, 0) + 1

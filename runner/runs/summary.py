@@ -1,15 +1,18 @@
-"""summary.json: the figures of a run, and what a reader must know to read them right."""
+"""What a trial came to: its figures, and what a reader must know to read them right."""
 
-from typing import Any
+import math
+from dataclasses import replace
 
 import numpy as np
 
 from runner.config.arms import Streams
 from runner.config.spec import TaskSpec, TrialSpec
 from runner.metrics.percentiles import percentiles
-from runner.proof.checks import INCOMPLETE
-from runner.runs import statistics
-from runner.trial.run import FAILED, FINISHED, KILLED, TrialResult
+from runner.proof.checks import Verdict
+from runner.runs.figures import RunFigures, figures
+from runner.runs.record import Summary, TaskSummary
+from runner.trial.run import TrialResult
+from runner.trial.status import Status
 
 #: Below this a set with closed loops was not limited by the device.
 SATURATED = 0.8
@@ -22,54 +25,54 @@ IN_PASSING = 4
 NOT_APPLIED = "not applied"
 
 
-def summarise(trial: TrialSpec, result: TrialResult) -> dict[str, Any]:
-    """summary.json but for names and places. A failed trial has no figures to show."""
-    measured = statistics.summarise(trial, result.requests, result.solo)
-    if result.status == FAILED:
-        measured |= {"tasks": {}, "priorities": {}}
+def summarise(trial: TrialSpec, result: TrialResult, name: str) -> Summary:
+    """summary.json but for places and what was expected. A failed trial has no figures to show."""
+    measured = figures(trial, result)
+    if result.status is Status.FAILED:
+        measured = replace(measured, tasks={}, figures={})
     wrong = faults(trial, result, measured)
     levels = {task.level.name for task in trial.tasks} if trial.uses_xsched else {"none"}
     asked = {task.asked_level.name for task in trial.tasks} if trial.uses_xsched else {"none"}
-    return {
-        "schema": 1,
-        "status": result.status,
-        "reason": result.reason,
-        "valid": result.status == FINISHED and not wrong,
-        "arm": trial.arm.value,
-        "platform": trial.platform,
-        "placement": trial.placement,
-        "policy": trial.policy if trial.uses_xsched else "none",
-        "level": "+".join(sorted(levels)),
-        "asked_level": "+".join(sorted(asked)),
-        "priority": _priority(trial),
-        "config_hash": trial.config_hash,
-        "proof": INCOMPLETE if result.status == KILLED else result.proof.verdict,
-        "preemptions": result.preemptions,
-        "saturation": result.saturation,
-        "stolen": result.stolen,
-        "cut": result.cut,
-        "steady": not result.unsteady,
-        "preemption_ms": preemption_latency(result),
-        "timing_s": result.timing_s,
-        "notes": [*wrong, *notes(trial, result, measured)] if result.status != FAILED else [],
-        "device": result.observations.facts,
-    } | measured
+    said = [*wrong, *notes(trial, result, measured)] if result.status.has_figures else []
+    return Summary(
+        name=name,
+        status=result.status,
+        reason=result.reason,
+        valid=result.status is Status.FINISHED and not wrong,
+        notes=tuple(said),
+        task_set=trial.task_set,
+        arm=trial.arm,
+        platform=trial.platform,
+        placement=trial.placement,
+        policy=trial.policy if trial.uses_xsched else "none",
+        level="+".join(sorted(levels)),
+        asked_level="+".join(sorted(asked)),
+        priority=_priority(trial),
+        config_hash=trial.config_hash,
+        proof=Verdict.INCOMPLETE if result.status is Status.KILLED else result.proof.verdict,
+        preemptions=result.preemptions,
+        saturation=None if math.isnan(result.saturation) else result.saturation,
+        stolen=result.stolen,
+        cut=result.cut,
+        steady=not result.unsteady,
+        preemption_ms=preemption_latency(result),
+        timing_s=result.timing_s,
+        device=result.observations.facts,
+        window_s=measured.window_s,
+        tasks=measured.tasks,
+        figures=measured.figures,
+    )
 
 
 def preemption_latency(result: TrialResult) -> dict[str, float]:
     """From a suspension to the queue's quiet, over the probes of the level's proof; empty if there
     were none. Milliseconds."""
-    times = [
-        probe["quiet_ms"]
-        for check in result.proof.checks
-        if check.name == "level"
-        for probe in check.evidence.get("suspensions", ())
-    ]
+    times = [probe.quiet_ms for probe in result.proof.suspensions]
     if not times:
         return {}
     names = ("p50", "p90", "p99", "max")
-    figures = dict(zip(names, percentiles(times, 50, 90, 99, 100), strict=True))
-    return figures | {"mean": float(np.mean(times))}
+    shown = dict(zip(names, percentiles(times, 50, 90, 99, 100), strict=True))
+    return shown | {"mean": float(np.mean(times))}
 
 
 def _priority(trial: TrialSpec) -> str:
@@ -79,51 +82,51 @@ def _priority(trial: TrialSpec) -> str:
     return "applied" if trial.arm.applies_priority else NOT_APPLIED
 
 
-def faults(trial: TrialSpec, result: TrialResult, measured: dict[str, Any]) -> list[str]:
+def faults(trial: TrialSpec, result: TrialResult, measured: RunFigures) -> list[str]:
     """Why the figures are not valid: something else than the scheduling made them."""
     if not result.saturation < SATURATED:  # or not known, as of a trial that was interrupted
         return []
     return [
-        f"not valid: {task.name} achieved {figures['achieved_rps']:.4g} of "
-        f"{figures['offered_rps']:.4g} requests/s offered, and the device was not saturated "
+        f"not valid: {task.name} achieved {found.achieved_rps:.4g} of "
+        f"{found.offered_rps:.4g} requests/s offered, and the device was not saturated "
         f"({result.saturation:.2f}): something else limits it"
         for task in trial.tasks
-        if (figures := measured["tasks"].get(task.name)) and _piled_up(task, figures)
+        if (found := measured.tasks.get(task.name)) and _piled_up(task, found)
     ]
 
 
-def _late(result: TrialResult, measured: dict[str, Any]) -> list[str]:
+def _late(result: TrialResult, measured: RunFigures) -> list[str]:
     """A warning, for such a request waits a millisecond or more that no scheduling made it wait."""
-    late = sum(task["late_starts"] for task in measured["tasks"].values())
+    late = sum(task.late_starts for task in measured.tasks.values())
     count = sum(len(task.completed) for task in result.requests)
     if late <= LATE * count:
         return []
     return [f"{late} of {count} requests started over 1 ms late by the runner's own fault"]
 
 
-def _piled_up(task: TaskSpec, figures: dict[str, Any]) -> bool:
+def _piled_up(task: TaskSpec, found: TaskSummary) -> bool:
     """Whether the task was offered more than it completed, by more than a window's end explains."""
-    if figures["offered_rps"] is None:
+    if found.offered_rps is None or found.achieved_rps is None or found.open is None:
         return False
-    missed: bool = figures["achieved_rps"] < (1 - MISSED) * figures["offered_rps"]
-    return missed and figures["open"] > max(IN_PASSING, task.arrival.burst_size)
+    missed = found.achieved_rps < (1 - MISSED) * found.offered_rps
+    return missed and found.open > max(IN_PASSING, task.arrival.burst_size)
 
 
-def _censored(trial: TrialSpec, measured: dict[str, Any]) -> list[str]:
+def _censored(trial: TrialSpec, measured: RunFigures) -> list[str]:
     """A note that counts the requests that the figures lack, or that had piled up."""
     counts = [
-        f"{task.name} {figures['open']}"
+        f"{task.name} {found.open}"
         for task in trial.tasks
-        if (figures := measured["tasks"].get(task.name))
-        and figures["open"]
-        and (figures["requests"] < figures["wanted"] or _piled_up(task, figures))
+        if (found := measured.tasks.get(task.name))
+        and found.open
+        and (found.requests < found.wanted or _piled_up(task, found))
     ]
     if not counts:
         return []
     return [f"censored, as they were open when the window ended: requests of {', '.join(counts)}"]
 
 
-def notes(trial: TrialSpec, result: TrialResult, measured: dict[str, Any]) -> list[str]:
+def notes(trial: TrialSpec, result: TrialResult, measured: RunFigures) -> list[str]:
     """What a reader must know to read the figures right."""
     found = list(result.observations.notes)
     if trial.arm.streams is Streams.shared and _priority(trial) == NOT_APPLIED:
@@ -133,7 +136,7 @@ def notes(trial: TrialSpec, result: TrialResult, measured: dict[str, Any]) -> li
             found.append(
                 f"{task.name}: level {task.level.name} in effect, {task.asked_level.name} asked"
             )
-    if trial.arm.is_treatment and result.status != KILLED:
+    if trial.arm.is_treatment and result.status is not Status.KILLED:
         nothing_about = "this trial says {} about levels or thresholds"
         if result.preemptions == 0:
             found.append(f"nothing was preempted: {nothing_about.format('nothing')}")
@@ -160,9 +163,9 @@ def notes(trial: TrialSpec, result: TrialResult, measured: dict[str, Any]) -> li
         )
     if result.cut:
         short = [
-            f"{name} {task['requests']}/{task['wanted']}"
-            for name, task in measured["tasks"].items()
-            if task["requests"] < task["wanted"]
+            f"{name} {each.requests}/{each.wanted}"
+            for name, each in measured.tasks.items()
+            if each.requests < each.wanted
         ]
         found.append(f"the window was cut at limit_s={trial.limit_s:g} ({', '.join(short)})")
     return found + _late(result, measured) + _censored(trial, measured)

@@ -1,7 +1,7 @@
 """What happened when in a run: its requests and the scheduler's log on one clock, as a trace that
 opens in Perfetto and as a figure.
 
-Everything is a function of the run's folder. The scheduler's log is on the monotonic clock; the
+The scheduler's log is on the monotonic clock; the
 requests count from the common start of their group, whose instant requests.parquet knows.
 """
 
@@ -10,21 +10,18 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from omegaconf import OmegaConf
 
-from runner.config.arms import Arm
-from runner.runs.files import read_summary, starts_of
+from runner.runs import files
+from runner.runs.files import starts_of
+from runner.runs.run import Run
 from runner.trial.recording import COMPLETED, SCHEDULED, STARTED
 
-TRACE = "trace.json"
 #: Trace events of a file: Perfetto takes a hundred times that, an artifact store would rather not.
 MOST_EVENTS = 20_000
 #: Waits below this get no slice; every request carries its wait as an argument.
@@ -84,39 +81,34 @@ def _end_ns(tasks: Sequence[TaskTimeline]) -> int:
     return max((int(task.requests[:, COMPLETED].max(initial=0)) for task in tasks), default=0)
 
 
-def write_trace(folder: Path) -> None:
-    """trace.json of a run's folder."""
-    content = trace(read(folder), folder.name)
-    (folder / TRACE).write_text(json.dumps(content, separators=(",", ":")) + "\n")
+def write_trace(run: Run) -> None:
+    """trace.json in the run's folder."""
+    content = trace(read(run), run.folder.name)
+    (run.folder / files.TRACE).write_text(json.dumps(content, separators=(",", ":")) + "\n")
 
 
 # --- reading -------------------------------------------------------------------------------------
 
 
-def read(folder: Path) -> Timeline:
-    """A run's timeline from requests.parquet and, if it is there, events.parquet."""
-    summary = read_summary(folder) or {}
+def read(run: Run) -> Timeline:
+    """A run's timeline from its requests and, if there is one, the scheduler's log."""
     notes = []
-    if (arm := Arm.known(summary.get("arm", ""))) and arm.runs_tasks_alone:
+    if run.alone:
         notes.append("the tasks ran one after another; each is shown from its own start")
-    events = folder / "events.parquet"
-    return build(
-        pq.read_table(folder / "requests.parquet"),
-        pq.read_table(events) if events.exists() else None,
-        _priorities(folder, summary),
-        notes,
-    )
+    has_log = (run.folder / files.EVENTS).exists()
+    return build(run.requests(), run.events() if has_log else None, _priorities(run), notes)
 
 
-def _priorities(folder: Path, summary: dict[str, Any]) -> dict[str, int]:
+def _priorities(run: Run) -> dict[str, int]:
     """By task. A failed run's summary has no tasks, its configuration has."""
-    if tasks := summary.get("tasks"):
-        return {name: int(task["priority"]) for name, task in tasks.items()}
-    path = folder / "config.yaml"
-    if not path.exists():
-        return {}
-    configured = OmegaConf.select(OmegaConf.load(path), "task_set.tasks") or {}
-    return {str(name): int(task["priority"]) for name, task in configured.items()}
+    if tasks := run.summary.tasks:
+        return {name: task.priority for name, task in tasks.items()}
+    prefix, suffix = "task_set.tasks.", ".priority"
+    return {
+        key.removeprefix(prefix).removesuffix(suffix): int(value)
+        for key, value in run.parameters.items()
+        if key.startswith(prefix) and key.endswith(suffix)
+    }
 
 
 def build(

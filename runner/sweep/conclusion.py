@@ -1,19 +1,16 @@
 """What a sweep comes to: expectations, the comparison of its arms, the report, the parent run."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from runner.config.errors import UserError
 from runner.config.schema import Config, ExpectConfig
 from runner.results.console import console
 from runner.runs import files, tracking
+from runner.runs.load import load
+from runner.runs.record import Summary
 from runner.runs.repeats import MIN_REPEATS
+from runner.runs.sweep import Sweep
 from runner.sweep.display import show_expectations
-
-if TYPE_CHECKING:
-    from runner.runs.record import RunRecord  # which stands on scipy
-
-EXPECTATIONS, COMPARISON, REPORT = "expectations.json", "comparison", "report"
 
 
 def is_compared(config: Config, runs: int) -> bool:
@@ -24,19 +21,17 @@ def is_compared(config: Config, runs: int) -> bool:
 
 def is_concluded(config: Config, runs: int, folder: Path) -> bool:
     """Whether `conclude` has left all that it leaves of so many runs."""
-    page = folder / REPORT / files.REPORT_PAGE
-    judged = not config.expect or (folder / EXPECTATIONS).is_file()
+    page = folder / files.REPORT / files.REPORT_PAGE
+    judged = not config.expect or (folder / files.EXPECTATIONS).is_file()
     return judged and (not is_compared(config, runs) or page.is_file())
 
 
-def conclude(config: Config, summaries: list[dict[str, Any]], folder: Path) -> None:
+def conclude(config: Config, summaries: list[Summary], folder: Path) -> None:
     """Judge what there is."""
     enough = is_compared(config, len(summaries))
     if not (config.expect or enough):
         return
-    from runner.runs.load import load
-
-    runs = load([folder])
+    runs = load(folder)
     if config.expect:
         _expectations(config.expect, runs, folder)
     if enough:
@@ -44,34 +39,34 @@ def conclude(config: Config, summaries: list[dict[str, Any]], folder: Path) -> N
         _parent_run(config, summaries, folder)
 
 
-def _expectations(expect: list[ExpectConfig], runs: "list[RunRecord]", folder: Path) -> None:
+def _expectations(expect: list[ExpectConfig], runs: Sweep, folder: Path) -> None:
     from runner.results import expectations
 
-    findings = expectations.evaluate(expect, runs)
-    files.write_json(folder / EXPECTATIONS, [finding.as_dict() for finding in findings])
+    findings = expectations.evaluate(expect, runs.runs)
+    files.write_json(folder / files.EXPECTATIONS, findings)
     show_expectations(findings)
 
 
-def _comparison(runs: "list[RunRecord]", folder: Path) -> None:
+def _comparison(runs: Sweep, folder: Path) -> None:
     from runner.results import tables
     from runner.results.comparison import compare
     from runner.results.report.build import build
 
     try:
-        found = compare(runs)
+        found = compare(runs.runs)
     except UserError as error:  # one arm alone, or nothing that finished
         console.print(f"no comparison: {error}")
         return
     tables.show(found)
-    (folder / f"{COMPARISON}.csv").write_text(tables.as_csv(found))
-    (folder / f"{COMPARISON}.tex").write_text(tables.as_latex(found))
-    files.write_json(folder / f"{COMPARISON}.json", tables.as_plain(found))
-    console.print(f"report: {build(runs, folder / REPORT, folder)}", soft_wrap=True)
+    (folder / f"{files.COMPARISON}.csv").write_text(tables.as_csv(found))
+    (folder / f"{files.COMPARISON}.tex").write_text(tables.as_latex(found))
+    files.write_json(folder / f"{files.COMPARISON}.json", tables.as_plain(found))
+    console.print(f"report: {build(runs, folder / files.REPORT)}", soft_wrap=True)
 
 
-def _parent_run(config: Config, summaries: list[dict[str, Any]], folder: Path) -> None:
+def _parent_run(config: Config, summaries: list[Summary], folder: Path) -> None:
     """A store that is away costs the parent run alone: the folder is complete."""
-    ids = [id for summary in summaries if (id := summary.get("mlflow_run_id"))]
+    ids = [summary.mlflow_run_id for summary in summaries if summary.mlflow_run_id]
     try:
         tracking.open_store(config).log_sweep(folder, ids)
     except Exception as error:  # any of MLflow's, its database's and its HTTP client's

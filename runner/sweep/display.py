@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Group
@@ -13,7 +13,9 @@ from rich.text import Text
 from runner.config.spec import TrialSpec
 from runner.metrics.percentiles import percentiles
 from runner.results.console import console, table
+from runner.runs.record import Summary
 from runner.trial.recording import COMPLETED, SCHEDULED, Recording
+from runner.trial.status import Status
 
 if TYPE_CHECKING:
     from runner.results.expectations import Finding
@@ -93,45 +95,43 @@ class TrialDisplay:
         self._live.update(Group(header, rows) if recording else header, refresh=True)
 
 
-def show_run(summary: dict[str, Any]) -> None:
+def show_run(summary: Summary) -> None:
     """The result of one run; of a failed one, why and what to do."""
-    if summary["status"] == "FAILED":
-        if summary["as_expected"]:
-            console.print(Text.assemble(("REFUSED, as expected ", "bold"), summary["name"]))
-        else:
-            console.print(Text.assemble(("FAILED ", "bold red"), summary["name"]))
-        console.print(Text(f"  {summary['reason']}"))
-        console.print(Text(f"  {summary['folder']}", style="dim"))
+    if not summary.status.has_figures:
+        said = ("REFUSED, as expected ", "bold") if summary.as_expected else ("FAILED ", "bold red")
+        console.print(Text.assemble(said, summary.name))
+        console.print(Text(f"  {summary.reason}"))
+        console.print(Text(f"  {summary.folder}", style="dim"))
         return
     rows = table("task", "priority", "requests", "p50 ms", "p99 ms", "max ms", "req/s", "proof")
-    for name, task in summary["tasks"].items():
-        latency = task["latency_ms"]
+    for name, task in summary.tasks.items():
+        throughput = summary.value(f"throughput_rps/{name}") or 0.0
         rows.add_row(
             name,
-            str(task["priority"]),
-            f"{task['requests']}/{task['wanted']}",
-            *(_ms(latency.get(figure)) for figure in ("p50", "p99", "max")),
-            f"{task['throughput_rps']:.2f}",
-            summary["proof"],
+            str(task.priority),
+            f"{task.requests}/{task.wanted}",
+            *(_ms(summary.value(f"{figure}_ms/{name}")) for figure in ("p50", "p99", "max")),
+            f"{throughput:.2f}",
+            str(summary.proof),
         )
-    if summary["status"] == "KILLED":
-        console.print(Text.assemble(("KILLED ", "bold yellow"), summary["name"]))
+    if summary.status is Status.KILLED:
+        console.print(Text.assemble(("KILLED ", "bold yellow"), summary.name))
     console.print(rows)
     console.print(
-        f"  saturation {_share(summary['saturation'])} · "
-        f"{_count(summary['preemptions'])} preemptions · window {summary['window_s']:.1f} s"
+        f"  saturation {_share(summary.saturation)} · "
+        f"{_count(summary.preemptions)} preemptions · window {summary.window_s or 0:.1f} s"
     )
-    for note in summary["notes"]:
+    for note in summary.notes:
         console.print(Text(f"  {note}", style="yellow"))
-    if not summary["as_expected"] and summary["status"] == "FINISHED":
+    if not summary.as_expected and summary.status is Status.FINISHED:
         console.print(Text("  a refusal was expected, and there is a result", style="bold red"))
-    console.print(Text(f"  {summary['folder']}", style="dim"))
+    console.print(Text(f"  {summary.folder}", style="dim"))
 
 
-def show_sweep(swept: list[str], runs: list[tuple[list[str], dict[str, Any]]]) -> None:
+def show_sweep(swept: list[str], runs: list[tuple[list[str], Summary]]) -> None:
     """One row a run: the swept values, then p50 and p99 of the two most urgent priorities."""
-    summaries = [summary for _, summary in runs]
-    priorities = sorted({int(p) for s in summaries for p in s["priorities"]}, reverse=True)[:2]
+    found = {p for _, summary in runs for p in summary.priorities}
+    priorities = sorted(found, reverse=True)[:2]
     heads = [f"priority {p}\n{figure} ms" for p in priorities for figure in ("p50", "p99")]
     rows = table(
         "run",
@@ -142,20 +142,16 @@ def show_sweep(swept: list[str], runs: list[tuple[list[str], dict[str, Any]]]) -
         "proof",
     )
     for values, summary in runs:
-        figures = [
-            summary["priorities"].get(str(p), {}).get("latency_ms", {}).get(figure)
-            for p in priorities
-            for figure in ("p50", "p99")
-        ]
-        failed = summary["status"] == "FAILED"
+        names = (f"{each}_ms/priority_{p}" for p in priorities for each in ("p50", "p99"))
+        shown = summary.status.has_figures
+        finished = summary.status is Status.FINISHED
         rows.add_row(
-            summary["name"],
+            summary.name,
             *values,
-            *(_ms(figure) for figure in figures),
-            *("–", "–")
-            if failed
-            else (_count(summary["preemptions"]), _share(summary["saturation"])),
-            summary["proof"] if summary["status"] == "FINISHED" else summary["status"],
+            *(_ms(summary.value(name)) for name in names),
+            _count(summary.preemptions) if shown else "–",
+            _share(summary.saturation) if shown else "–",
+            str(summary.proof if finished else summary.status),
         )
     console.print(rows)
 
@@ -187,7 +183,7 @@ def show_expectations(findings: "Sequence[Finding]") -> None:
             finding.what,
             finding.bounds,
             f"{value:.3g}" if isinstance(value, float) else str(value or "–"),
-            str(finding.interval or finding.why or "–"),
+            finding.shown,
             finding.verdict,
         )
     console.print(rows)

@@ -6,26 +6,28 @@ import tempfile
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from runner.config.resolve import as_config, resolve
-from runner.config.schema import Config
-from runner.config.spec import TrialSpec
 from runner.platforms.choose import settle, shared
 from runner.platforms.contract import PlatformError
-from runner.proof.checks import FAILED as REFUSED
-from runner.proof.checks import NOT_CLAIMED
+from runner.proof.checks import Verdict
 from runner.results.console import console
-from runner.runs import files, provenance, solo, timeline, tracking
+from runner.runs import files, provenance, solo, tracking
+from runner.runs.record import Provenance, Summary
+from runner.runs.run import read_run
 from runner.runs.summary import summarise
+from runner.runs.timeline import write_trace
 from runner.runs.tracking import Store
 from runner.sweep.display import TrialDisplay, show_run
-from runner.trial.run import FAILED, FINISHED, KILLED, TrialResult, run_trial
+from runner.trial.run import TrialResult, run_trial
+from runner.trial.status import Status
 
 
 def run(composed: DictConfig) -> None:
@@ -41,15 +43,7 @@ def run(composed: DictConfig) -> None:
             reason = f"{type(error).__name__}: {error} (see stderr.log)"
             with (folder / "stderr.log").open("a") as log:
                 traceback.print_exc(file=log)
-        summary = {
-            "schema": 1,
-            "status": FAILED,
-            "reason": reason,
-            "as_expected": False,
-            "name": hydra.job.name,
-            "folder": str(folder),
-            "priorities": {},
-        }
+        summary = replace(Summary.failed(hydra.job.name, reason), folder=str(folder))
         files.write_json(folder / files.SUMMARY, summary)
         show_run(summary)
 
@@ -71,33 +65,33 @@ def _run(composed: DictConfig, hydra: HydraConf, folder: Path) -> None:
     ):
         result = run_trial(trial, platform, known, folder, progress, store.prepare_if_there)
     solo.keep(output_root, platform.fingerprint(), result.solo)
-    summary = summarise(trial, result)
-    summary |= {
-        "as_expected": as_expected(config.outcome, summary),
-        "name": name,
-        "sweep": Path(hydra.sweep.dir).name,
-        "folder": str(folder),
-    }
-    write_folder(folder, summary, result)
-    overrides = list(hydra.overrides.task)
-    origin = provenance.collect(overrides, load_before) | {
-        "device": platform.provenance(),
-        "weights": {m.pretrained: m.weights_sha256 for m in models if m.pretrained},
-    }
-    files.write_json(folder / "provenance.json", origin)
-    summary["mlflow_run_id"] = log(store, folder, summary, config, trial, result)
+    summary = summarise(trial, result, name)
+    summary = replace(
+        summary,
+        as_expected=as_expected(config.outcome, summary),
+        sweep=Path(hydra.sweep.dir).name,
+        folder=str(folder),
+    )
+    origin = replace(
+        provenance.present(platform.provenance()),
+        overrides=tuple(hydra.overrides.task),
+        load_before=load_before,
+        load_after=provenance.load(),
+        weights={m.pretrained: m.weights_sha256 for m in models if m.pretrained},
+    )
+    write_folder(folder, summary, result, origin)
+    summary = replace(summary, mlflow_run_id=log(store, folder, summary, result))
     files.write_json(folder / files.SUMMARY, summary)
     show_run(summary)
-    if result.status == KILLED:
+    if result.status is Status.KILLED:
         raise KeyboardInterrupt
 
 
-def as_expected(outcome: str, summary: dict[str, Any]) -> bool:
+def as_expected(outcome: str, summary: Summary) -> bool:
     """Whether the run ended as it was meant to; a refusal is a run whose proof failed."""
     if outcome == "refusal":
-        refused: bool = summary["status"] == FAILED and summary["proof"] == REFUSED
-        return refused
-    return bool(summary["status"] == FINISHED)
+        return summary.status is Status.FAILED and summary.proof is Verdict.FAILED
+    return summary.status is Status.FINISHED
 
 
 @contextmanager
@@ -118,40 +112,32 @@ def device_lock(device: str, wait: bool, say: Any) -> Iterator[None]:
         yield
 
 
-def write_folder(folder: Path, summary: dict[str, Any], result: TrialResult) -> None:
-    """Raw data, proof and figure."""
+def write_folder(folder: Path, summary: Summary, result: TrialResult, origin: Provenance) -> None:
+    """Raw data, proof and figures."""
     files.write_json(folder / files.SUMMARY, summary)
-    files.write_json(folder / "proof.json", result.proof.as_dict())
-    files.write_requests(folder / "requests.parquet", result.requests)
-    files.write_events(folder / "events.parquet", result.events)
-    timeline.write_trace(folder)
-    if summary["status"] != FAILED:
+    files.write_proof(folder, result.proof)
+    files.write_requests(folder / files.REQUESTS, result.requests)
+    files.write_events(folder / files.EVENTS, result.events)
+    files.write_json(folder / files.PROVENANCE, origin)
+    run = read_run(folder)
+    write_trace(run)
+    if summary.status.has_figures:
         from runner.results.figures.run import latency_cdf
-        from runner.results.figures.timelines import timeline as draw_timeline
+        from runner.results.figures.timelines import timeline
 
-        claim = "" if summary["proof"] == NOT_CLAIMED else f", {summary['proof']}"
-        title = f"{summary['sweep']}: {summary['name']} ({summary['arm']}{claim})"
-        latency_cdf(folder / "latency_cdf.png", title, result.requests)
-        draw_timeline(folder, title)
+        claim = "" if summary.proof is Verdict.NOT_CLAIMED else f", {summary.proof}"
+        title = f"{summary.sweep}: {summary.name} ({summary.arm}{claim})"
+        latency_cdf(folder / files.LATENCY_CDF, title, result.requests)
+        timeline(run, title)
 
 
-def log(
-    store: Store,
-    folder: Path,
-    summary: dict[str, Any],
-    config: Config,
-    trial: TrialSpec,
-    result: TrialResult,
-) -> str | None:
+def log(store: Store, folder: Path, summary: Summary, result: TrialResult) -> str | None:
     """Log the finished folder; a store that is away costs the link, not the run."""
-    params = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)
-    assert isinstance(params, dict)
-    plain = {str(key): value for key, value in params.items()}
-    plain["platform"] |= {"name": trial.platform, "placement": trial.placement}
+    parameters = files.flat(files.read_config(folder))
     try:
-        commit = provenance.code()["commit"]
+        commit = provenance.code().commit
         metrics = result.observations.metrics
-        return store.log(folder, summary, plain, result.requests, commit, metrics)
+        return store.log(folder, summary, parameters, result.requests, commit, metrics)
     except Exception as error:  # any of MLflow's, its database's and its HTTP client's
         console.print(f"  not logged to MLflow: {error}\n  the folder is complete: {folder}")
         return None

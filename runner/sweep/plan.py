@@ -91,6 +91,7 @@ def check(points: list[Point], compose: Compose) -> list[Point]:
             if each.config.platform.name == "auto":
                 each.config.platform.name = platform
             each.trial = resolve(each.config)
+            _check_figures(each.config)
         except UserError as error:
             if len(points) == 1:
                 raise
@@ -106,6 +107,13 @@ def check(points: list[Point], compose: Compose) -> list[Point]:
             shared(each.config),
         )
     return points
+
+
+def _check_figures(config: Config) -> None:
+    if config.expect or config.sweep.primary is not None:
+        from runner.results.expectations import check_figures  # numpy, which others do without
+
+        check_figures(config)
 
 
 def _placement(points: list[Point]) -> str:

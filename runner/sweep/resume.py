@@ -3,15 +3,16 @@
 import hashlib
 import json
 import shutil
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
+from runner.config.errors import UserError
 from runner.platforms.contract import Platform
 from runner.runs import files, provenance
+from runner.runs.record import Entry, Summary
 from runner.sweep.plan import Point
-
-SWEEP = "sweep.json"
-SUPERSEDED = "superseded"
+from runner.trial.status import Status
 
 
 def identity(points: list[Point], platform: Platform) -> str:
@@ -20,9 +21,9 @@ def identity(points: list[Point], platform: Platform) -> str:
     environment = provenance.environment()
     same = {
         "trials": sorted(each.trial.config_hash for each in points),
-        "code": provenance.code(),
-        "libraries": environment["libraries"],
-        "python": environment["python"],
+        "code": asdict(provenance.code()),
+        "libraries": environment.libraries,
+        "python": environment.python,
         "machine": platform.fingerprint(),
     }
     return hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()[:12]
@@ -31,13 +32,10 @@ def identity(points: list[Point], platform: Platform) -> str:
 def find(output_root: Path, wanted: str) -> Path | None:
     """The latest sweep of that identity below the output folder."""
     found = []
-    for path in output_root.glob(f"*/{SWEEP}"):
-        try:
-            sweep = json.loads(path.read_text())
-        except (OSError, ValueError):
-            continue
-        if sweep.get("identity") == wanted:
-            found.append(path)
+    for path in output_root.glob(f"*/{files.SWEEP}"):
+        with suppress(UserError):
+            if files.read_sweep(path.parent).identity == wanted:
+                found.append(path)
     return max(found, key=lambda path: path.stat().st_mtime_ns).parent.absolute() if found else None
 
 
@@ -53,7 +51,7 @@ def missing(points: list[Point], folder: Path) -> list[Point]:
 
 def _done(run_folder: Path) -> bool:
     summary = files.read_summary(run_folder)
-    return summary is not None and bool(summary.get("as_expected"))
+    return summary is not None and summary.as_expected
 
 
 def set_aside(points: list[Point], folder: Path) -> None:
@@ -61,22 +59,22 @@ def set_aside(points: list[Point], folder: Path) -> None:
     for each in points:
         old = folder / each.folder
         if old.exists():
-            aside = folder / SUPERSEDED
+            aside = folder / files.SUPERSEDED
             aside.mkdir(exist_ok=True)
             number = sum(1 for _ in aside.glob(f"{each.folder}*"))
             shutil.move(old, aside / f"{each.folder}-{number}")
 
 
-def entry(each: Point, summary: dict[str, Any] | None) -> dict[str, Any]:
+def entry(each: Point, summary: Summary | None) -> Entry:
     """A run in sweep.json; without a summary it is pending."""
-    return {
-        "name": each.name,
-        "folder": each.folder,
-        "arm": each.trial.arm.value,
-        "repeat": each.repeat,
-        "values": each.values,
-        "overrides": each.overrides,
-        "status": summary["status"] if summary else "pending",
-        "reason": summary["reason"] if summary else "",
-        "mlflow_run_id": summary.get("mlflow_run_id") if summary else None,
-    }
+    return Entry(
+        name=each.name,
+        folder=each.folder,
+        arm=each.trial.arm,
+        repeat=each.repeat,
+        values=each.values,
+        overrides=tuple(each.overrides),
+        status=summary.status if summary else Status.PENDING,
+        reason=summary.reason if summary else "",
+        mlflow_run_id=summary.mlflow_run_id if summary else None,
+    )

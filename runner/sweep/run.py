@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, open_dict
 
@@ -13,27 +12,35 @@ from runner.config.errors import UserError
 from runner.platforms.choose import shared
 from runner.results.console import console
 from runner.runs import files, tracking
+from runner.runs.record import Summary, SweepRecord
 from runner.sweep import estimate, resume
 from runner.sweep.caveats import caveats
 from runner.sweep.conclusion import conclude, is_concluded
 from runner.sweep.display import show_plan, show_sweep, show_warnings
 from runner.sweep.plan import Compose, Point, plan
-from runner.trial.run import FAILED, FINISHED
+from runner.trial.status import Status
 
 Launch = Callable[[Path, list[list[str]]], None]
 
 
-def run(arguments: list[str], compose: Compose, launch: Launch) -> int:
-    """Run a sweep; returns the exit code: 0, 1 if a run failed, 130 after Ctrl-C.
+class Ended(SystemExit):
+    """The end of a sweep. exit_code: 0, 1 if a run failed, 130 after Ctrl-C. folder: the sweep's,
+    None if nothing was to be run."""
 
-    Raises `UserError` before anything is started or written if any point is wrong.
-    """
+    def __init__(self, exit_code: int, folder: Path | None = None) -> None:
+        super().__init__(exit_code)
+        self.exit_code, self.folder = exit_code, folder
+
+
+def run(arguments: list[str], compose: Compose, launch: Launch) -> Ended:
+    """Run a sweep. Raises `UserError` before anything is started or written if any point is
+    wrong."""
     points = plan(arguments, compose)
     config = points[0].config
     show_warnings(caveats(points))
     if config.dry_run:
         show_plan([(each.name, estimate.minutes(each)) for each in points])
-        return 0
+        return Ended(0)
     wanted = resume.identity(points, shared(config))
     folder = resume.find(Path(config.output_root), wanted) if config.sweep.resume else None
     if folder is None:
@@ -57,8 +64,8 @@ def run(arguments: list[str], compose: Compose, launch: Launch) -> int:
     _report(points, finished, folder, anew=bool(todo))
     if interrupted:
         console.print("interrupted: what was measured until then is kept")
-        return 130
-    return 0 if all(summary["as_expected"] for _, summary in finished) else 1
+        return Ended(130, folder)
+    return Ended(0 if all(summary.as_expected for _, summary in finished) else 1, folder)
 
 
 def create_folder(first: Point) -> Path:
@@ -111,41 +118,34 @@ def set_sweep_folder(config: DictConfig, folder: Path) -> None:
         config.hydra.sweep.dir = str(folder)
 
 
-def _collect(points: list[Point], folder: Path) -> list[tuple[Point, dict[str, Any]]]:
+def _collect(points: list[Point], folder: Path) -> list[tuple[Point, Summary]]:
     """What every started point left in its folder; a point that left nothing has failed."""
     finished = []
     for each in points:
         run_folder = folder / each.folder
         if not run_folder.exists():
             continue  # after Ctrl-C: never started
-        summary = files.read_summary(run_folder) or {
-            "name": each.name,
-            "status": FAILED,
-            "reason": "the run ended without a summary",
-            "as_expected": False,
-            "priorities": {},
-            "folder": str(run_folder),
-        }
+        summary = files.read_summary(run_folder) or Summary.failed(each.name)
         finished.append((each, summary))
     return finished
 
 
 def _write(points: list[Point], folder: Path, identity: str) -> None:
     """sweep.json: before the first run, so that a killed sweep can be resumed, and at the end."""
-    content = {
-        "schema": 1,
-        "identity": identity,
-        "command": shlex.join(["python", "-m", "runner", *sys.argv[1:]]),
-        "swept": list(points[0].values),
-        "repeats": points[0].config.sweep.repeats,
-        "points": len(points),
-        "runs": [resume.entry(each, files.read_summary(folder / each.folder)) for each in points],
-    }
-    files.write_json(folder / resume.SWEEP, content)
+    found = ((each, files.read_summary(folder / each.folder)) for each in points)
+    record = SweepRecord(
+        identity=identity,
+        command=shlex.join(["python", "-m", "runner", *sys.argv[1:]]),
+        swept=tuple(points[0].values),
+        repeats=points[0].config.sweep.repeats,
+        points=len(points),
+        runs=tuple(resume.entry(each, summary) for each, summary in found),
+    )
+    files.write_json(folder / files.SWEEP, record)
 
 
 def _report(
-    points: list[Point], finished: list[tuple[Point, dict[str, Any]]], folder: Path, anew: bool
+    points: list[Point], finished: list[tuple[Point, Summary]], folder: Path, anew: bool
 ) -> None:
     """The table over the swept values, the comparison figure, conclusions, failures, the link.
     anew: whether a run was added to what had been concluded."""
@@ -159,10 +159,10 @@ def _report(
     else:
         console.print("judged already: expectations.json, comparison.*, report/ in its folder")
     for _, summary in finished:
-        if summary["status"] == FAILED and not summary["as_expected"]:
-            console.print(f"FAILED {summary['name']}: {summary['reason']}")
+        if summary.status is Status.FAILED and not summary.as_expected:
+            console.print(f"FAILED {summary.name}: {summary.reason}")
     console.print(f"results: {folder}", soft_wrap=True)
-    ids = [id for _, summary in finished if (id := summary.get("mlflow_run_id"))]
+    ids = [summary.mlflow_run_id for _, summary in finished if summary.mlflow_run_id]
     store = tracking.open_store(config)
     if len(ids) > 1 and (link := store.compare_link(ids)):
         console.print(f"compare: {link}", soft_wrap=True)
@@ -170,11 +170,13 @@ def _report(
             console.print("         (served by: make ui)")
 
 
-def _draw(swept: list[str], rows: list[tuple[list[str], dict[str, Any]]], folder: Path) -> None:
+def _draw(swept: list[str], rows: list[tuple[list[str], Summary]], folder: Path) -> None:
     figures = [
-        (", ".join(values), summary) for values, summary in rows if summary["status"] == FINISHED
+        (", ".join(values), summary)
+        for values, summary in rows
+        if summary.status is Status.FINISHED
     ]
     if figures and swept:
         from runner.results.figures.run import sweep_p99
 
-        sweep_p99(folder / "comparison.png", folder.name, ", ".join(swept), figures)
+        sweep_p99(folder / f"{files.COMPARISON}.png", folder.name, ", ".join(swept), figures)

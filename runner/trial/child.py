@@ -25,7 +25,7 @@ from runner.config import arrivals
 from runner.config.spec import TrialSpec
 from runner.platforms.choose import open_session
 from runner.platforms.contract import Session, TaskLane, WindowFindings
-from runner.proof.checks import FAILED, Proof
+from runner.proof.checks import Proof, Verdict
 from runner.trial.measured import read, window_s
 from runner.trial.messages import Begin, Outcome, Ready, Role, Saying, Solo
 from runner.trial.peers import Peers
@@ -99,7 +99,7 @@ class Trial:
             self.parent.send(Solo({model: solo[model] for model in unknown & set(solo)}))
         with self._timed("prove"):
             self.proof = self.session.prove(self.peers)
-        if self.proof.verdict == FAILED:
+        if self.proof.verdict is Verdict.FAILED:
             return self._outcome()
         # A collection of all that the libraries have made holds the interpreter for tens of
         # milliseconds, and the requests leave next to nothing to collect.
@@ -122,7 +122,7 @@ class Trial:
         return self.recording.stop_flag(group[0])
 
     def _outcome(self, found: WindowFindings | None = None) -> Outcome:
-        failure = self.proof.failure if self.proof.verdict == FAILED else ""
+        failure = self.proof.failure if self.proof.verdict is Verdict.FAILED else ""
         return Outcome(
             self.proof,
             failure,

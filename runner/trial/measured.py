@@ -1,5 +1,7 @@
 """From what the workers recorded to the requests of every task."""
 
+from collections.abc import Sequence
+
 from runner.config.spec import TrialSpec
 from runner.metrics.requests import TaskRequests
 from runner.trial.recording import COMPLETED, SCHEDULED, STARTED, Recording
@@ -34,7 +36,7 @@ def read(trial: TrialSpec, recording: Recording) -> list[TaskRequests]:
     return requests
 
 
-def window_s(trial: TrialSpec, requests: list[TaskRequests], group: list[int]) -> float:
+def window_s(trial: TrialSpec, requests: Sequence[TaskRequests], group: Sequence[int]) -> float:
     """From the common start until every task of the group has completed its requests, or for the
     configured duration; for a trial that was cut short, until the last completion."""
     if trial.duration_s is not None:

@@ -18,6 +18,8 @@ class Peers:
 
     def gather(self, value: Any = None) -> list[Any]:
         """Wait for all processes; everybody's values in the order of the processes."""
+        if self.count == 1:
+            return [value]
         self._parent.send(Gather(value))
         gathered: Gathered = self._parent.recv()
         return gathered.values

@@ -11,14 +11,12 @@ from models import ModelSpec
 from runner.config.spec import TrialSpec
 from runner.metrics.requests import TaskRequests
 from runner.platforms.contract import Observations, Platform, PlatformError, last_words
-from runner.proof.checks import FAILED as REFUSED
-from runner.proof.checks import Proof
+from runner.proof.checks import Proof, Verdict
 from runner.trial.crew import Crew, Lost, Progress
 from runner.trial.measured import read
 from runner.trial.recording import Recording
+from runner.trial.status import Status
 from runner.trial.stolen import Stolen
-
-FINISHED, FAILED, KILLED = "FINISHED", "FAILED", "KILLED"
 
 
 @dataclass
@@ -28,7 +26,7 @@ class TrialResult:
     did not come to count them. stolen: share of a CPU core's time that a hypervisor took in the
     window. observations: what the parent saw of the device."""
 
-    status: str
+    status: Status
     reason: str
     requests: list[TaskRequests]
     solo: dict[ModelSpec, float]
@@ -61,7 +59,7 @@ def run_trial(
     recording = Recording.create(len(trial.tasks))
     known = dict(solo)
     outcome, observations = None, Observations()
-    status, reason = FAILED, ""
+    status, reason = Status.FAILED, ""
     window: Stolen | None = None
     stolen = 0.0
     try:
@@ -81,16 +79,16 @@ def run_trial(
                     stolen = window.share()
                     observations = platform.end_window(folder)
     except KeyboardInterrupt:
-        status, reason = KILLED, "killed by Ctrl-C"
+        status, reason = Status.KILLED, "killed by Ctrl-C"
     except (Lost, PlatformError) as error:
         reason = str(error)
     finally:
         platform.end_trial()
     if outcome is not None:
         reason = outcome.error
-        if outcome.error and outcome.proof.verdict != REFUSED:
+        if outcome.error and outcome.proof.verdict is not Verdict.FAILED:
             reason += "".join(last_words(log) for log in platform.last_words(folder))
-        status = FAILED if outcome.error else FINISHED
+        status = Status.FAILED if outcome.error else Status.FINISHED
     requests = read(trial, recording)
     recording.close()
     result = TrialResult(status, reason, requests, known, stolen=stolen, observations=observations)

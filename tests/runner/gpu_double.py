@@ -15,7 +15,8 @@ from runner.config.schema import Config, Level, ModelOverride, TaskConfig
 from runner.config.spec import TrialSpec
 from runner.platforms.choose import settle
 from runner.platforms.contract import ChildSetup
-from runner.platforms.gpu.management.base import GpuInfo, GpuProcess, GpuSample, GpuSettings
+from runner.platforms.device import GpuInfo, GpuSample, GpuSettings
+from runner.platforms.gpu.management.base import GpuProcess
 from runner.platforms.gpu.platform import GpuPlatform
 from runner.platforms.gpu.session import GpuSession
 from tests.xsched_bindings.double import DoubleStream

@@ -3,7 +3,7 @@ does not tell is left out."""
 
 from runner.commands.doctor.lines import Line, error, ok, warning
 from runner.commands.doctor.machine import Machine
-from runner.platforms.gpu.management.base import GpuSample, GpuSettings
+from runner.platforms.device import GpuSample, GpuSettings
 
 #: The vendors' commands for GPU {gpu}; {watts} is the power limit that it came with.
 COMMANDS = {

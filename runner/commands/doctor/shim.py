@@ -50,7 +50,7 @@ def interception(machine: Machine) -> list[Line]:
     except LibraryNotFound as failure:
         remedy = str(failure).splitlines()[-1]
         return [error("shim", f"{failure.name} is not in {folder}", remedy)]
-    if not gpu.torch_build().get(platform.name):
+    if not getattr(gpu.torch_build(), platform.name):
         remedy = "see PyTorch above"
         return [warning("shim", "not tried: PyTorch is not built for this GPU", remedy)]
     from runner.sweep.job import device_lock  # brings Hydra

@@ -34,22 +34,23 @@ def pytorch(machine: Machine) -> list[Line]:
     from runner.platforms.gpu import platform as gpu
 
     name, build = "PyTorch", gpu.torch_build()
-    if not build:
+    if not build.version:
         return [error(name, "not installed", "make setup")]
-    built_for = [f"{kind} {build[kind]}" for kind in ("cuda", "hip") if build[kind]]
-    found = f"{build['version']}, built for {' and '.join(built_for) or 'the CPU alone'}"
-    if machine.platform is not None and not build[machine.platform.name]:
+    details = vars(build)
+    built_for = [f"{kind} {details[kind]}" for kind in ("cuda", "hip") if details[kind]]
+    found = f"{build.version}, built for {' and '.join(built_for) or 'the CPU alone'}"
+    if machine.platform is not None and not details[machine.platform.name]:
         vendor = machine.platform.vendor.name
         remedy = (
             f"install PyTorch's build for {vendor} GPUs (pytorch.org, Get Started), or set "
             "platform=host"
         )
-        return [error(name, f"{found}, and there is an {vendor} GPU", remedy, **build)]
+        return [error(name, f"{found}, and there is an {vendor} GPU", remedy, **details)]
     [wanted] = [each for each in _requirements() if each.name == "torch"]
-    if not _suits(wanted, build["version"]):
+    if not _suits(wanted, build.version):
         remedy = "make setup, or go on: nothing was tried with this version"
-        return [warning(name, f"{found}; {wanted.specifier} is wanted", remedy, **build)]
-    return [ok(name, found, **build)]
+        return [warning(name, f"{found}; {wanted.specifier} is wanted", remedy, **details)]
+    return [ok(name, found, **details)]
 
 
 def _requirements() -> list[Requirement]:

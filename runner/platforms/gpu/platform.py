@@ -19,14 +19,9 @@ from runner.config.errors import UserError
 from runner.config.schema import XSCHEDS_POLICIES, Config
 from runner.config.spec import TrialSpec
 from runner.platforms.contract import ChildSetup, Observations, Platform, Session
+from runner.platforms.device import DeviceFacts, DeviceOrigin, GpuInfo, TorchBuild
 from runner.platforms.gpu import xserver
-from runner.platforms.gpu.management.base import (
-    GpuInfo,
-    Management,
-    NoManagement,
-    foreign,
-    own_pids,
-)
+from runner.platforms.gpu.management.base import Management, NoManagement, foreign, own_pids
 from runner.platforms.gpu.management.open import open_management
 from runner.platforms.gpu.telemetry import Telemetry
 from runner.platforms.gpu.xserver import XServer
@@ -132,10 +127,9 @@ class GpuPlatform:
 
     def _wrong_torch(self) -> str:
         build = torch_build()
-        kind = "hip" if self.name == "hip" else "cuda"
-        if build.get(kind):
+        if build.hip if self.name == "hip" else build.cuda:
             return ""
-        return f"this PyTorch ({build.get('version', 'none')}) is not built for {self.vendor.name}"
+        return f"this PyTorch ({build.version or 'none'}) is not built for {self.vendor.name}"
 
     def _management(self) -> Management:
         return _open_management(self.vendor.key, self._device)
@@ -179,24 +173,20 @@ class GpuPlatform:
 
     def fingerprint(self) -> str:
         info = self.info()
-        return f"{self.name} {info.name if info else '?'} torch={torch_build().get('version')}"
+        return f"{self.name} {info.name if info else '?'} torch={torch_build().version or None}"
 
-    def provenance(self) -> dict[str, Any]:
+    def provenance(self) -> DeviceOrigin:
         try:
-            settings = vars(self._management().settings())
-        except NoManagement as error:
-            settings = {"unknown": str(error)}
-        info = self.info()
+            settings = self._management().settings()
+        except NoManagement:
+            settings = None
         try:
             libraries = checksums(find(self._home))
         except LibraryNotFound:
             libraries = {}
-        return {
-            "gpu": vars(info) if info else {},
-            "settings": settings,
-            "torch": torch_build(),
-            "xsched_libraries": libraries,
-        }
+        return DeviceOrigin(
+            gpu=self.info(), settings=settings, torch=torch_build(), xsched_libraries=libraries
+        )
 
     # --- one trial -------------------------------------------------------------------------------
 
@@ -301,11 +291,7 @@ class GpuPlatform:
             notes.append(f"the GPU was throttled: {', '.join(telemetry.throttled)}")
         return Observations(
             notes,
-            {
-                "telemetry": telemetry.summary(),
-                "foreign_processes": others,
-                "throttled": list(telemetry.throttled),
-            },
+            DeviceFacts(telemetry.summary(), tuple(others), telemetry.throttled),
             telemetry.metrics(),
         )
 
@@ -330,18 +316,15 @@ def _open_management(vendor: str, index: int) -> Management:
 
 
 @cache
-def torch_build() -> dict[str, Any]:
-    """version, cuda and hip of the installed PyTorch, read without importing it (that takes
-    seconds); empty if there is none."""
+def torch_build() -> TorchBuild:
+    """Of the installed PyTorch, read without importing it (that takes seconds); nothing of it if
+    there is none."""
     spec = importlib.util.find_spec("torch")
     if spec is None or spec.origin is None:
-        return {}
+        return TorchBuild()
     found = runpy.run_path(str(Path(spec.origin).parent / "version.py"))
-    return {
-        "version": importlib.metadata.version("torch"),
-        "cuda": found.get("cuda"),
-        "hip": found.get("hip"),
-    }
+    version = importlib.metadata.version("torch")
+    return TorchBuild(version, found.get("cuda"), found.get("hip"))
 
 
 def torch_library(name: str) -> Path | None:

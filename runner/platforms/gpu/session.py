@@ -25,6 +25,7 @@ from runner.platforms.contract import Peers, WindowFindings
 from runner.platforms.gpu import xserver
 from runner.platforms.gpu.accelerator import Accelerator, QueueMaker, Stream
 from runner.platforms.hints import give_hints, pure_policy
+from runner.platforms.prove import prove
 from runner.proof import checks as proof
 from runner.proof import on_gpus as proof_on_gpus
 from runner.proof.on_gpus import Course, Served
@@ -59,7 +60,7 @@ class Lane:
 
 
 class GpuSession:
-    """Streams and queues of some of a trial's tasks. start: see `the contract's `ChildSetup``."""
+    """Streams and queues of some of a trial's tasks. details: the platform's, for its sessions."""
 
     def __init__(
         self,
@@ -78,9 +79,8 @@ class GpuSession:
         self._device, self._details, self._say = device, details, say
         self._plane: QueueMaker | None = None
         self._random = random.Random(trial.seed)
-        #: Device time and commands of a request by task, of all processes.
-        self._device_s: dict[str, float] = {}
-        self._commands: dict[str, int] = {}
+        #: A request by task, alone on the device, of all processes.
+        self._alone: dict[str, proof.Interception] = {}
 
     # --- set-up ----------------------------------------------------------------------------------
 
@@ -107,49 +107,22 @@ class GpuSession:
 
     # --- proof before the window -----------------------------------------------------------------
 
+    @property
+    def needs_witness(self) -> bool:
+        """For device times, and lest an arm be measured in a state that others are not in."""
+        return True
+
     def prove(self, peers: Peers) -> proof.Proof:
-        """Put XSched's queues on the streams and prove that they work; where streams have
-        priorities, that they have their hint. Other arms claim nothing."""
-        proven = proof.Proof()
-        if self.trial.uses_xsched:
-            proven += self._prove_xsched(peers)
-        else:
-            # The witness looks at every arm: for device times, and lest one be measured in a state
-            # that others are not in.
-            self._look(peers)
-        if self.trial.arm.streams is Streams.prioritised:
-            ranks = self._device.hints(len(self.trial.priorities))
-            order = {t.name: self.trial.priorities.index(t.priority) for t in self._tasks}
-            asked = {name: ranks[rank] for name, rank in order.items()}
-            found = {lane.task.name: lane.stream.priority for lane in self.lanes}
-            proven += [proof.check_hardware_hint(asked, found)]
-        return proven
+        return prove(self, peers, self._say)
 
-    def _look(self, peers: Peers) -> list[proof.Interception]:
-        """One request of every task before the witness, alone on the device."""
+    def hardware_hints(self) -> tuple[dict[str, int], dict[str, int]]:
+        """The streams' priorities."""
+        ranks = self._device.hints(len(self.trial.priorities))
+        asked = {t.name: ranks[self.trial.priorities.index(t.priority)] for t in self._tasks}
+        return asked, {lane.task.name: lane.stream.priority for lane in self.lanes}
 
-        def look() -> list[tuple[proof.Interception, float]]:
-            return [self._look_at(lane) for lane in self.lanes]
-
-        found = [*chain(*peers.in_turn(look))]
-        self._commands = {each.task: each.executed for each, _ in found}
-        self._device_s = {each.task: device_s for each, device_s in found}
-        return [each for each, _ in found]
-
-    def _look_at(self, lane: Lane) -> tuple[proof.Interception, float]:
-        before = lane.queue.count() if lane.queue else 0
-        executed, device_s = self._device.witness(lane.request, lane.stream)
-        counted = (lane.queue.count() if lane.queue else 0) - before
-        return proof.Interception(lane.task.name, executed, counted), device_s
-
-    def _prove_xsched(self, peers: Peers) -> list[proof.Check]:
-        trial = self.trial
-        self._plane = plane = self._device.library(self._details["library"])
-        self._say("proving the preemption level")
-        plane.set_scheduler(SchedulerType.app_managed, PolicyType.unknown)
-        suspensions = [*chain(*peers.in_turn(self._suspensions))]
-        checks = [proof.check_level(suspensions)]
-        self._say("proving interception and policy")
+    def schedule(self) -> None:
+        trial, plane = self.trial, self._library()
         plane.set_scheduler(SchedulerType.by_name(trial.scheduler), PolicyType[trial.policy])
         plane.set_timeslice(trial.timeslice_us)
         for lane in self.lanes:
@@ -160,20 +133,39 @@ class GpuSession:
             assert lane.queue is not None
             give_hints(lane.queue, trial, lane.task)
         time.sleep(HINT_S)
-        checks.append(proof.check_interception(self._look(peers)))
+
+    def _library(self) -> QueueMaker:
+        if self._plane is None:
+            self._plane = self._device.library(self._details["library"])
+        return self._plane
+
+    def witness(self) -> list[proof.Interception]:
+        """The vendor's tracing library."""
+        return [self._look_at(lane) for lane in self.lanes]
+
+    def _look_at(self, lane: Lane) -> proof.Interception:
+        before = lane.queue.count() if lane.queue else 0
+        executed, device_s = self._device.witness(lane.request, lane.stream)
+        counted = (lane.queue.count() if lane.queue else 0) - before
+        return proof.Interception(lane.task.name, executed, counted, device_s)
+
+    def witnessed(self, requests: Sequence[proof.Interception]) -> None:
+        self._alone = {each.task: each for each in requests}
+
+    def rehearse(self, peers: Peers) -> list[proof.Check]:
+        checks = []
         if address := self._details["server"]:
             asked = [*chain(*peers.gather(self._asked_of_server()))]
             checks.append(proof_on_gpus.check_server(asked, xserver.queues(address)))
-        checks.append(self._prove_policy(peers))
-        return checks
+        return [*checks, self._prove_policy(peers)]
 
     def _open_queue(self, lane: Lane) -> Queue:
-        assert self._plane is not None
-        queue = self._plane.create_queue(lane.stream.pointer, lane.task.level)
+        queue = self._library().create_queue(lane.stream.pointer, lane.task.level)
         queue.set_launch_config(lane.task.threshold, lane.task.batch_size)
         return queue
 
-    def _suspensions(self) -> list[proof.Suspension]:
+    def suspensions(self) -> list[proof.Suspension]:
+        self._library().set_scheduler(SchedulerType.app_managed, PolicyType.unknown)
         found = []
         for lane in self.lanes:
             with self._open_queue(lane) as queue:
@@ -289,8 +281,8 @@ class GpuSession:
                 task,
                 request.started,
                 request.completed,
-                self._device_s[task.name],
-                self._commands[task.name],
+                self._alone[task.name].device_s,
+                self._alone[task.name].executed,
             )
             for task, request in zip(self.trial.tasks, requests, strict=True)
             if task in self._running

@@ -5,12 +5,12 @@ import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from runner.platforms.gpu.management.base import MIB, GpuSample, Management
+from runner.platforms.device import GpuSample, Spread, TelemetrySummary
+from runner.platforms.gpu.management.base import MIB, Management
 
 #: A driver that hangs delays a run by this much, twice.
 PATIENCE_S = 5.0
@@ -99,27 +99,27 @@ class Telemetry:
         shares = {name: sum(name in throttle for throttle in told) / len(told) for name in reasons}
         return shares if told else None
 
-    def summary(self) -> dict[str, Any]:
-        """For summary.json: figures over the samples during the run, and what surrounded it."""
-        return {
-            "samples": len(self._taken),
-            "failed_samples": len(self._failed),
-            "error": self._failed[-1] if self._failed else "",
+    def summary(self) -> TelemetrySummary:
+        """Figures over the samples during the run, and what surrounded it."""
+        return TelemetrySummary(
+            samples=len(self._taken),
+            failed_samples=len(self._failed),
+            error=self._failed[-1] if self._failed else "",
             **{name: self._spread(name) for name in FIGURES},
-            "throttle": self._throttle_shares(),
-            "before": self._at("before"),
-            "after": self._at("after"),
-        }
+            throttle=self._throttle_shares(),
+            before=self._at("before"),
+            after=self._at("after"),
+        )
 
-    def _spread(self, figure: str) -> dict[str, float] | None:
+    def _spread(self, figure: str) -> Spread | None:
         values = [getattr(sample, figure) for sample in self._run]
         told = [value for value in values if value is not None]
         if not told:
             return None
-        return {"min": min(told), "median": statistics.median_low(told), "max": max(told)}
+        return Spread(min(told), statistics.median_low(told), max(told))
 
-    def _at(self, wanted: str) -> dict[str, Any] | None:
-        return next((asdict(sample) for phase, sample in self._taken if phase == wanted), None)
+    def _at(self, wanted: str) -> GpuSample | None:
+        return next((sample for phase, sample in self._taken if phase == wanted), None)
 
     def write(self, path: Path) -> None:
         """telemetry.parquet: one row a sample, see TELEMETRY."""

@@ -19,6 +19,7 @@ from runner.metrics.requests import TaskRequests
 from runner.platforms.calibration import solo_times
 from runner.platforms.contract import Peers, WindowFindings
 from runner.platforms.hints import give_hints, pure_policy
+from runner.platforms.prove import prove
 from runner.proof import checks as proof
 from runner.proof import on_host as proof_on_host
 from runner.proof.on_host import Phase
@@ -133,40 +134,40 @@ class HostSession:
 
     # --- proof before the window ---------------------------------------------------------------
 
-    def prove(self, peers: Peers) -> proof.Proof:
-        """Put XSched between the streams and the device, and prove that it works; where streams
-        have priorities, that the executors have the niceness. Other arms claim nothing."""
-        proven = proof.Proof()
-        if self.trial.arm.streams is Streams.prioritised:
-            niceness = {lane.task.name: self._niceness(lane.task) for lane in self.lanes}
-            found = {lane.task.name: lane.stream.niceness for lane in self.lanes}
-            proven += [proof.check_hardware_hint(niceness, found)]
-        if self.trial.uses_xsched:
-            proven += self._prove_xsched()
-        return proven
+    @property
+    def needs_witness(self) -> bool:
+        return False
 
-    def _prove_xsched(self) -> list[proof.Check]:
-        self._say("proving the preemption level")
-        checks = [proof.check_level(self._suspensions())]
-        self._say("proving interception and policy")
-        self._scheduler.set_scheduler(
-            SchedulerType.by_name(self.trial.scheduler), self.trial.policy
-        )
-        self._scheduler.set_timeslice(self.trial.timeslice_us)
-        self._scheduler.set_k_deadline(self.trial.k)
+    def prove(self, peers: Peers) -> proof.Proof:
+        return prove(self, peers, self._say)
+
+    def hardware_hints(self) -> tuple[dict[str, int], dict[str, int]]:
+        """The executors' niceness."""
+        asked = {lane.task.name: self._niceness(lane.task) for lane in self.lanes}
+        return asked, {lane.task.name: lane.stream.niceness for lane in self.lanes}
+
+    def schedule(self) -> None:
+        trial = self.trial
+        self._scheduler.set_scheduler(SchedulerType.by_name(trial.scheduler), trial.policy)
+        self._scheduler.set_timeslice(trial.timeslice_us)
+        self._scheduler.set_k_deadline(trial.k)
         for lane in self.lanes:
             lane.queue = self._open_queue(lane)
-            give_hints(lane.queue, self.trial, lane.task)
-        checks.append(proof.check_interception([self._intercept(lane) for lane in self.lanes]))
-        checks.append(self._prove_policy())
-        return checks
+            give_hints(lane.queue, trial, lane.task)
+
+    def witness(self) -> list[proof.Interception]:
+        """The executors' own count."""
+        return [self._intercept(lane) for lane in self.lanes]
+
+    def witnessed(self, requests: Sequence[proof.Interception]) -> None:
+        """Nothing to note: figures of the window rest on the executors' own times."""
 
     def _open_queue(self, lane: Lane) -> HostQueue:
         queue = self._scheduler.create_queue(lane.stream, lane.task.level)
         queue.set_launch_config(lane.task.threshold, lane.task.batch_size)
         return queue
 
-    def _suspensions(self) -> list[proof.Suspension]:
+    def suspensions(self) -> list[proof.Suspension]:
         self._scheduler.set_scheduler(SchedulerType.app_managed, PolicyType.unknown)
         found = []
         for lane in self.lanes:
@@ -228,12 +229,12 @@ class HostSession:
             counted=(lane.queue.count() if lane.queue else 0) - counted,
         )
 
-    def _prove_policy(self) -> proof.Check:
+    def rehearse(self, peers: Peers) -> list[proof.Check]:
         for _ in range(PROBE_ATTEMPTS):
             check = self._rehearse()
             if check.passed:
                 break
-        return check
+        return [check]
 
     def _rehearse(self) -> proof.Check:
         """Keep every queue at work until what the policy must do can be seen. Those that it holds

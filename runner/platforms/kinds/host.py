@@ -11,6 +11,7 @@ from runner.config.errors import UserError
 from runner.config.schema import POLICY_NAMES, Config
 from runner.config.spec import TrialSpec
 from runner.platforms.contract import ChildSetup, Observations, Platform, Session
+from runner.platforms.device import DeviceOrigin
 from runner.platforms.machine import available_cores, cpu_model
 from xsched_bindings.host import Device, DeviceSession
 from xsched_bindings.policies import POLICIES
@@ -74,8 +75,8 @@ class HostPlatform:
         torch = importlib.metadata.version("torch")
         return f"host {cpu_model()} cores={len(self.device_cores)} torch={torch}"
 
-    def provenance(self) -> dict[str, Any]:
-        return {"device_cores": self.device_cores}
+    def provenance(self) -> DeviceOrigin:
+        return DeviceOrigin(device_cores=tuple(self.device_cores))
 
     def open(self, trial: TrialSpec, folder: Path) -> None:
         if self._device is not None and self._device.alive:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,6 +18,7 @@ from runner.results.figures.style import (
     plain_log,
     save,
 )
+from runner.runs.record import Summary
 
 
 def _axes(title: str, x: str, y: str) -> Axes:
@@ -61,19 +61,15 @@ def latency_cdf(path: Path, title: str, requests: Sequence[TaskRequests]) -> Non
     _save(axes, path)
 
 
-def sweep_p99(
-    path: Path, title: str, swept: str, rows: Sequence[tuple[str, dict[str, Any]]]
-) -> None:
+def sweep_p99(path: Path, title: str, swept: str, rows: Sequence[tuple[str, Summary]]) -> None:
     """p99 of every priority against the swept value; rows: (value, the run's summary)."""
     axes = _axes(title, swept, "p99 response latency (ms)")
-    priorities = sorted({int(p) for _, run in rows for p in run["priorities"]}, reverse=True)
+    priorities = sorted({p for _, run in rows for p in run.priorities}, reverse=True)
     positions = np.arange(len(rows))
     drawn: list[float] = []
     for rank, priority in enumerate(priorities):
-        p99 = [
-            run["priorities"].get(str(priority), {}).get("latency_ms", {}).get("p99", np.nan)
-            for _, run in rows
-        ]
+        found = [run.value(f"p99_ms/priority_{priority}") for _, run in rows]
+        p99 = [np.nan if value is None else value for value in found]
         drawn += p99
         axes.plot(
             positions,

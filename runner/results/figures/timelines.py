@@ -1,7 +1,6 @@
 """What happened when, drawn: a lane a task."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,10 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from runner.results.figures.style import COLOURS, MS, legend_below, panels, save
+from runner.runs import files
+from runner.runs.run import Run
 from runner.runs.timeline import TaskTimeline, Timeline, read, readable_ns
 
-FIGURE = "timeline.png"
 LANE_INCHES = 0.24
 BAR = (-0.24, 0.62)
 WAIT = -0.36
@@ -84,8 +84,8 @@ def _lane(axes: Axes, row: int, task: TaskTimeline, until_ns: int, colour: str) 
     axes.broken_barh(spans, at, linewidth=0, **SUSPENDED)
 
 
-def timeline(folder: Path, title: str) -> None:
-    """timeline.png of a run's folder; nothing for a run without requests."""
-    shown = read(folder)
+def timeline(run: Run, title: str) -> None:
+    """timeline.png in the run's folder; nothing for a run without requests."""
+    shown = read(run)
     if shown.until_ns:
-        save(timelines([(title, shown)], readable_ns(shown)), folder / FIGURE)
+        save(timelines([(title, shown)], readable_ns(shown)), run.folder / files.TIMELINE)

@@ -1,14 +1,13 @@
 """A report from runs that have ended: the figures as files, and the page that has them all."""
 
-import json
 import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from runner.config.errors import UserError
 from runner.results.comparison import Comparison, compare
+from runner.results.expectations import read_findings
 from runner.results.report import sections
 from runner.results.report.drawn import draw
 from runner.results.report.environment import environment
@@ -16,12 +15,12 @@ from runner.results.report.page import Page, facts, figure, folded
 from runner.results.report.points import Point, group
 from runner.results.report.verdict import baseline_name, conclusions, controls, deciding_rows
 from runner.results.tables import clock_warning
-from runner.runs.files import REPORT_PAGE
+from runner.runs import files
 from runner.runs.provenance import told
-from runner.runs.record import SWEEP, RunRecord
+from runner.runs.run import Run
+from runner.runs.sweep import Sweep
 
 NO_NAME = re.compile(r"[^\w.-]")
-EXPECTATIONS = "expectations.json"
 FIGURES = "figures"
 READING = """Latency is the response latency, from the scheduled arrival, so that waiting counts.
 Percentiles are measured values. Intervals of one run take into account that its requests resemble
@@ -31,29 +30,28 @@ others together (Holm). Methods: docs/statistics.md."""
 
 
 def build(
-    records: Sequence[RunRecord],
+    runs: Sweep,
     folder: Path,
-    source: Path | None = None,
+    title: str = "",
     baseline: str | None = None,
     primary: str | None = None,
 ) -> Path:
     """Write the report of these runs to `folder`; returns the page.
 
-    source: what the runs were loaded from, if it is one thing. Raises `UserError` if there is no
-    run, the folder cannot be written, or `baseline` or `primary` name what is not there."""
-    if not records:
+    title: in place of the sweep's name. Raises `UserError` if there is no run, the folder cannot be
+    written, or `baseline` or `primary` name what is not there."""
+    if not runs:
         raise UserError("", "", "no run has ended yet")
     _make(folder / FIGURES)
-    points = group(records)
-    found, why_not = _compare(records, baseline, primary)
-    page = Page(source.name.removesuffix(".zip") if source else ", ".join(_task_sets(points)))
-    sweep = _sweep(records)
-    _first_screen(page, points, records, found, why_not, sweep)
-    _expectations(page, sweep)
+    points = group(runs)
+    found, why_not = _compare(runs.runs, baseline, primary)
+    page = Page(title or runs.name)
+    _first_screen(page, points, runs, found, why_not)
+    _expectations(page, runs)
     _figures(page, points, folder)
     _comparison(page, found)
     _all_points(page, points)
-    path = folder / REPORT_PAGE
+    path = folder / files.REPORT_PAGE
     try:
         path.write_text(page.html())
     except OSError as error:
@@ -78,11 +76,11 @@ def _task_sets(points: Sequence[Point]) -> list[str]:
 
 
 def _compare(
-    records: Sequence[RunRecord], baseline: str | None, primary: str | None
+    runs: Sequence[Run], baseline: str | None, primary: str | None
 ) -> tuple[Comparison | None, str]:
     """The comparison or, where nobody asked for a certain one, why there is none."""
     try:
-        return compare(records, baseline, primary), ""
+        return compare(runs, baseline, primary), ""
     except UserError as error:
         if baseline or primary:
             raise
@@ -95,14 +93,13 @@ def _compare(
 def _first_screen(
     page: Page,
     points: Sequence[Point],
-    records: Sequence[RunRecord],
+    runs: Sweep,
     found: Comparison | None,
     why_not: str,
-    sweep: Path | None,
 ) -> None:
     page.add(f"<h1>{escape(page.title)}</h1>")
-    if command := (_json(sweep, SWEEP) or {}).get("command"):
-        page.add(f"<code>{escape(told(str(command)))}</code>")
+    if runs.record.command:
+        page.add(f"<code>{escape(told(runs.record.command))}</code>")
     if found:
         for sentence, kind in conclusions(found):
             page.paragraph(sentence, f"verdict {kind}")
@@ -116,7 +113,7 @@ def _first_screen(
     page.add(sections.points_table(points, found))
     page.add("</div><div>")
     page.heading("Environment")
-    page.add(facts(environment(records)))
+    page.add(facts(environment(runs)))
     page.add("</div></div>")
 
 
@@ -125,7 +122,7 @@ def _aside(page: Page, found: Comparison) -> None:
     if said := controls(found):
         page.paragraph("; ".join(said) + ".", "soft")
     if found.left_out:
-        why = [(reason.partition(":")[0], record.name) for record, reason in found.left_out]
+        why = [(reason.partition(":")[0], run.name) for run, reason in found.left_out]
         runs = [
             f"{', '.join(name for said, name in why if said == reason)} ({reason})"
             for reason in dict.fromkeys(said for said, _ in why)
@@ -133,23 +130,8 @@ def _aside(page: Page, found: Comparison) -> None:
         page.paragraph(f"Not compared: {'; '.join(runs)}.", "bad")
 
 
-def _sweep(records: Sequence[RunRecord]) -> Path | None:
-    """The folder of the sweep that all the runs are of."""
-    above = {record.folder.absolute().parent for record in records}
-    return above.pop() if len(above) == 1 else None
-
-
-def _json(sweep: Path | None, name: str) -> Any:
-    """A file of the sweep's folder; None if there is none."""
-    try:
-        return json.loads((sweep / name).read_text()) if sweep else None
-    except (OSError, ValueError):
-        return None
-
-
-def _expectations(page: Page, sweep: Path | None) -> None:
-    findings = _json(sweep, EXPECTATIONS)
-    if findings:
+def _expectations(page: Page, runs: Sweep) -> None:
+    if findings := read_findings(runs.folder):
         page.heading("Expected")
         page.add(sections.expectations_table(findings))
 

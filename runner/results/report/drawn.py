@@ -6,11 +6,9 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 from matplotlib.figure import Figure
 
 from runner.config.arms import Arm
-from runner.config.errors import UserError
 from runner.metrics import METRICS, Metric, Task
 from runner.metrics.intervals import Estimate
 from runner.metrics.latency import FIGURES
@@ -59,7 +57,7 @@ def draw(points: Sequence[Point], folder: Path, suffix: str = "") -> Iterator[Dr
 
 
 def _not_valid(points: Sequence[Point]) -> str:
-    wrong = [point.label for point in points if not all(run.valid for run in point.counted)]
+    wrong = [point.label for point in points if not all(run.summary.valid for run in point.counted)]
     return f" Not valid, shown all the same: {'; '.join(wrong)}." if wrong else ""
 
 
@@ -314,19 +312,12 @@ def _share_rows(point: Point) -> list[Share]:
 # --- timelines -----------------------------------------------------------------------------------
 
 
-def _timeline(folder: Path) -> timeline.Timeline:
-    try:
-        return timeline.read(folder)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UserError("", "", f"the run in {folder} cannot be read: {error}") from error
-
-
 def _timelines(points: Sequence[Point]) -> Iterator[tuple[str, Figure, str]]:
     # Others show nobody beside the urgent tasks.
     beside = [point for point in points if _shares_device(point)] or list(points)
     shown: list[tuple[str, timeline.Timeline]] = []
     for point in _spread(beside):
-        read = _timeline(point.counted[0].folder)
+        read = timeline.read(point.counted[0])
         lanes = sum(len(each.tasks) for _, each in shown) + len(read.tasks)
         if read.until_ns and (not shown or lanes <= MOST_LANES):
             shown.append((point.label, read))

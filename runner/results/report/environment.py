@@ -1,11 +1,11 @@
 """Where the runs of a report come from, in one list; what differs between runs is said as a range
 or side by side."""
 
-import json
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
-from runner.runs.record import RunRecord
+from runner.platforms.device import DeviceOrigin
+from runner.runs.record import Code, Environment
+from runner.runs.run import Run
 
 MOST_DISTINCT = 3
 #: Of the libraries, those that a reader of figures asks for.
@@ -14,34 +14,27 @@ COMMIT_DIGITS = 12
 CHECKSUM_DIGITS = 12
 
 
-def environment(records: Sequence[RunRecord]) -> list[tuple[str, str]]:
+def environment(runs: Iterable[Run]) -> list[tuple[str, str]]:
     """Name and value, the value "" where nothing is known."""
-    origins = [origin for record in records if (origin := _origin(record))]
-    machines = [origin.get("environment", {}) for origin in origins]
+    all_runs = list(runs)
+    origins = [run.provenance for run in all_runs if run.provenance.is_known]
+    machines = [origin.environment for origin in origins]
+    ran = [run.summary for run in all_runs if run.summary.platform]
     return [
-        ("platform", _distinct(f"{r.platform}, {r.placement}" for r in records if r.platform)),
-        ("GPU", _distinct(_gpu(origin.get("device", {})) for origin in origins)),
-        ("throttled", _distinct(_throttled(record) for record in records)),
+        ("platform", _distinct(f"{each.platform}, {each.placement}" for each in ran)),
+        ("GPU", _distinct(_gpu(origin.device) for origin in origins)),
+        ("throttled", _distinct(", ".join(each.device.throttled) for each in ran)),
         ("CPU", _distinct(_cpu(machine) for machine in machines)),
-        ("memory", _distinct(_with_unit(machine.get("memory_gib"), "GiB") for machine in machines)),
-        ("system", _distinct(str(machine.get("system", "")) for machine in machines)),
-        ("Python", _distinct(str(machine.get("python", "")) for machine in machines)),
+        ("memory", _distinct(_with_unit(machine.memory_gib, "GiB") for machine in machines)),
+        ("system", _distinct(machine.system for machine in machines)),
+        ("Python", _distinct(machine.python for machine in machines)),
         ("libraries", _distinct(_libraries(machine) for machine in machines)),
-        ("XSched", _distinct(_xsched(origin.get("device", {})) for origin in origins)),
-        ("variables", _distinct(_pairs(o.get("xsched_variables", {})) for o in origins)),
-        ("code", _distinct(_code(origin.get("code", {})) for origin in origins)),
-        ("load before", _range(o.get("load_before", {}).get("load_1min") for o in origins)),
-        ("time", _span([str(origin["time"]) for origin in origins if origin.get("time")])),
+        ("XSched", _distinct(_xsched(origin.device) for origin in origins)),
+        ("variables", _distinct(_pairs(origin.xsched_variables) for origin in origins)),
+        ("code", _distinct(_code(origin.code) for origin in origins)),
+        ("load before", _range(origin.load_before.load_1min for origin in origins)),
+        ("time", _span([origin.time for origin in origins])),
     ]
-
-
-def _origin(record: RunRecord) -> dict[str, Any]:
-    """provenance.json; {} for a run that ended before it wrote one, or whose store has none."""
-    try:
-        origin = json.loads((record.folder / "provenance.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return origin if isinstance(origin, dict) else {}
 
 
 def _distinct(values: Iterable[str]) -> str:
@@ -54,41 +47,36 @@ def _with_unit(value: object, unit: str) -> str:
     return "" if value is None else f"{value} {unit}"
 
 
-def _cpu(machine: dict[str, Any]) -> str:
-    governor = f"governor {machine['governor']}" if machine.get("governor") else ""
-    cores = f"{machine['cores']} cores" if machine.get("cores") else ""
-    return ", ".join(filter(None, [str(machine.get("cpu", "")), cores, governor]))
+def _cpu(machine: Environment) -> str:
+    governor = f"governor {machine.governor}" if machine.governor else ""
+    cores = f"{machine.cores} cores" if machine.cores else ""
+    return ", ".join(filter(None, [machine.cpu, cores, governor]))
 
 
-def _libraries(machine: dict[str, Any]) -> str:
-    versions = machine.get("libraries", {})
+def _libraries(machine: Environment) -> str:
+    versions = machine.libraries
     return ", ".join(f"{name} {versions[name]}" for name in LIBRARIES if name in versions)
 
 
-def _gpu(device: dict[str, Any]) -> str:
-    gpu = device.get("gpu") or {}
-    driver = f"driver {gpu['driver']}" if gpu.get("driver") else ""
-    return ", ".join(filter(None, [str(gpu.get("name", "")), driver]))
+def _gpu(device: DeviceOrigin) -> str:
+    if device.gpu is None:
+        return ""
+    driver = f"driver {device.gpu.driver}" if device.gpu.driver else ""
+    return ", ".join(filter(None, [device.gpu.name, driver]))
 
 
-def _throttled(record: RunRecord) -> str:
-    return ", ".join((record.summary.get("device") or {}).get("throttled", []))
-
-
-def _xsched(device: dict[str, Any]) -> str:
+def _xsched(device: DeviceOrigin) -> str:
     """The libraries' checksums, by name."""
-    sums = device.get("xsched_libraries") or {}
-    return ", ".join(f"{name} {str(digest)[:CHECKSUM_DIGITS]}" for name, digest in sums.items())
+    sums = device.xsched_libraries
+    return ", ".join(f"{name} {digest[:CHECKSUM_DIGITS]}" for name, digest in sums.items())
 
 
-def _pairs(values: dict[str, Any]) -> str:
+def _pairs(values: Mapping[str, str]) -> str:
     return ", ".join(f"{name}={value}" for name, value in values.items())
 
 
-def _code(code: dict[str, Any]) -> str:
-    if not code.get("commit"):
-        return ""
-    return str(code["commit"])[:COMMIT_DIGITS] + (" and local changes" if code.get("diff") else "")
+def _code(code: Code) -> str:
+    return code.commit[:COMMIT_DIGITS] + (" and local changes" if code.commit and code.diff else "")
 
 
 def _range(values: Iterable[float | None]) -> str:

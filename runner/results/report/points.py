@@ -1,7 +1,7 @@
 """The runs of a report, grouped: a point is one combination of arm and swept values, with its
 repeats."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,7 +12,8 @@ from runner.metrics.intervals import Estimate, over_repeats
 from runner.metrics.latency import response
 from runner.metrics.task import Times, pooled
 from runner.results.tables import point as point_name
-from runner.runs.record import FINISHED, RunRecord
+from runner.runs.run import Run
+from runner.trial.status import Status
 
 UNITS = {
     "threshold": "commands",
@@ -32,18 +33,18 @@ class Point:
     task_set: str
     arm: str
     values: dict[str, str | None]
-    runs: list[RunRecord]
+    runs: list[Run]
 
     @property
-    def counted(self) -> list[RunRecord]:
+    def counted(self) -> list[Run]:
         """Runs whose figures are shown: the valid ones or, if there is none, the finished ones."""
-        finished = [run for run in self.runs if run.status == FINISHED]
-        return [run for run in finished if run.valid] or finished
+        finished = [run for run in self.runs if run.status is Status.FINISHED]
+        return [run for run in finished if run.summary.valid] or finished
 
     @cached_property
     def tasks(self) -> list[dict[str, Task]]:
         """The requests of every counted run, read once."""
-        return [run.requests() for run in self.counted]
+        return [run.tasks for run in self.counted]
 
     @cached_property
     def priorities(self) -> list[int]:
@@ -76,21 +77,21 @@ def estimate_over(found: Sequence[Estimate], by_ratio: bool = True) -> Estimate 
     return over_repeats([each.value for each in found], by_ratio)
 
 
-def group(records: Sequence[RunRecord]) -> list[Point]:
+def group(runs: Iterable[Run]) -> list[Point]:
     """Points in the order of the list of arms and then of their values."""
-    found: dict[object, list[RunRecord]] = {}
-    for record in records:
-        found.setdefault(record.point, []).append(record)
-    several_arms = len({record.arm for record in records}) > 1
+    found: dict[object, list[Run]] = {}
+    for run in runs:
+        found.setdefault(run.point, []).append(run)
+    several_arms = len({same[0].arm for same in found.values()}) > 1
     points = [
         Point(
-            _label(runs[0], several_arms),
-            runs[0].task_set,
-            runs[0].arm,
-            runs[0].values,
-            sorted(runs, key=lambda run: run.repeat),
+            _label(same[0], several_arms),
+            same[0].task_set,
+            same[0].arm,
+            same[0].values,
+            sorted(same, key=lambda run: run.repeat),
         )
-        for runs in found.values()
+        for same in found.values()
     ]
     places = {
         key: {value: at for at, value in enumerate(swept_values(points, key))}
@@ -106,7 +107,7 @@ def group(records: Sequence[RunRecord]) -> list[Point]:
     return sorted(points, key=place)
 
 
-def _label(run: RunRecord, several_arms: bool) -> str:
+def _label(run: Run, several_arms: bool) -> str:
     named = point_name(run.arm, run.values)
     return named if several_arms else named.partition(", ")[2] or named
 

@@ -1,28 +1,27 @@
 """The parts of a report's page: what is said about runs, points and the comparison."""
 
-import json
-import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from runner.metrics.intervals import Estimate, Interval, significant
-from runner.proof.checks import FAILED as REFUSED
-from runner.proof.checks import PROVEN
+from runner.metrics.intervals import Estimate, significant
+from runner.proof.checks import Check, Verdict
 from runner.results.comparison import BETTER, WORSE, Comparison, Row
+from runner.results.expectations import MET, NOT_MET, Finding
 from runner.results.report.page import Cell, Column, Mark, table
 from runner.results.report.points import Point, short_key
 from runner.results.report.verdict import figure_name
 from runner.results.tables import INTERVAL, change, point, verdict
-from runner.runs.record import FINISHED, RunRecord
+from runner.runs.run import Run
+from runner.trial.status import Status
 
 #: Notes that a row shows; the list of all runs has the others.
 MOST_NOTES = 3
 UNKNOWN = "–"
 NOT_VALID = "not valid"
+REFUSED_AS_EXPECTED = f"{Verdict.FAILED}, as expected"
 #: Not the digits of a name, as in low-1.
 NUMBER = re.compile(r"(?<![\w.-])\d+(\.\d+)?(?![\w-])")
 INTERVALS = Column(INTERVAL, "number")
@@ -97,36 +96,37 @@ def _primary(shown: Point, points: Sequence[Point], found: Comparison | None) ->
     return shown.estimate("p99_ms", urgent) if isinstance(urgent, int) else None
 
 
-def _proof(runs: Sequence[RunRecord]) -> Mark:
+def _proof(runs: Sequence[Run]) -> Mark:
     """How the proofs ended; a refusal that was expected is what was to be shown."""
     verdicts = Counter(_proof_of(run) for run in runs)
     if len(verdicts) == 1:
         text = next(iter(verdicts))
     else:
         text = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
-    good = {PROVEN, f"{REFUSED}, as expected"}
-    bad = any(each not in good and each != "not claimed" for each in verdicts)
+    good = {str(Verdict.PROVEN), REFUSED_AS_EXPECTED}
+    bad = any(each not in good and each != Verdict.NOT_CLAIMED for each in verdicts)
     return Mark(text, "bad" if bad else "good" if good & verdicts.keys() else "")
 
 
-def _proof_of(run: RunRecord) -> str:
-    if run.proof == REFUSED and run.summary.get("as_expected"):
-        return f"{REFUSED}, as expected"
-    return run.proof or "none"
+def _proof_of(run: Run) -> str:
+    if run.summary.proof is Verdict.FAILED and run.summary.as_expected:
+        return REFUSED_AS_EXPECTED
+    return str(run.summary.proof or "none")
 
 
-def _valid(runs: Sequence[RunRecord]) -> Mark:
+def _valid(runs: Sequence[Run]) -> Mark:
     """A refusal that was expected has no figures to be valid."""
-    asked = [r for r in runs if not (r.status != FINISHED and r.summary.get("as_expected"))]
+    finished = Status.FINISHED
+    asked = [r for r in runs if r.status is finished or not r.summary.as_expected]
     if not asked:
         return Mark(UNKNOWN)
-    valid = sum(run.valid and run.status == FINISHED for run in asked)
+    valid = sum(run.summary.valid and run.status is finished for run in asked)
     if len(asked) == 1:
         return Mark("yes", "good") if valid else Mark("no", "bad")
     return Mark(f"{valid} of {len(asked)}", "good" if valid == len(asked) else "bad")
 
 
-def _notes(runs: Sequence[RunRecord]) -> list[str]:
+def _notes(runs: Sequence[Run]) -> list[str]:
     """Every note once, whatever the numbers in it, and how many of the runs have it; those that
     make a run invalid first."""
     alike: dict[str, list[str]] = {}
@@ -140,14 +140,14 @@ def _notes(runs: Sequence[RunRecord]) -> list[str]:
     return said[:MOST_NOTES] + more
 
 
-def notes_of(run: RunRecord) -> list[str]:
+def notes_of(run: Run) -> list[str]:
     """Why a run has no result, or what a reader must know of it."""
-    reason = [] if run.status == FINISHED else [": ".join(filter(None, [run.status, run.reason]))]
-    return [*reason, *map(str, run.summary.get("notes", []))]
+    ended = ": ".join(filter(None, [run.status, run.summary.reason]))
+    return [*([] if run.status is Status.FINISHED else [ended]), *run.summary.notes]
 
 
-def expectations_table(findings: Sequence[dict[str, Any]]) -> str:
-    """What the experiment was meant to show; `findings` as expectations.json has them."""
+def expectations_table(findings: Sequence[Finding]) -> str:
+    """What the experiment was meant to show."""
     columns = [
         Column("expected", "text"),
         Column("bound"),
@@ -155,27 +155,18 @@ def expectations_table(findings: Sequence[dict[str, Any]]) -> str:
         INTERVALS,
         Column("verdict"),
     ]
-    rows: list[list[Cell]] = []
-    for finding in findings:
-        found, verdict = finding.get("value"), str(finding.get("verdict", ""))
-        rows.append(
-            [
-                str(finding.get("what", "")),
-                str(finding.get("bounds", "")),
-                significant(found) if isinstance(found, float) else str(found or UNKNOWN),
-                _bounds(finding.get("interval")) or str(finding.get("why") or UNKNOWN),
-                Mark(verdict, {"met": "good", "not met": "bad"}.get(verdict, "")),
-            ]
-        )
+    kinds = {MET: "good", NOT_MET: "bad"}
+    rows: list[list[Cell]] = [
+        [
+            each.what,
+            each.bounds,
+            significant(each.value) if isinstance(each.value, float) else each.value or UNKNOWN,
+            each.shown,
+            Mark(each.verdict, kinds.get(each.verdict, "")),
+        ]
+        for each in findings
+    ]
     return table(columns, rows)
-
-
-def _bounds(interval: Sequence[float | None] | None) -> str:
-    """JSON has no infinity: an end that is not there is null."""
-    if interval is None:
-        return ""
-    low, high = interval
-    return Interval(-math.inf if low is None else low, math.inf if high is None else high).show()
 
 
 # --- the comparison ------------------------------------------------------------------------------
@@ -249,8 +240,8 @@ def latency_table(points: Sequence[Point]) -> str:
                     value(found[2])[1],
                     significant(float(largest)),
                     *plain[3:],
-                    _spread([run.summary.get("saturation") for run in shown.counted], ".2f"),
-                    _spread([run.summary.get("preemptions") for run in shown.counted], ".0f"),
+                    _spread([run.summary.saturation for run in shown.counted], ".2f"),
+                    _spread([run.summary.preemptions for run in shown.counted], ".0f"),
                 ]
             )
     return table(columns, rows)
@@ -270,22 +261,15 @@ def proof_table(points: Sequence[Point]) -> str:
     columns = [Column("point"), Column("check"), Column("runs passed"), Column("finding", "text")]
     rows: list[list[Cell]] = []
     for shown in points:
-        checks: dict[str, list[dict[str, Any]]] = {}
-        for check in (check for run in shown.runs for check in _checks(run)):
-            checks.setdefault(str(check.get("name")), []).append(check)
+        checks: dict[str, list[Check]] = {}
+        for check in (check for run in shown.runs for check in run.proof.checks):
+            checks.setdefault(check.name, []).append(check)
         for name, each in checks.items():
-            passed = sum(bool(check.get("passed")) for check in each)
+            passed = sum(check.passed for check in each)
             mark = Mark(f"{passed} of {len(each)}", "good" if passed == len(each) else "bad")
-            told = min(each, key=lambda check: bool(check.get("passed")))
-            rows.append([shown.label, name, mark, str(told.get("finding", ""))])
+            told = min(each, key=lambda check: check.passed)
+            rows.append([shown.label, name, mark, told.finding])
     return table(columns, rows) if rows else ""
-
-
-def _checks(run: RunRecord) -> list[dict[str, Any]]:
-    try:
-        return list(json.loads((run.folder / "proof.json").read_text())["checks"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
 
 
 def runs_table(points: Sequence[Point]) -> str:
@@ -307,8 +291,8 @@ def runs_table(points: Sequence[Point]) -> str:
             run.status,
             _proof([run]),
             _valid([run]),
-            _spread([run.summary.get("window_s")], ".1f"),
-            str(run.summary.get("config_hash", UNKNOWN)),
+            _spread([run.summary.window_s], ".1f"),
+            run.summary.config_hash or UNKNOWN,
             "; ".join(notes_of(run)),
         ]
         for shown in points

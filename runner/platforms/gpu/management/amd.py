@@ -10,16 +10,8 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from runner.platforms.gpu.management.base import (
-    GpuInfo,
-    GpuProcess,
-    GpuSample,
-    GpuSettings,
-    NoManagement,
-    mib,
-    process_name,
-    watts,
-)
+from runner.platforms.device import GpuInfo, GpuSample, GpuSettings
+from runner.platforms.gpu.management.base import GpuProcess, NoManagement, mib, process_name, watts
 
 #: MI300 and later say which limit is reached; see "GPU violations" in AMD SMI's documentation.
 REASONS = {

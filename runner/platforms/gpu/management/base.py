@@ -11,6 +11,8 @@ from typing import Protocol
 
 import psutil
 
+from runner.platforms.device import GpuInfo, GpuSample, GpuSettings
+
 MIB = 2**20
 
 
@@ -20,62 +22,12 @@ class NoManagement(Exception):
 
 
 @dataclass(frozen=True)
-class GpuInfo:
-    """Text is "" where the library does not tell. pci: as Linux writes it, 0000:3b:00.0.
-    compute_capability: (9, 0), None for AMD. architecture: sm_90, gfx942."""
-
-    vendor: str
-    index: int
-    name: str
-    uuid: str
-    pci: str
-    driver: str
-    compute_capability: tuple[int, int] | None
-    architecture: str
-    memory_mib: int | None
-
-
-@dataclass(frozen=True)
-class GpuSample:
-    """One moment; None is what the hardware does not tell. at_ns: `time.monotonic_ns`. Power is of
-    the board or socket, utilisation the share of the last moments (up to 1 s) with any kernel on
-    the GPU, temperature the GPU's own (AMD: hottest spot), memory with the driver's own share.
-    throttle: what holds the clock down at this moment, in the vendor's words; () is nothing."""
-
-    at_ns: int
-    sm_clock_mhz: int | None
-    memory_clock_mhz: int | None
-    power_w: float | None
-    temperature_c: int | None
-    utilization_percent: int | None
-    memory_used_mib: int | None
-    throttle: tuple[str, ...] | None
-
-
-@dataclass(frozen=True)
 class GpuProcess:
     """A process with a context on the GPU. name: "" if /proc does not show it to us."""
 
     pid: int
     name: str
     memory_mib: int | None
-
-
-@dataclass(frozen=True)
-class GpuSettings:
-    """What can disturb a measurement; None is what the library does not tell. compute_mode:
-    default, exclusive or prohibited. mig_mode: split into parts (AMD: a compute partition other
-    than SPX). NVML does not tell locked clocks, AMD SMI knows no applications clocks."""
-
-    persistence_mode: bool | None
-    compute_mode: str | None
-    mig_mode: bool | None
-    ecc: bool | None
-    power_limit_w: float | None
-    default_power_limit_w: float | None
-    max_sm_clock_mhz: int | None
-    applications_sm_clock_mhz: int | None
-    clocks_locked: bool | None
 
 
 class Management(Protocol):

@@ -4,16 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from runner.platforms.gpu.management.base import (
-    GpuInfo,
-    GpuProcess,
-    GpuSample,
-    GpuSettings,
-    NoManagement,
-    mib,
-    process_name,
-    watts,
-)
+from runner.platforms.device import GpuInfo, GpuSample, GpuSettings
+from runner.platforms.gpu.management.base import GpuProcess, NoManagement, mib, process_name, watts
 
 #: NVML's reasons that slow the GPU against its own will. Idling and clocks that somebody set are no
 #: throttling. hw_slowdown comes with one of the other two hw_ reasons, or alone.

@@ -11,14 +11,9 @@ import psutil
 import pynvml
 import pytest
 
+from runner.platforms.device import GpuSettings
 from runner.platforms.gpu.management import amd
-from runner.platforms.gpu.management.base import (
-    GpuProcess,
-    GpuSettings,
-    NoManagement,
-    foreign,
-    own_pids,
-)
+from runner.platforms.gpu.management.base import GpuProcess, NoManagement, foreign, own_pids
 from runner.platforms.gpu.management.open import count, open_management
 
 GIB = 2**30

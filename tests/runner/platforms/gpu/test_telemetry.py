@@ -5,8 +5,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from runner.platforms.device import GpuInfo, GpuSample, GpuSettings
 from runner.platforms.gpu import telemetry
-from runner.platforms.gpu.management.base import GpuInfo, GpuProcess, GpuSample, GpuSettings
+from runner.platforms.gpu.management.base import GpuProcess
 from runner.platforms.gpu.telemetry import TELEMETRY, Telemetry
 
 EVERY_S = 0.01

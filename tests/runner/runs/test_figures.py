@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from runner.runs.statistics import summarise
 
 from models import ModelSpec
 from runner.config.arrivals import schedule
@@ -18,7 +19,6 @@ from runner.metrics.requests import TaskRequests
 from runner.results.points import Measured
 from runner.runs.files import write_json, write_requests
 from runner.runs.load import load
-from runner.runs.statistics import summarise
 from runner.trial.measured import read
 from runner.trial.recording import Recording
 

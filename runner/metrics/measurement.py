@@ -1,0 +1,49 @@
+"""What one run measured, and the scopes that a figure of it may be about."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from runner.metrics.task import Task
+
+#: The scope of all tasks that ran side by side.
+SYSTEM = "system"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a figure is about; key as in ``p99_ms/priority_3``, label as a person reads it."""
+
+    key: str
+    label: str
+    tasks: tuple[str, ...]
+    of_all: bool = False
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One run. side_by_side: whether its tasks ran at the same time, so that there is something to
+    say of all together. Of what was counted of the whole run, None is what nobody knows."""
+
+    tasks: Mapping[str, Task]
+    side_by_side: bool = True
+    preemptions: int | None = None
+    saturation: float | None = None
+    stolen: float | None = None
+
+    def scopes(self) -> Iterator[Scope]:
+        """Priorities, the most urgent first; tasks; all of them together."""
+        for priority in self.priorities:
+            yield self.priority(priority)
+        for name in self.tasks:
+            yield Scope(name, name, (name,))
+        if self.side_by_side:
+            yield Scope(SYSTEM, SYSTEM, tuple(sorted(self.tasks)), of_all=True)
+
+    @property
+    def priorities(self) -> list[int]:
+        """Those that occur, the most urgent first."""
+        return sorted({task.priority for task in self.tasks.values()}, reverse=True)
+
+    def priority(self, priority: int) -> Scope:
+        names = sorted(name for name, task in self.tasks.items() if task.priority == priority)
+        return Scope(f"priority_{priority}", f"priority {priority}", tuple(names))

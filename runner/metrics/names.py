@@ -1,0 +1,66 @@
+"""The language in which every figure is named: ``metric/scope``, as in ``p99_ms/priority_3``.
+
+A scope is a task, ``priority_<n>``, ``highest`` or ``lowest`` priority, or ``system``: all tasks
+that ran side by side. A metric of the whole (``stp``, ``preemptions``) has none.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from runner.config.errors import UserError
+from runner.metrics.intervals import Estimate
+from runner.metrics.measurement import SYSTEM, Measurement, Scope
+from runner.metrics.registry import METRICS, Metric
+
+HIGHEST, LOWEST = "highest", "lowest"
+#: What `system` was called in expectations at first.
+TOTAL = "total"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure's name. scope: "" where the metric has none, or none is said."""
+
+    metric: Metric
+    scope: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.metric.tag}/{self.scope}" if self.scope else self.metric.tag
+
+    def scope_of(self, measured: Measurement) -> Scope | None:
+        """What it is about in this run; None if the run has no such scope. Without a scope, the
+        highest priority is meant."""
+        wanted = SYSTEM if self.metric.of_all else self.scope or HIGHEST
+        if wanted in (HIGHEST, LOWEST):
+            order = measured.priorities
+            return measured.priority(order[0 if wanted == HIGHEST else -1]) if order else None
+        if wanted == SYSTEM and self.metric.of_all and not measured.side_by_side:
+            return None
+        return next((scope for scope in measured.scopes() if scope.key == wanted), None)
+
+    def of(self, measured: Measurement) -> Estimate | None:
+        """Its value in this run; None where the run does not have it."""
+        scope = self.scope_of(measured)
+        return self.metric.of(measured, scope) if scope else None
+
+
+def name_of(metric: Metric, scope: Scope) -> str:
+    """The name of a metric's figure about a scope."""
+    return metric.tag if metric.of_all else f"{metric.tag}/{scope.key}"
+
+
+def figure_named(text: str, key: str = "metric") -> Figure:
+    """The figure of that name. Raises `UserError`, about the configuration's `key`, for a metric
+    that there is not."""
+    tag, _, scope = text.partition("/")
+    if tag not in METRICS:
+        raise UserError(key, text, f"there is no figure {tag}", METRICS)
+    return Figure(METRICS[tag], SYSTEM if scope == TOTAL else scope)
+
+
+def check_scope(figure: Figure, priorities: Mapping[str, int], key: str) -> None:
+    """Raise `UserError` if a task set cannot have the figure. priorities: by task."""
+    scopes = [*priorities, *(f"priority_{each}" for each in sorted({*priorities.values()}))]
+    known = [*scopes, HIGHEST, LOWEST, SYSTEM]
+    if figure.scope and figure.scope not in known:
+        raise UserError(key, str(figure), f"the task set has no {figure.scope}", known)

@@ -1,0 +1,185 @@
+"""A run that has ended, as its folder tells it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from runner.config.arms import Arm
+from runner.metrics.intervals import Estimate
+from runner.metrics.measurement import Measurement
+from runner.metrics.names import figure_named
+from runner.metrics.task import Task
+from runner.proof.checks import Proof
+from runner.runs import files
+from runner.runs.record import Entry, Provenance, Summary
+from runner.trial.status import Status
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One run. values: by swept key other than the arm; None where the run does not depend on it.
+    repeat: runs with the same number are compared with each other. parameters: the configuration,
+    by dotted key, as it was resolved; {} for a run that ended before it wrote one."""
+
+    folder: Path
+    summary: Summary
+    parameters: Mapping[str, Any]
+    values: dict[str, str | None]
+    repeat: int
+    #: Whether anybody said what was swept.
+    swept_known: bool = True
+    #: Keeps a downloaded folder for as long as the run lives.
+    held: Any = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.summary.name
+
+    @property
+    def arm(self) -> str:
+        return self.summary.arm
+
+    @property
+    def task_set(self) -> str:
+        return self.summary.task_set
+
+    @property
+    def status(self) -> Status:
+        return self.summary.status
+
+    @property
+    def alone(self) -> bool:
+        """Whether its tasks ran one after another."""
+        return (arm := Arm.known(self.arm)) is not None and arm.runs_tasks_alone
+
+    @property
+    def point(self) -> tuple[str, str, frozenset[tuple[str, str | None]]]:
+        """What is the same for all repeats."""
+        return self.task_set, self.arm, frozenset(self.values.items())
+
+    def setting(self, key: str) -> str | None:
+        """What the run had for a dotted key: as swept (None where it does not depend on it), else
+        as configured; of a group like ``model`` its name."""
+        if key == "arm":
+            return self.arm
+        if key in self.values:
+            return self.values[key]
+        return str(self.parameters.get(key, self.parameters.get(f"{key}.name")))
+
+    @cached_property
+    def proof(self) -> Proof:
+        """The checks that the run passed or failed; none if it came to none."""
+        return files.read_proof(self.folder)
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        """Code, command, machine and libraries."""
+        return files.read_provenance(self.folder)
+
+    def requests(self) -> pa.Table:
+        """requests.parquet: one row a request, nanoseconds after the start (docs/outputs.md).
+        With pandas, ``run.requests().to_pandas()`` is a DataFrame. Raises `UserError`."""
+        return files.read_table(self.folder / files.REQUESTS)
+
+    def events(self) -> pa.Table:
+        """events.parquet: the scheduler's log, on the monotonic clock; without rows where XSched
+        keeps none. Raises `UserError`."""
+        return files.read_table(self.folder / files.EVENTS)
+
+    @cached_property
+    def tasks(self) -> dict[str, Task]:
+        """What every task did whose requests count, ready for `runner.metrics`."""
+        rows = self.requests()
+        times = {name: _times(rows, name) for name in _names(rows)}
+        times = {name: each for name, each in times.items() if each[1]}
+        ends = {name: int(rows_[count - 1, 2]) for name, (rows_, count) in times.items()}
+        together = max(ends.values(), default=0)
+        quiet: dict[str, list[float]] = {}
+        for probe in self.proof.suspensions:
+            quiet.setdefault(probe.task, []).append(probe.quiet_ms)
+        return {
+            name: replace(
+                self._task(name, *each, ends[name] if self.alone else together),
+                preemption_ms=np.array(quiet.get(name, ())),
+            )
+            for name, each in times.items()
+        }
+
+    @cached_property
+    def measured(self) -> Measurement:
+        """What the figures are computed from."""
+        facts = self.summary
+        return Measurement(
+            self.tasks, not self.alone, facts.preemptions, facts.saturation, facts.stolen
+        )
+
+    def figure(self, name: str) -> Estimate | None:
+        """A figure with its interval by its name, ``p99_ms/urgent`` (`runner.metrics.names`); None
+        where the run does not have it. Raises `UserError` for a metric that there is not."""
+        return figure_named(name).of(self.measured)
+
+    def _task(self, name: str, rows: NDArray[np.int64], count: int, last_ns: int) -> Task:
+        """last_ns: when the requests that count were over, which ends a window that nobody said
+        the end of."""
+        measured = self.summary.tasks.get(name)
+        window_s = measured.window_s if measured else None
+        solo_ms = measured.solo_ms if measured else None
+        priority = measured.priority if measured else self._configured(name, "priority") or 0
+        deadline_us = self._configured(name, "deadline_us")
+        scheduled, started, completed = rows.T
+        return Task(
+            name,
+            int(priority),
+            (completed - scheduled)[:count] / 1e6,
+            (completed - started)[:count] / 1e6,
+            completed / 1e6,
+            # To the nanosecond, so that a request that ends the window is within it.
+            (last_ns if window_s is None else round(window_s * 1e9)) / 1e6,
+            np.nan if solo_ms is None else solo_ms,
+            self._configured(name, "utilization"),
+            None if deadline_us is None else deadline_us / 1e3,
+        )
+
+    def _configured(self, task: str, key: str) -> Any:
+        return self.parameters.get(f"task_set.tasks.{task}.{key}")
+
+
+def read_run(folder: Path, entry: Entry | None = None, held: Any = None) -> Run:
+    """A run from its folder and its entry in sweep.json, if there is one."""
+    parameters = files.flat(files.read_config(folder))
+    summary = files.read_summary(folder) or Summary.failed(entry.name if entry else folder.name)
+    summary = replace(
+        summary,
+        name=summary.name or (entry.name if entry else "") or folder.name,
+        arm=summary.arm or (entry.arm if entry else "") or str(parameters.get("arm.name", "")),
+        task_set=summary.task_set or str(parameters.get("task_set.name", "")),
+    )
+    values = entry.values if entry else None
+    return Run(
+        folder,
+        summary,
+        parameters,
+        dict(values or {}),
+        entry.repeat if entry else int(parameters.get("repeat", 0)),
+        values is not None,
+        held,
+    )
+
+
+def _names(rows: pa.Table) -> list[str]:
+    return [str(name) for name in rows["task"].unique().to_pylist()]
+
+
+def _times(rows: pa.Table, name: str) -> tuple[NDArray[np.int64], int]:
+    """A task's requests after the warm-up as (scheduled, started, completed) in nanoseconds, and
+    how many of them count."""
+    mine = rows.filter(pc.and_(pc.equal(rows["task"], name), pc.invert(rows["warmup"])))
+    columns = [mine[f"{column}_ns"].to_numpy() for column in ("scheduled", "started", "completed")]
+    return np.stack(columns, axis=1), int(pc.sum(pc.invert(mine["extra"])).as_py() or 0)

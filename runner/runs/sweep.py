@@ -1,0 +1,83 @@
+"""Runs that belong together: a sweep, or several that are repeats of each other."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from runner.metrics.names import figure_named
+from runner.runs.record import Figure, SweepRecord
+from runner.runs.run import Run
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """Runs in the order of sweep.json. record: what sweep.json says; empty where the runs are not
+    of one sweep. folder: the sweep's, None where there is none."""
+
+    runs: tuple[Run, ...]
+    record: SweepRecord
+    folder: Path | None
+
+    def __iter__(self) -> Iterator[Run]:
+        return iter(self.runs)
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+    def __getitem__(self, at: int) -> Run:
+        return self.runs[at]
+
+    @property
+    def name(self) -> str:
+        """The folder's, else the task sets'."""
+        if self.folder is not None:
+            return self.folder.absolute().name
+        return ", ".join(dict.fromkeys(run.task_set for run in self.runs))
+
+    @property
+    def swept(self) -> tuple[str, ...]:
+        """Keys other than the arm that the runs differ in."""
+        return tuple(dict.fromkeys(key for run in self.runs for key in run.values))
+
+    def select(self, selector: str) -> tuple[Run, ...]:
+        """The runs that a selector means, ``arm=xsched xsched.threshold=64``."""
+        return tuple(select(selector, self.runs))
+
+    def figures(self, *names: str) -> pa.Table:
+        """Figures of every run that has them, a row each: run, arm, repeat, the swept values,
+        figure, unit, value and the ends of its 95 % interval (null where there is none). names:
+        as ``p99_ms/highest``. Raises `UserError` for a metric that there is not."""
+        asked = {name: figure_named(name) for name in names}
+        rows = [
+            {
+                "run": run.name,
+                "arm": run.arm,
+                "repeat": run.repeat,
+                **{key: run.values.get(key) for key in self.swept},
+                "figure": name,
+                "unit": figure.metric.unit,
+                **_ends(Figure.of(found)),
+            }
+            for run in self.runs
+            for name, figure in asked.items()
+            if run.status.has_figures and (found := figure.of(run.measured))
+        ]
+        return pa.Table.from_pylist(rows)
+
+
+def _ends(figure: Figure) -> dict[str, float | None]:
+    low, high = figure.interval or (None, None)
+    return {"value": figure.value, "low": low, "high": high}
+
+
+def select(selector: str, runs: Iterable[Run]) -> list[Run]:
+    """The runs that a selector means; one that does not depend on a swept key serves all its
+    values."""
+    wanted = dict(token.split("=", 1) for token in selector.split())
+    return [
+        run
+        for run in runs
+        if all(run.setting(key) in (value, None) for key, value in wanted.items())
+    ]
