@@ -11,7 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike
 
-from runner.runs.files import REQUESTS, write_json
+from runner.platforms.device import DeviceFacts, Spread, TelemetrySummary
+from runner.proof.checks import Verdict
+from runner.runs import files
+from runner.runs.record import Entry, Summary, SweepRecord, TaskSummary
+from runner.trial.status import Status
 
 GAP_MS = 100.0
 
@@ -33,33 +37,36 @@ def write_run(
     arm: str,
     tasks: Mapping[str, MadeTask],
     config: Mapping[str, Any] | None = None,
+    repeat: int = 0,
     **summary: Any,
 ) -> Path:
-    """A run's folder: summary.json, config.yaml and requests.parquet."""
+    """A run's folder: summary.json, config.yaml and requests.parquet. summary: fields of the record
+    that differ from a finished run's."""
     folder.mkdir(parents=True)
-    figures = {n: {"priority": t.priority, "solo_ms": t.solo_ms} for n, t in tasks.items()}
-    write_json(
-        folder / "summary.json",
-        {
-            "schema": 1,
-            "status": "FINISHED",
-            "reason": "",
-            "arm": arm,
-            "platform": "host",
-            "placement": "threads",
-            "proof": "proven",
-            "name": folder.name,
-            "folder": str(folder),
-            "tasks": figures,
-        }
-        | summary,
-    )
     configured = {n: {"priority": t.priority, **t.configured} for n, t in tasks.items()}
-    whole = {"task_set": {"name": "made", "tasks": configured}, "arm": {"name": arm}}
+    whole: dict[str, Any] = {
+        "task_set": {"name": "made", "tasks": configured},
+        "arm": {"name": arm},
+        "repeat": repeat,
+    } | dict(config or {})
+    known: dict[str, Any] = {
+        "name": folder.name,
+        "status": Status.FINISHED,
+        "as_expected": True,
+        "valid": True,
+        "task_set": whole["task_set"]["name"],
+        "arm": arm,
+        "platform": "host",
+        "placement": "threads",
+        "proof": Verdict.PROVEN,
+        "tasks": {n: TaskSummary(priority=t.priority, solo_ms=t.solo_ms) for n, t in tasks.items()},
+        "folder": str(folder),
+    }
+    files.write_json(folder / files.SUMMARY, Summary(**known | summary))
     # JSON is YAML, too.
-    (folder / "config.yaml").write_text(json.dumps(whole | dict(config or {})))
+    (folder / files.CONFIG).write_text(json.dumps(whole))
     table = pa.concat_tables([_rows(name, task) for name, task in tasks.items()])
-    pq.write_table(table, folder / "requests.parquet")
+    pq.write_table(table, folder / files.REQUESTS)
     return folder
 
 
@@ -78,21 +85,22 @@ def _rows(name: str, task: MadeTask) -> pa.Table:
             "warmup": request < 0,
             "extra": request >= len(response),
         },
-        REQUESTS,
+        files.REQUEST_ROWS,
     )
 
 
 def write_sweep(folder: Path, runs: Sequence[Mapping[str, Any]], **content: Any) -> Path:
     """A sweep's folder over runs that are in it; an entry has at least a `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "sweep.json", {"schema": 1, "runs": [dict(run) for run in runs]} | content)
+    entries = tuple(Entry(**run) for run in runs)
+    files.write_json(folder / files.SWEEP, SweepRecord(runs=entries, **content))
     return folder
 
 
-def at_clock(median_mhz: float | None) -> dict[str, Any]:
+def at_clock(median_mhz: float | None) -> DeviceFacts:
     """What the summary of a GPU's run says of its SM clock."""
-    clock = None if median_mhz is None else {"min": 210, "median": median_mhz, "max": 1980}
-    return {"telemetry": {"samples": 9, "sm_clock_mhz": clock}}
+    clock = None if median_mhz is None else Spread(210, median_mhz, 1980)
+    return DeviceFacts(TelemetrySummary(samples=9, sm_clock_mhz=clock))
 
 
 def write_repeats(

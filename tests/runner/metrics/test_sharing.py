@@ -49,3 +49,28 @@ def test_there_is_none_for_one_task_or_unclear_entitlements() -> None:
     assert METRICS["jain"](sharing((50, 100), (25, 0))) is None
     unknown = [task([10], "a", solo_ms=math.nan), task([10], "b")]
     assert METRICS["jain"](unknown) is None
+
+
+def part(got: int, *others: int) -> float | None:
+    """The share that one of these tasks has, which got so many percent."""
+    first, *rest = sharing(*((each, None) for each in (got, *others)))
+    found = METRICS["share"]([first], [first, *rest])
+    return found.value if found else None
+
+
+def test_a_share_is_of_what_the_device_got_done() -> None:
+    assert part(60, 20) == pytest.approx(0.75)
+    assert part(45, 45) == pytest.approx(0.5)
+    assert part(45) == 1
+
+
+def test_a_priority_has_the_shares_of_its_tasks() -> None:
+    tasks = sharing((30, None), (30, None), (20, None))
+    found = METRICS["share"](tasks[:2], tasks)
+    assert found is not None
+    assert found.value == pytest.approx(0.75)
+
+
+def test_what_a_task_with_an_unknown_solo_time_did_is_no_share() -> None:
+    known, unknown = task([10], "a"), task([10], "b", solo_ms=math.nan)
+    assert METRICS["share"]([known], [known, unknown]) is None

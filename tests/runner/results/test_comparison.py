@@ -16,6 +16,7 @@ from runner.results.comparison import (
     compare,
 )
 from runner.runs.load import load
+from runner.trial.status import Status
 from tests.runner.run_folders import MadeTask, at_clock, write_repeats, write_run, write_sweep
 
 RNG = np.random.default_rng(42)
@@ -28,7 +29,7 @@ def times(scale: float, repeats: int = 3, requests: int = 60) -> list[NDArray[np
 
 
 def compared(folder: Path, **options: object) -> Comparison:
-    return compare(load([folder]), **options)  # type: ignore[arg-type]
+    return compare(load(folder).runs, **options)  # type: ignore[arg-type]
 
 
 def verdicts(found: Comparison, figure: str = "p99_ms/priority_1") -> dict[str, str]:
@@ -71,7 +72,7 @@ def test_more_is_better_for_throughput(tmp_path: Path) -> None:
             }
             write_run(tmp_path / f"{arm}{repeat}", arm, tasks)
     folders = [tmp_path / f"{arm}{repeat}" for repeat in range(3) for arm in ("native", "xsched")]
-    found = compare(load(folders), primary="throughput_rps/busy")
+    found = compare(load(*folders).runs, primary="throughput_rps/busy")
     (row,) = [row for row in found.rows if row.primary]
     assert (row.figure, row.verdict) == ("throughput_rps/busy", BETTER)
     assert row.ratio == pytest.approx(3)
@@ -98,7 +99,7 @@ def test_shares_are_compared_by_their_difference(tmp_path: Path) -> None:
         for arm, response in (("native", [30.0] * 20), ("xsched", [10.0] * 19 + [30.0 + repeat])):
             task = MadeTask(response, configured={"deadline_us": 20_000})
             folders.append(write_run(tmp_path / f"{arm}{repeat}", arm, {"urgent": task}))
-    found = compare(load(folders), primary="slo_attainment/urgent")
+    found = compare(load(*folders).runs, primary="slo_attainment/urgent")
     row = found.rows[0]
     assert row.difference == pytest.approx(0.95)
     assert (row.ratio, row.verdict) == (None, BETTER)
@@ -176,7 +177,7 @@ def at_clocks(folder: Path, *pairs: tuple[float | None, float | None]) -> Compar
         for repeat, clocks in enumerate(pairs)
         for arm, scale, clock in zip(("native", "xsched"), (20, 10), clocks, strict=True)
     ]
-    return compare(load(folders))
+    return compare(load(*folders).runs)
 
 
 def test_clocks_that_differ_are_flagged_and_the_verdict_stays(tmp_path: Path) -> None:
@@ -272,14 +273,14 @@ def test_priorities_of_other_tasks_are_not_compared(tmp_path: Path) -> None:
         write_run(tmp_path / "native", "native", both),
         write_run(tmp_path / "urgent", "urgent_only", {"a": both["a"]}),
     ]
-    found = compare(load(folders))
+    found = compare(load(*folders).runs)
     assert {row.scope for row in found.rows} == {"a", "priority 1"}, "neither b nor the system"
 
 
 def test_tasks_that_run_alone_make_no_system(tmp_path: Path) -> None:
     both = {"a": MadeTask([1.0] * 9, 1), "b": MadeTask([2.0] * 9, 0)}
     folders = [write_run(tmp_path / arm, arm, both) for arm in ("solo", "native")]
-    found = compare(load(folders), baseline="solo")
+    found = compare(load(*folders).runs, baseline="solo")
     assert "system" not in {row.scope for row in found.rows}
 
 
@@ -305,32 +306,32 @@ def test_task_sets_are_compared_apart(tmp_path: Path) -> None:
 
 def test_failed_interrupted_and_invalid_runs_are_listed(tmp_path: Path) -> None:
     task = {"urgent": MadeTask([1.0] * 9)}
-    notes = ["something", "not valid: the runner was late"]
+    notes = ("something", "not valid: the runner was late")
     folders = [
         write_run(tmp_path / "native", "native", task),
         write_run(tmp_path / "xsched", "xsched", task),
-        write_run(tmp_path / "bad", "solo", task, status="FAILED", reason="no level"),
-        write_run(tmp_path / "cut", "solo", task, status="KILLED"),
+        write_run(tmp_path / "bad", "solo", task, status=Status.FAILED, reason="no level"),
+        write_run(tmp_path / "cut", "solo", task, status=Status.KILLED),
         write_run(tmp_path / "late", "stream_priority", task, valid=False, notes=notes),
     ]
-    found = compare(load(folders))
-    assert {record.name: reason for record, reason in found.left_out} == {
+    found = compare(load(*folders).runs)
+    assert {run.name: reason for run, reason in found.left_out} == {
         "bad": "FAILED: no level",
         "cut": "KILLED",
         "late": "not valid: the runner was late",
     }
     assert {row.treatment for row in found.rows} == {"xsched"}
-    assert "late" not in {r.name for r, _ in compare(load(folders), invalid=True).left_out}
+    assert "late" not in {r.name for r, _ in compare(load(*folders).runs, invalid=True).left_out}
 
 
 def test_nothing_to_compare(tmp_path: Path) -> None:
     task = {"urgent": MadeTask([1.0] * 9)}
     native = write_run(tmp_path / "native", "native", task)
-    failed = write_run(tmp_path / "bad", "xsched", task, status="FAILED", reason="no level")
+    failed = write_run(tmp_path / "bad", "xsched", task, status=Status.FAILED, reason="no level")
     with pytest.raises(UserError, match="nothing to compare with the baseline native"):
-        compare(load([native]))
+        compare(load(native).runs)
     with pytest.raises(UserError, match="bad: FAILED: no level"):
-        compare(load([failed]))
+        compare(load(failed).runs)
 
 
 def test_unknown_names_are_refused_with_a_guess(tmp_path: Path) -> None:
@@ -426,7 +427,7 @@ def test_runs_of_different_task_sets_are_no_comparison(tmp_path: Path) -> None:
     one = of_task_sets(tmp_path / "1", ("one", "native"), ("one", "xsched"))
     two = of_task_sets(tmp_path / "2", ("two", "xsched"))
     with pytest.raises(UserError, match=r"different task sets.*two \(xsched\) beside one"):
-        compare(load([one, two]))
+        compare(load(one, two).runs)
 
 
 def test_a_sweep_over_task_sets_compares_within_each(tmp_path: Path) -> None:

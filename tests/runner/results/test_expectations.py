@@ -1,62 +1,85 @@
-"""Expectations of an experiment against records made by hand."""
+"""Expectations of an experiment against runs made by hand."""
 
 import itertools
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.config.schema import ExpectConfig
-from runner.results.expectations import INCONCLUSIVE, MET, NOT_MET, evaluate, figure
-from runner.runs.record import RunRecord
+from runner.config.errors import UserError
+from runner.config.schema import Config, ExpectConfig, TaskConfig
+from runner.metrics.measurement import Measurement
+from runner.results.expectations import (
+    INCONCLUSIVE,
+    MET,
+    NOT_MET,
+    Finding,
+    check_figures,
+    evaluate,
+    read_findings,
+)
+from runner.runs import files
+from runner.runs.record import Summary
+from runner.runs.run import Run
+from runner.trial.status import Status
+from tests.runner.metrics.made import task
 
 
-def record(arm: str, repeat: int, p99: float, threshold: str | None = None) -> RunRecord:
-    latency = {"p50": p99 / 2, "p99": p99}
-    summary: dict[str, Any] = {
-        "priority": "applied" if arm == "xsched" else "not applied",
-        "preemptions": 3,
-        "tasks": {
-            "a": {"latency_ms": latency, "throughput_rps": 3.0},
-            "b": {"latency_ms": latency, "throughput_rps": 1.0},
-        },
-        "priorities": {
-            "2": {"latency_ms": latency, "throughput_rps": 3.0},
-            "-1": {"latency_ms": {"p50": 9.0, "p99": 9.0}, "throughput_rps": 1.0},
-        },
-    }
-    return RunRecord(
-        folder=Path("/nowhere"),
+@dataclass(frozen=True, eq=False)
+class MadeRun(Run):
+    """A run that has no folder."""
+
+    made: Measurement = field(default_factory=lambda: Measurement({}))
+
+    @property
+    def measured(self) -> Measurement:
+        return self.made
+
+
+def run(
+    arm: str,
+    repeat: int,
+    p99: float,
+    threshold: str | None = None,
+    **suspended: Any,
+) -> MadeRun:
+    """suspended: of its only task, where there is more to say."""
+    urgent = task([p99 / 2] * 50 + [p99] * 50, "urgent", 2)
+    summary = Summary(
         name=arm,
-        arm=arm,
+        status=Status.FINISHED,
+        valid=True,
         task_set="t",
+        arm=arm,
         platform="host",
         placement="threads",
+        priority="applied" if arm == "xsched" else "not applied",
+    )
+    return MadeRun(
+        folder=Path("/nowhere"),
+        summary=summary,
+        parameters={},
         values={"xsched.threshold": threshold},
         repeat=repeat,
-        status="FINISHED",
-        reason="",
-        proof="proven",
-        valid=True,
-        summary=summary,
-        config={},
+        made=Measurement({"urgent": replace(urgent, **suspended)}),
     )
 
 
-def sweep(*xsched: float) -> list[RunRecord]:
+def sweep(*xsched: float) -> list[MadeRun]:
     """Native at 100 ms for all thresholds; XSched at 8 as given, at 64 the double."""
-    records = []
+    runs = []
     for repeat, p99 in enumerate(xsched):
-        records.append(record("native", repeat, 100))
-        records.append(record("xsched", repeat, p99, "8"))
-        records.append(record("xsched", repeat, 2 * p99, "64"))
-    return records
+        runs.append(run("native", repeat, 100))
+        runs.append(run("xsched", repeat, p99, "8"))
+        runs.append(run("xsched", repeat, 2 * p99, "64"))
+    return runs
 
 
-RATIO = {"of": "arm=xsched xsched.threshold=8", "to": "arm=native"}
+RATIO: dict[str, Any] = {"of": "arm=xsched xsched.threshold=8", "to": "arm=native"}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +93,7 @@ RATIO = {"of": "arm=xsched xsched.threshold=8", "to": "arm=native"}
     ],
 )
 def test_a_claim_is_met_when_its_whole_interval_is(
-    values: tuple[float, ...], bound: dict[str, float], verdict: str
+    values: tuple[float, ...], bound: dict[str, Any], verdict: str
 ) -> None:
     (found,) = evaluate([ExpectConfig(what="w", **RATIO, **bound)], sweep(*values))
     assert found.verdict == verdict
@@ -92,9 +115,8 @@ def test_a_run_that_depends_on_no_threshold_serves_all() -> None:
 
 
 def test_what_is_not_swept_is_as_configured() -> None:
-    runs = [
-        replace(each, config={"model": {"name": "gpt2"}, "seed": 0}) for each in sweep(50, 52, 51)
-    ]
+    parameters = {"model.name": "gpt2", "seed": 0}
+    runs = [replace(each, parameters=parameters) for each in sweep(50, 52, 51)]
     for of, verdict in (
         ("arm=xsched model=gpt2 seed=0", MET),
         ("arm=xsched model=bert_mini", INCONCLUSIVE),
@@ -118,7 +140,7 @@ def test_what_is_proportional_lies_on_a_line(slope: float, noise: list[float]) -
             lines.append(timed(repeat, values, slope * product * (1 + off)))
             flat.append(timed(repeat, values, slope * (1 + off)))
     claim = ExpectConfig(
-        metric="preemption_ms/p50",
+        metric="preemption_p50_ms",
         proportional_to="xsched.threshold xsched.probe_work_us",
         at_least=0.95,
     )
@@ -129,9 +151,9 @@ def test_what_is_proportional_lies_on_a_line(slope: float, noise: list[float]) -
     assert found.verdict != MET
 
 
-def timed(repeat: int, values: dict[str, str], ms: float) -> RunRecord:
-    run = record("xsched", repeat, 1.0)
-    return replace(run, values=dict(values), summary={"preemption_ms": {"p50": ms}})
+def timed(repeat: int, values: dict[str, str], ms: float) -> Run:
+    """A run whose queue took so long to be quiet, at every suspension."""
+    return replace(run("xsched", repeat, 1.0, preemption_ms=np.full(20, ms)), values=dict(values))
 
 
 def test_two_runs_make_no_line() -> None:
@@ -141,7 +163,7 @@ def test_two_runs_make_no_line() -> None:
         for threshold in ("4", "8")
     ]
     claim = ExpectConfig(
-        metric="preemption_ms/p50", proportional_to="xsched.threshold", at_least=0.9
+        metric="preemption_p50_ms", proportional_to="xsched.threshold", at_least=0.9
     )
     assert evaluate([claim], runs)[0].verdict == INCONCLUSIVE
 
@@ -163,19 +185,99 @@ def test_claims_for_another_platform_are_not_judged() -> None:
     assert evaluate([ExpectConfig(of="arm=native", platform="cuda", at_most=1)], sweep(50)) == []
 
 
+def test_a_failed_run_is_no_evidence_for_a_figure() -> None:
+    runs = [
+        replace(each, summary=replace(each.summary, status=Status.FAILED))
+        for each in sweep(50, 51, 52)
+    ]
+    (found,) = evaluate([ExpectConfig(of="arm=xsched", at_most=200)], runs)
+    assert (found.verdict, found.value) == (INCONCLUSIVE, None)
+    (found,) = evaluate([ExpectConfig(metric="status", of="arm=xsched", equals="FAILED")], runs)
+    assert found.verdict == MET
+
+
+# --- what a sweep's folder keeps -----------------------------------------------------------------
+
+
+def test_findings_are_read_back_as_they_were(tmp_path: Path) -> None:
+    findings = [
+        *evaluate([ExpectConfig(what="w", **RATIO, at_most=0.8)], sweep(50, 52, 51)),
+        *evaluate([ExpectConfig(what="t", metric="priority", equals="applied")], sweep(50)),
+        *evaluate([ExpectConfig(what="few", **RATIO, at_most=0.8)], sweep(50)),
+        Finding("open", NOT_MET, 1.25, (1.1, None), "≤ 1"),
+    ]
+    files.write_json(tmp_path / files.EXPECTATIONS, findings)
+    assert read_findings(tmp_path) == findings
+    shown = [each.shown for each in findings]
+    assert shown[0].startswith("[0.")
+    assert shown[1:] == ["–", "fewer than 3 repeats", "[1.10, > max]"]
+
+
+@pytest.mark.parametrize("text", [None, "{", "{}", '[{"what": 3}]'])
+def test_without_findings_that_can_be_read_there_are_none(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / files.EXPECTATIONS).write_text(text)
+    assert read_findings(tmp_path) == []
+    assert read_findings(None) == []
+
+
+# --- before a sweep ------------------------------------------------------------------------------
+
+
+def config(*expect: ExpectConfig, primary: str | None = None) -> Config:
+    made = Config()
+    made.task_set.tasks["only"] = TaskConfig()
+    made.sweep.primary, made.expect = primary, list(expect)
+    return made
+
+
 @pytest.mark.parametrize(
-    ("metric", "value"),
+    ("primary", "says"),
     [
-        ("p99_ms/highest", 100.0),
-        ("p99_ms/lowest", 9.0),
-        ("p50_ms/priority_2", 50.0),
-        ("p50_ms/a", 50.0),
-        ("throughput_rps/total", 4.0),
-        ("share/a", 0.75),
-        ("preemptions", 3.0),
-        ("p99_ms/nobody", None),
-        ("share/nobody", None),
+        ("p98_ms", "there is no figure p98_ms"),
+        ("p99_ms/nobody", "the task set has no nobody"),
+        ("p99_ms/priority_7", "the task set has no priority_7"),
     ],
 )
-def test_figures_by_name(metric: str, value: float | None) -> None:
-    assert figure(record("native", 0, 100).summary, metric) == value
+def test_a_primary_figure_that_no_run_will_have_is_refused(primary: str, says: str) -> None:
+    with pytest.raises(UserError) as error:
+        check_figures(config(primary=primary))
+    assert str(error.value).startswith(f"sweep.primary={primary}: {says}")
+
+
+@pytest.mark.parametrize(
+    "figure",
+    ["p50_ms", "p99_ms/only", "p99_ms/priority_0", "p99_ms/highest", "throughput_rps/total", "stp"],
+)
+def test_a_figure_that_the_runs_will_have(figure: str) -> None:
+    check_figures(config(ExpectConfig(what="w", metric=figure, at_most=1.0), primary=figure))
+
+
+@pytest.mark.parametrize(
+    ("claim", "says"),
+    [
+        ({"of": "arm=xsched"}, "it has no bound"),
+        ({"of": "xsched", "at_most": 1.0}, "not understood"),
+        ({"to": "native", "at_most": 1.0}, r"expect\.0\.to=native: not understood"),
+        ({"of": "xsched.treshold=64", "at_most": 1.0}, "there is no such key"),
+        ({"of": "arm=xsched", "proportional_to": "threshold", "at_most": 1.0}, "no such key"),
+        ({"metric": "p98_ms", "at_most": 1.0}, r"expect\.0\.metric=p98_ms: there is no figure"),
+        ({"metric": "p99_ms/nobody", "at_most": 1.0}, "the task set has no nobody"),
+        ({"metric": "p99_ms", "equals": "proven"}, "a run has no such text"),
+    ],
+)
+def test_a_claim_that_cannot_be_judged_is_refused(claim: dict[str, Any], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        check_figures(config(ExpectConfig(what="w", **claim)))
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"of": "arm=xsched model=gpt2 task_set.tasks.only.priority=0", "at_most": 1.0},
+        {"metric": "proof", "of": "arm=xsched", "equals": "proven"},
+        {"proportional_to": "xsched.threshold xsched.probe_work_us", "at_least": 0.9},
+    ],
+)
+def test_a_claim_that_can_be_judged_is_taken(claim: dict[str, Any]) -> None:
+    check_figures(config(ExpectConfig(what="w", **claim)))

@@ -7,6 +7,8 @@ from matplotlib.axes import Axes
 
 from runner.metrics.requests import TaskRequests
 from runner.results.figures import run as figures
+from runner.runs.record import Figure, Summary, TaskSummary
+from runner.trial.status import Status
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def test_the_cdf_has_a_line_a_task_and_a_colour_a_priority(
     colours = [line.get_color() for line in lines]
     assert colours[0] == colours[1] != colours[2]
     assert lines[0].get_linestyle() != lines[1].get_linestyle()
-    assert max(lines[0].get_ydata()) == 1.0  # type: ignore[arg-type]
+    assert np.max(lines[0].get_ydata()) == 1.0
     assert (tmp_path / "cdf.png").stat().st_size > 10_000
     assert plt.get_fignums() == []
 
@@ -51,12 +53,14 @@ def test_the_cdf_has_a_line_a_task_and_a_colour_a_priority(
 def test_the_sweep_has_a_line_a_priority_in_the_order_of_the_values(
     tmp_path: Path, drawn: list[Axes]
 ) -> None:
-    def run(p99: float) -> dict[str, object]:
-        return {"priorities": {"3": {"latency_ms": {"p99": p99}}, "1": {"latency_ms": {}}}}
+    def run(p99: float) -> Summary:
+        tasks = {"urgent": TaskSummary(priority=3), "idle": TaskSummary(priority=1)}
+        figures = {"p99_ms/priority_3": Figure(p99)}
+        return Summary(name="r", status=Status.FINISHED, tasks=tasks, figures=figures)
 
     rows = [("4", run(1.0)), ("16", run(3.0)), ("8", run(2.0))]
     figures.sweep_p99(tmp_path / "s.png", "title", "xsched.threshold", rows)
     high, low = drawn[0].get_lines()
     assert list(high.get_ydata()) == [1.0, 3.0, 2.0]  # type: ignore[arg-type]
-    assert np.isnan(low.get_ydata()).all()  # type: ignore[arg-type]
+    assert np.isnan(low.get_ydata()).all()
     assert [tick.get_text() for tick in drawn[0].get_xticklabels()] == ["4", "16", "8"]

@@ -1,13 +1,11 @@
+import itertools
 import math
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from runner.runs.statistics import summarise
 
 from models import ModelSpec
 from runner.config.arrivals import schedule
@@ -15,14 +13,28 @@ from runner.config.resolve import resolve
 from runner.config.schema import ArrivalOverride, Config, TaskConfig
 from runner.config.spec import TrialSpec
 from runner.metrics import METRICS
+from runner.metrics.names import name_of
 from runner.metrics.requests import TaskRequests
-from runner.results.points import Measured
-from runner.runs.files import write_json, write_requests
+from runner.proof.checks import Proof, Suspension
+from runner.runs import files
+from runner.runs.figures import RunFigures, figures
 from runner.runs.load import load
+from runner.runs.record import Figure, TaskSummary
+from runner.runs.summary import summarise
 from runner.trial.measured import read
 from runner.trial.recording import Recording
+from runner.trial.run import TrialResult
+from runner.trial.status import Status
+from xsched_bindings.types import PreemptLevel
 
 MS = 1_000_000
+
+
+def found(
+    spec: TrialSpec, requests: list[TaskRequests], solo: dict[ModelSpec, float] | None = None
+) -> RunFigures:
+    """The figures of a trial that left these requests."""
+    return figures(spec, TrialResult(Status.FINISHED, "", requests, solo or {}))
 
 
 def trial(arm: str = "native", requests: int = 2, **priorities: int) -> TrialSpec:
@@ -52,21 +64,26 @@ def test_a_run_by_hand() -> None:
         {0: [(0, 0, 10), (20, 20, 40), (50, 50, 70)], 1: [(0, 5, 60), (60, 60, 100)]}
     )
     requests = read(spec, recording)
-    summary = summarise(spec, requests, {spec.tasks[0].model: 0.01})
-    a, b = summary["tasks"]["a"], summary["tasks"]["b"]
-    assert summary["window_s"] == pytest.approx(0.1)
-    assert (a["requests"], a["extra"], b["extra"]) == (2, 1, 0)
-    assert a["latency_ms"] == dict.fromkeys(FIGURES, 20) | {"p50": 10, "mean": 15}
-    assert a["throughput_rps"] == pytest.approx(30), "extra requests count for throughput"
-    assert b["latency_ms"]["max"] == 60
-    assert b["service_ms"]["max"] == 55
-    assert b["late_starts"] == 1, "b began 5 ms after its arrival with nothing in the way"
-    assert a["solo_ms"] == 10
+    run = found(spec, requests, {spec.tasks[0].model: 0.01})
+    a, b = run.tasks["a"], run.tasks["b"]
+    value = {name: figure.value for name, figure in run.figures.items()}
+    assert run.window_s == pytest.approx(0.1)
+    assert (a.requests, a.wanted, a.extra, b.extra) == (2, 2, 1, 0)
+    assert (a.priority, b.priority) == (2, 1)
+    assert a.window_s == pytest.approx(0.1)
+    expected = dict.fromkeys(LATENCIES, 20) | {"p50": 10, "mean": 15}
+    assert {name: value[f"{name}_ms/a"] for name in LATENCIES} == expected
+    assert value["throughput_rps/a"] == pytest.approx(30), "extra requests count for throughput"
+    assert value["max_ms/b"] == 60
+    assert value["service_max_ms/b"] == 55
+    assert value["stp"] == pytest.approx(10 / 15 + 10 / 50)
+    assert b.late_starts == 1, "b began 5 ms after its arrival with nothing in the way"
+    assert a.solo_ms == 10
     assert requests[0].warmup.tolist() == [[-9 * MS, -9 * MS, -5 * MS]]
     assert [task.start_ns for task in requests] == [1000 * MS] * 2
 
 
-FIGURES = ("p50", "p90", "p95", "p99", "p99.9", "mean", "max")
+LATENCIES = ("p50", "p90", "p95", "p99", "p99.9", "mean", "max")
 
 
 def closed_loop(task: str, priority: int, service_ms: list[float]) -> TaskRequests:
@@ -78,84 +95,116 @@ def closed_loop(task: str, priority: int, service_ms: list[float]) -> TaskReques
 def test_every_figure_has_its_interval_beside_it() -> None:
     """A thousand requests: p99 has an upper end; p99.9 and the maximum have none."""
     drawn = np.random.default_rng(3).permutation(np.arange(1.0, 1001.0)).tolist()
-    spec = trial(requests=1000, a=1)
-    found = summarise(spec, [closed_loop("a", 1, drawn)], {})
-    a = found["tasks"]["a"]
-    for kind in ("latency", "service"):
-        values, intervals = a[f"{kind}_ms"], a[f"{kind}_interval_ms"]
-        assert (*values,) == (*intervals,) == FIGURES
-        assert all(low <= values[name] <= high for name, (low, high) in intervals.items())
-        assert intervals["p99"] == [983, 997]
-        assert [name for name, (_, high) in intervals.items() if high == math.inf] == [
-            "p99.9",
-            "max",
-        ]
-    low, high = a["throughput_interval_rps"]
-    assert low < a["throughput_rps"] < high
-    assert found["priorities"]["1"].items() <= a.items(), "alone in its priority"
-    assert {"latency_ms", "service_ms", "throughput_rps"} <= found["priorities"]["1"].keys()
+    run = found(trial(requests=1000, a=1), [closed_loop("a", 1, drawn)]).figures
+    for prefix in ("", "service_"):
+        intervals = {name: run[f"{prefix}{name}_ms/a"].interval for name in LATENCIES}
+        assert intervals["p99"] == (983, 997)
+        for name, interval in intervals.items():
+            assert interval is not None
+            low, high = interval
+            assert low is not None
+            assert low <= run[f"{prefix}{name}_ms/a"].value <= (math.inf if high is None else high)
+            assert (high is None) == (name in ("p99.9", "max"))
+    throughput = run["throughput_rps/a"]
+    assert throughput.interval is not None
+    low, high = throughput.interval
+    assert low is not None
+    assert high is not None
+    assert low < throughput.value < high
+    of_task = {name.removesuffix("/a"): each for name, each in run.items() if name.endswith("/a")}
+    of_priority = {
+        name.removesuffix("/priority_1"): each
+        for name, each in run.items()
+        if name.endswith("/priority_1")
+    }
+    assert of_priority == of_task, "alone in its priority"
+    assert {"p99_ms", "service_p50_ms", "throughput_rps"} <= of_priority.keys()
 
 
 def test_one_request_has_no_interval_where_it_cannot() -> None:
-    a = summarise(trial(requests=1, a=1), [closed_loop("a", 1, [10.0])], {})["tasks"]["a"]
-    assert (a["latency_interval_ms"]["mean"], a["throughput_interval_rps"]) == (None, None)
-    assert a["latency_interval_ms"]["p50"] == [-math.inf, math.inf]
+    run = found(trial(requests=1, a=1), [closed_loop("a", 1, [10.0])]).figures
+    assert (run["mean_ms/a"].interval, run["throughput_rps/a"].interval) == (None, None)
+    assert run["p50_ms/a"].interval == (None, None)
 
 
-@pytest.mark.parametrize("arm", ["native", "solo"])
-def test_the_summary_and_a_comparison_say_the_same(arm: str, tmp_path: Path) -> None:
-    """Both from the same requests: one from memory, one from the folder."""
+def swept_config(arm: str) -> Config:
+    """Tasks that have everything that a metric can be computed from."""
+    config = Config()
+    config.arm.name = arm
+    config.platform.name, config.platform.placement = "host", "threads"
+    config.task_set.requests = 50
+    for name, priority, share in (("a", 2, 50), ("b", 1, 30), ("c", 1, 20)):
+        config.task_set.tasks[name] = TaskConfig(
+            priority=priority, utilization=share, deadline_us=9000
+        )
+    return config
+
+
+@pytest.mark.parametrize("arm", ["native", "xsched", "solo"])
+def test_the_summary_and_the_run_that_is_read_back_say_the_same(arm: str, tmp_path: Path) -> None:
+    """Every metric about every scope: one from memory, one from the folder."""
     random = np.random.default_rng(5)
-    spec = trial(arm, requests=50, a=2, b=1, c=1)
+    config = swept_config(arm)
+    spec = resolve(config)
     requests = [
         closed_loop(task.name, task.priority, random.exponential(10.0, 50).tolist())
         for task in spec.tasks
     ]
-    solo = {spec.tasks[0].model: 0.004}
-    summary = {"arm": arm, "status": "FINISHED"} | summarise(spec, requests, solo)
-    write_json(tmp_path / "summary.json", summary)
-    write_requests(tmp_path / "requests.parquet", requests)
-    (record,) = load([tmp_path])
-    run = Measured(record)
-    for scope in run.scopes():
-        group, _, name = scope.key.partition("_")
-        known = summary["priorities"][name] if group == "priority" else summary["tasks"].get(group)
-        for tag, value, ends in figures(known or {}):
-            found = run.figure(METRICS[tag], scope)
-            assert found is not None
-            assert value == found.value
-            assert ends == (found.interval and [found.interval.low, found.interval.high])
-
-
-def figures(known: dict[str, Any]) -> Iterator[tuple[str, float, list[float]]]:
-    """(tag of the metric, value, ends of the interval) of a task or a priority in a summary."""
-    for kind, prefix in (("latency", ""), ("service", "service_")):
-        for name, value in known.get(f"{kind}_ms", {}).items():
-            yield f"{prefix}{name}_ms", value, known[f"{kind}_interval_ms"][name]
-    if known:
-        yield "throughput_rps", known["throughput_rps"], known["throughput_interval_rps"]
+    probes = [
+        Suspension(name, PreemptLevel.block, 4, 3, 9, True, True, float(ms))
+        for name, ms in itertools.product("abc", range(1, 31))
+    ]
+    result = TrialResult(
+        Status.FINISHED,
+        "",
+        requests,
+        {spec.tasks[0].model: 0.004},
+        Proof((), tuple(probes)),
+        saturation=0.875,
+        preemptions=7,
+        stolen=0.0625,
+    )
+    files.write_json(tmp_path / files.SUMMARY, summarise(spec, result, "one"))
+    files.write_config(tmp_path, config, spec)
+    files.write_proof(tmp_path, result.proof)
+    files.write_requests(tmp_path / files.REQUESTS, requests)
+    (run,) = load(tmp_path)
+    computed = {
+        name_of(metric, scope): Figure.of(figure)
+        for scope in run.measured.scopes()
+        for metric in METRICS.values()
+        if metric.of_all == scope.of_all and (figure := metric.of(run.measured, scope))
+    }
+    assert computed == run.summary.figures
+    of_tasks = {tag for tag, metric in METRICS.items() if not metric.of_all}
+    of_all = set(METRICS) - of_tasks
+    known = {name.partition("/")[0] for name in computed}
+    assert known == (of_tasks - {"share"} if arm == "solo" else of_tasks | of_all)
 
 
 def test_priorities_pool_their_tasks() -> None:
     spec = trial(requests=1, a=3, b=3, c=1)
     recording = record({0: [(0, 0, 10)], 1: [(0, 0, 30)], 2: [(0, 0, 50)]})
-    priorities = summarise(spec, read(spec, recording), {})["priorities"]
-    assert list(priorities) == ["3", "1"]
-    assert priorities["3"]["latency_ms"]["p50"] == 10
-    assert priorities["3"]["latency_ms"]["max"] == 30
+    run = found(spec, read(spec, recording)).figures
+    scopes = list(dict.fromkeys(name.partition("/")[2] for name in run if "/" in name))
+    assert scopes == ["priority_3", "priority_1", "a", "b", "c"]
+    assert run["p50_ms/priority_3"].value == 10
+    assert run["max_ms/priority_3"].value == 30
 
 
 def test_an_arm_that_leaves_tasks_out_says_nothing_about_them() -> None:
     spec = trial("urgent_only", requests=1, a=3, b=1)
-    summary = summarise(spec, read(spec, record({0: [(0, 0, 10)], 1: []})), {})
-    assert list(summary["tasks"]) == ["a"]
-    assert list(summary["priorities"]) == ["3"]
+    run = found(spec, read(spec, record({0: [(0, 0, 10)], 1: []})))
+    assert list(run.tasks) == ["a"]
+    assert {n.partition("/")[2] for n in run.figures} == {"priority_3", "a", ""}
 
 
 def test_solo_windows_follow_each_other() -> None:
     spec = trial("solo", requests=1, a=3, b=1)
-    summary = summarise(spec, read(spec, record({0: [(0, 0, 10)], 1: [(0, 0, 30)]})), {})
-    assert summary["window_s"] == pytest.approx(0.04)
+    run = found(spec, read(spec, record({0: [(0, 0, 10)], 1: [(0, 0, 30)]})))
+    assert run.window_s == pytest.approx(0.04)
+    assert [task.window_s for task in run.tasks.values()] == pytest.approx([0.01, 0.03])
+    assert not [name for name in run.figures if "/" not in name], "there is no all together"
 
 
 def test_a_trial_that_died_while_warming_up() -> None:
@@ -165,9 +214,10 @@ def test_a_trial_that_died_while_warming_up() -> None:
     (requests,) = read(spec, recording)
     assert len(requests.completed) == 0
     assert len(requests.warmup) == 1
-    summary = summarise(spec, [requests], {})
-    assert summary["tasks"]["a"]["latency_ms"] == {}
-    assert summary["window_s"] == 0
+    run = found(spec, [requests])
+    assert (run.tasks["a"].requests, run.tasks["a"].wanted) == (0, 2)
+    assert not [name for name in run.figures if "/" in name]
+    assert run.window_s == 0
 
 
 def test_late_starts_count_from_the_end_of_the_request_before() -> None:
@@ -201,43 +251,44 @@ def test_requests_that_had_arrived_and_were_not_done_are_open() -> None:
         0: [(first, first, first + 5), (first + 10, first + 10, 50)],
         1: [(0, 0, 60), (60, 60, 95)],
     }
-    summary = summarise(spec, read(spec, record(rows)), {})
-    a, b = summary["tasks"]["a"], summary["tasks"]["b"]
+    run = found(spec, read(spec, record(rows)))
+    a, b = run.tasks["a"], run.tasks["b"]
     arrived = 9 + (first <= 5)
-    assert (a["open"], b["open"]) == (arrived - 2, 0)
-    assert a["offered_rps"] == pytest.approx(arrived / 0.095)
-    assert a["achieved_rps"] == pytest.approx(2 / 0.095)
-    assert a["throughput_rps"] == pytest.approx(2 / 0.095)
-    assert (b["offered_rps"], b["achieved_rps"]) == (None, None)
+    assert (a.open, b.open) == (arrived - 2, 0)
+    assert a.offered_rps == pytest.approx(arrived / 0.095)
+    assert a.achieved_rps == pytest.approx(2 / 0.095)
+    assert run.figures["throughput_rps/a"].value == pytest.approx(2 / 0.095)
+    assert (b.offered_rps, b.achieved_rps) == (None, None)
 
 
 def test_a_load_offers_the_same_as_the_rate_that_it_comes_to() -> None:
     rows = {0: [(0, 0, 5), (10, 10, 30)], 1: [(0, 0, 60), (60, 60, 95)]}
     by_rate, by_load = open_loop(rate_rps=100.0), open_loop(load=0.1)
-    expected = summarise(by_rate, read(by_rate, record(rows)), {})["tasks"]["a"]
+    expected = found(by_rate, read(by_rate, record(rows))).tasks["a"]
     solo = {by_load.tasks[0].model: 0.001}
-    found = summarise(by_load, read(by_load, record(rows)), solo)["tasks"]["a"]
-    assert [found[key] for key in KEYS] == [expected[key] for key in KEYS]
-    unknown = summarise(by_load, read(by_load, record(rows)), {})["tasks"]["a"]
-    assert [unknown[key] for key in KEYS] == [None, expected["achieved_rps"], None]
+    same = found(by_load, read(by_load, record(rows)), solo).tasks["a"]
+    assert rates(same) == rates(expected)
+    unknown = found(by_load, read(by_load, record(rows))).tasks["a"]
+    assert rates(unknown) == (None, expected.achieved_rps, None)
 
 
-KEYS = ("offered_rps", "achieved_rps", "open")
+def rates(task: TaskSummary) -> tuple[float | None, float | None, int | None]:
+    return task.offered_rps, task.achieved_rps, task.open
 
 
 def test_a_task_that_stops_when_it_is_done_is_offered_no_more() -> None:
     spec = open_loop(keep_load=False, rate_rps=100.0)
     rows = {0: [(0, 0, 15), (10, 15, 30)], 1: [(0, 0, 60), (60, 60, 95)]}
-    a = summarise(spec, read(spec, record(rows)), {})["tasks"]["a"]
-    assert a["open"] == 0
-    assert a["offered_rps"] == a["achieved_rps"]
+    a = found(spec, read(spec, record(rows))).tasks["a"]
+    assert a.open == 0
+    assert a.offered_rps == a.achieved_rps
 
 
 def test_a_closed_loops_request_in_flight_is_open() -> None:
     spec = trial(a=2, b=1)
     rows = {0: [(0, 0, 10), (10, 10, 20), (20, 20, 70)], 1: [(0, 0, 30), (30, 30, 60)]}
-    tasks = summarise(spec, read(spec, record(rows)), {})["tasks"]
-    assert (tasks["a"]["open"], tasks["b"]["open"]) == (1, 0)
+    tasks = found(spec, read(spec, record(rows))).tasks
+    assert (tasks["a"].open, tasks["b"].open) == (1, 0)
 
 
 @given(st.integers(1, 10**12))
@@ -245,18 +296,38 @@ def test_the_last_completion_is_within_the_window_to_the_nanosecond(end_ns: int)
     spec = trial(requests=1, a=1)
     times = np.array([[0, 0, end_ns]])
     task = TaskRequests("a", 1, 1, times[:, 0], times[:, 1], times[:, 2], times[:0])
-    a = summarise(spec, [task], {})["tasks"]["a"]
-    assert a["throughput_rps"] == pytest.approx(1e9 / end_ns)
-    assert a["open"] == 0
+    run = found(spec, [task])
+    assert run.figures["throughput_rps/a"].value == pytest.approx(1e9 / end_ns)
+    assert run.tasks["a"].open == 0
 
 
 def test_a_trial_that_never_began_has_no_rates() -> None:
     spec = open_loop(rate_rps=100.0)
-    a = summarise(spec, read(spec, record({0: [], 1: []})), {})["tasks"]["a"]
-    assert [a[key] for key in KEYS] == [None, None, None]
+    a = found(spec, read(spec, record({0: [], 1: []}))).tasks["a"]
+    assert rates(a) == (None, None, None)
 
 
-def test_unknown_solo_times_are_not_a_number() -> None:
+def test_unknown_solo_times_are_none_and_so_is_what_needs_them() -> None:
     spec = trial(requests=1, a=1)
-    summary = summarise(spec, read(spec, record({0: [(0, 0, 10)]})), {ModelSpec("gpt2"): 1.0})
-    assert math.isnan(summary["tasks"]["a"]["solo_ms"])
+    run = found(spec, read(spec, record({0: [(0, 0, 10)]})), {ModelSpec("gpt2"): 1.0})
+    assert run.tasks["a"].solo_ms is None
+    assert not {"stp", "antt", "slowdown_p50/a", "share/a"} & run.figures.keys()
+
+
+def test_what_was_counted_of_the_whole_is_a_figure_where_it_is_known() -> None:
+    spec = trial(requests=1, a=1)
+    requests = read(spec, record({0: [(0, 0, 10)]}))
+    known = TrialResult(Status.FINISHED, "", requests, {}, saturation=0.5, preemptions=0)
+    names = ("preemptions", "saturation", "stolen")
+    values = figures(spec, known).figures
+    assert [values[name] for name in names] == [Figure(0.0), Figure(0.5), Figure(0.0)]
+    assert set(names) & found(spec, requests).figures.keys() == {"stolen"}
+
+
+def test_the_level_s_probes_are_figures_if_they_are_many() -> None:
+    spec = trial(requests=1, a=1)
+    requests = read(spec, record({0: [(0, 0, 10)]}))
+    for count, known in ((19, False), (20, True)):
+        probe = Suspension("a", PreemptLevel.block, 4, 3, 9, True, True, 2.5)
+        result = TrialResult(Status.FINISHED, "", requests, {}, Proof((), (probe,) * count))
+        assert ("preemption_p50_ms/a" in figures(spec, result).figures) == known

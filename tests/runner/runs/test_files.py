@@ -1,26 +1,225 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 import yaml
 
+from runner.config.errors import UserError
 from runner.config.resolve import resolve
 from runner.config.schema import Config, TaskConfig
 from runner.metrics.requests import TaskRequests
-from runner.runs.files import (
-    read_summary,
-    starts_of,
-    write_config,
-    write_events,
-    write_json,
-    write_requests,
+from runner.platforms.device import (
+    DeviceFacts,
+    DeviceOrigin,
+    GpuInfo,
+    GpuSample,
+    GpuSettings,
+    Spread,
+    TelemetrySummary,
+    TorchBuild,
 )
+from runner.proof.checks import Check, Proof, Suspension, Verdict
+from runner.runs import files
+from runner.runs.record import (
+    Code,
+    Entry,
+    Environment,
+    Figure,
+    Load,
+    Provenance,
+    Summary,
+    SweepRecord,
+    TaskSummary,
+)
+from runner.trial.status import Status
+from xsched_bindings.types import PreemptLevel
+
+SAMPLE = GpuSample(86779336610, 1980, 2619, 246.32, 44, 54, 4768, ("sw_power_cap",))
+#: One of each record, with a value in every field.
+RECORDS = {
+    files.SUMMARY: Summary(
+        name="block-t4",
+        status=Status.KILLED,
+        reason="killed by Ctrl-C",
+        as_expected=True,
+        valid=True,
+        notes=("one", "two"),
+        task_set="two_bert",
+        arm="xsched",
+        platform="cuda",
+        placement="threads",
+        policy="hpf",
+        level="block",
+        asked_level="interrupt",
+        priority="applied",
+        config_hash="abc",
+        proof=Verdict.INCOMPLETE,
+        preemptions=7,
+        saturation=0.9,
+        stolen=0.01,
+        cut=True,
+        steady=False,
+        preemption_ms={"p50": 1.5},
+        timing_s={"window": 2.0},
+        device=DeviceFacts(
+            TelemetrySummary(
+                9,
+                1,
+                "lost",
+                Spread(210, 1905, 1980),
+                Spread(2619, 2619, 2619),
+                Spread(1.5, 2.5, 3.5),
+                Spread(44, 45, 46),
+                Spread(0, 99, 100),
+                Spread(1, 2, 3),
+                {"sw_power_cap": 0.5},
+                SAMPLE,
+                GpuSample(1, None, None, None, None, None, None, None),
+            ),
+            ("other (pid 7)",),
+            ("sw_power_cap",),
+        ),
+        window_s=2.0,
+        tasks={
+            "urgent": TaskSummary(
+                priority=2,
+                requests=3,
+                wanted=4,
+                extra=1,
+                window_s=2.0,
+                late_starts=1,
+                solo_ms=1.5,
+                offered_rps=2.5,
+                achieved_rps=1.5,
+                open=2,
+            ),
+            "low": TaskSummary(priority=-1),
+        },
+        figures={
+            "p50_ms/urgent": Figure(1.5, (1.0, 2.0)),
+            "p99_ms/urgent": Figure(9.0, (8.0, None)),
+            "max_ms/urgent": Figure(9.0, (None, None)),
+            "stp": Figure(0.75),
+        },
+        sweep="s",
+        folder="/somewhere",
+        mlflow_run_id="0" * 32,
+    ),
+    files.PROVENANCE: Provenance(
+        time="2026-03-01T10:00:00+00:00",
+        command=("python", "-m", "runner"),
+        overrides=("arm=native",),
+        code=Code("c0ffee", "--- a", "ab" * 32),
+        environment=Environment("3.11", "Linux", "A CPU", 8, "performance", 32.0, {"numpy": "2"}),
+        xsched_variables={"XSCHED_POLICY": "GBL"},
+        load_before=Load(0.5, 2300.0),
+        load_after=Load(1.5, None),
+        device=DeviceOrigin(
+            (6, 7),
+            GpuInfo("nvidia", 0, "A GPU", "GPU-1", "0000:3b:00.0", "550", (9, 0), "sm_90", 81559),
+            GpuSettings(True, "default", False, None, 700.0, 700.0, 1980, 1980, None),
+            TorchBuild("2.11.0", "13.0", None),
+            {"libpreempt.so": "cd" * 32},
+        ),
+        weights={"w.pt": "ef" * 32},
+    ),
+    files.PROOF: Proof(
+        (Check("level", True, "fine", "a remedy", {"suspensions": 1}), Check("window", False, "")),
+        (Suspension("low", PreemptLevel.deactivate, 4, 1, 9, True, True, 2.5),),
+    ),
+    files.SWEEP: SweepRecord(
+        runs=(
+            Entry(
+                name="block-r1",
+                folder="block-r1-abc",
+                arm="xsched",
+                repeat=1,
+                values={"xsched.threshold": "4", "model": None},
+                overrides=("arm=xsched",),
+                status=Status.PENDING,
+                reason="why",
+                mlflow_run_id="0" * 32,
+            ),
+            Entry(folder="bare"),
+        ),
+        identity="0123456789ab",
+        command="python -m runner -m",
+        swept=("arm", "xsched.threshold"),
+        repeats=3,
+        points=6,
+    ),
+}
+EMPTY: dict[str, Any] = {
+    files.SUMMARY: Summary(name="", status=Status.FAILED),
+    files.PROVENANCE: Provenance(),
+    files.PROOF: Proof(),
+    files.SWEEP: SweepRecord(runs=()),
+}
+
+
+def write(folder: Path, name: str, record: Any) -> None:
+    if isinstance(record, Proof):
+        files.write_proof(folder, record)
+    else:
+        files.write_json(folder / name, record)
+
+
+@pytest.mark.parametrize("made", [RECORDS, EMPTY], ids=["full", "empty"])
+@pytest.mark.parametrize("name", list(RECORDS))
+def test_a_record_is_read_as_it_was_written(
+    name: str, made: dict[str, Any], tmp_path: Path
+) -> None:
+    write(tmp_path, name, made[name])
+    read = {
+        files.SUMMARY: files.read_summary,
+        files.PROVENANCE: files.read_provenance,
+        files.PROOF: files.read_proof,
+        files.SWEEP: files.read_sweep,
+    }
+    assert read[name](tmp_path) == made[name]
+    assert (tmp_path / name).read_bytes().endswith(b"\n}\n")
+
+
+@pytest.mark.parametrize("name", list(RECORDS))
+def test_there_is_a_value_for_every_field_above(name: str) -> None:
+    """So that a field that is lost on the way is seen."""
+    missing = EMPTY[name]
+    same = {field for field in vars(missing) if vars(RECORDS[name])[field] == vars(missing)[field]}
+    assert same <= {"schema"}
+
+
+def test_a_proof_s_verdict_is_said_in_its_file(tmp_path: Path) -> None:
+    """For people: what counts is in the checks."""
+    files.write_proof(tmp_path, RECORDS[files.PROOF])  # type: ignore[arg-type]
+    content = json.loads((tmp_path / files.PROOF).read_text())
+    assert content["verdict"] == "failed"
+    (tmp_path / files.PROOF).write_text(json.dumps(content | {"verdict": "proven"}))
+    assert files.read_proof(tmp_path).verdict is Verdict.FAILED
+
+
+def test_what_numpy_has_counted_is_a_number(tmp_path: Path) -> None:
+    tasks = {"a": TaskSummary(priority=1, late_starts=np.int64(3))}  # type: ignore[arg-type]
+    made = Summary(
+        name="r",
+        status=Status.FINISHED,
+        tasks=tasks,
+        saturation=np.float64(0.5),
+        valid=np.bool_(True),  # type: ignore[arg-type]
+        window_s=math.nan,
+    )
+    files.write_json(tmp_path / files.SUMMARY, made)
+    read = files.read_summary(tmp_path)
+    assert read is not None
+    assert (read.tasks["a"].late_starts, read.saturation, read.valid) == (3, 0.5, True)
+    assert read.window_s is None
 
 
 def test_json_has_no_nan(tmp_path: Path) -> None:
-    write_json(tmp_path / "x.json", {"a": math.nan, "b": [1.5, math.inf], 3: {"c": "d"}})
+    files.write_json(tmp_path / "x.json", {"a": math.nan, "b": [1.5, math.inf], 3: {"c": "d"}})
     assert json.loads((tmp_path / "x.json").read_text()) == {
         "a": None,
         "b": [1.5, None],
@@ -28,16 +227,115 @@ def test_json_has_no_nan(tmp_path: Path) -> None:
     }
 
 
-def test_a_missing_or_broken_summary_is_none(tmp_path: Path) -> None:
-    assert read_summary(tmp_path) is None
-    (tmp_path / "summary.json").write_text("{")
-    assert read_summary(tmp_path) is None
+def test_a_path_is_its_text(tmp_path: Path) -> None:
+    files.write_json(tmp_path / "x.json", {"at": tmp_path})
+    assert json.loads((tmp_path / "x.json").read_text()) == {"at": str(tmp_path)}
+
+
+# --- damaged files -------------------------------------------------------------------------------
+
+GOOD = {"schema": 2, "name": "r", "status": "FINISHED"}
+DAMAGED = ["", "{", "[]", "3", "null", '"text"', "\x00", '{"schema": 2}']
+WRONG: list[dict[str, Any]] = [
+    GOOD | {"status": "LOST"},
+    GOOD | {"name": 3},
+    GOOD | {"tasks": {"a": {}}},
+    GOOD | {"figures": {"p99_ms/a": 3}},
+    GOOD | {"figures": {"p99_ms/a": {"value": None}}},
+    GOOD | {"figures": {"p99_ms/a": {"value": 1.0, "interval": [1.0]}}},
+    GOOD | {"proof": "perhaps"},
+    GOOD | {"device": {"telemetry": {"sm_clock_mhz": {"min": 1}}}},
+]
+
+
+def test_the_good_one_is_read(tmp_path: Path) -> None:
+    (tmp_path / files.SUMMARY).write_text(json.dumps(GOOD))
+    assert files.read_summary(tmp_path) == Summary(name="r", status=Status.FINISHED)
+
+
+def test_what_is_missing_is_no_summary_no_proof_and_no_origin(tmp_path: Path) -> None:
+    assert files.read_summary(tmp_path) is None
+    assert files.read_proof(tmp_path) == Proof()
+    assert files.read_provenance(tmp_path) == Provenance()
+    with pytest.raises(UserError, match=r"sweep\.json cannot be read"):
+        files.read_sweep(tmp_path)
+
+
+@pytest.mark.parametrize("text", [*DAMAGED, *map(json.dumps, WRONG)])
+def test_a_damaged_summary_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / files.SUMMARY).write_text(text)
+    assert files.read_summary(tmp_path) is None
+
+
+@pytest.mark.parametrize("text", [*DAMAGED[:-1], '{"suspensions": 3}', '{"checks": [{}]}'])
+def test_a_damaged_proof_has_no_checks(tmp_path: Path, text: str) -> None:
+    (tmp_path / files.PROOF).write_text(text)
+    assert files.read_proof(tmp_path) == Proof()
+
+
+@pytest.mark.parametrize(
+    "text", [*DAMAGED[:-1], '{"time": 3}', '{"device": {"gpu": {"name": "x"}}}']
+)
+def test_of_a_damaged_origin_nothing_is_known(tmp_path: Path, text: str) -> None:
+    (tmp_path / files.PROVENANCE).write_text(text)
+    assert files.read_provenance(tmp_path) == Provenance()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *DAMAGED,
+        '{"runs": 3}',
+        '{"runs": [{}]}',
+        '{"schema": 2, "runs": [{"folder": 3}]}',
+        '{"schema": 2, "runs": [{"folder": "a", "status": "LOST"}]}',
+        '{"schema": 2, "runs": [{"folder": "a", "values": {"arm": 3}}]}',
+    ],
+)
+def test_a_damaged_sweep_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / files.SWEEP).write_text(text)
+    with pytest.raises(UserError, match=r"sweep\.json cannot be read"):
+        files.read_sweep(tmp_path)
+
+
+def test_bytes_that_are_no_text_are_no_record(tmp_path: Path) -> None:
+    (tmp_path / files.SUMMARY).write_bytes(b"\xff\xfe{}")
+    assert files.read_summary(tmp_path) is None
+
+
+def test_what_a_later_version_adds_is_let_be(tmp_path: Path) -> None:
+    (tmp_path / files.SUMMARY).write_text(json.dumps(GOOD | {"colour": "blue"}))
+    assert files.read_summary(tmp_path) == Summary(name="r", status=Status.FINISHED)
+
+
+@pytest.mark.parametrize("text", [None, "{", "- 1", "\x00", "a: b: c"])
+def test_a_broken_configuration_is_an_unknown_one(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / files.CONFIG).write_text(text)
+    assert files.read_config(tmp_path) == {}
+
+
+@pytest.mark.parametrize("content", [None, b"not parquet", b""])
+def test_a_broken_table_is_named(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / files.REQUESTS
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=r"requests\.parquet cannot be read"):
+        files.read_table(path)
+
+
+# --- configuration and tables --------------------------------------------------------------------
+
+
+def test_a_configuration_is_flat_by_dotted_keys() -> None:
+    nested = {"a": {"b": 1, "c": {"d": None}}, "e": [1, {"f": 2}], "g": "h"}
+    assert files.flat(nested) == {"a.b": 1, "a.c.d": None, "e": [1, {"f": 2}], "g": "h"}
 
 
 def test_the_config_says_what_was_decided_and_how_to_run_it_again(tmp_path: Path) -> None:
     config = Config()
     config.task_set.tasks = {"a": TaskConfig(priority=3)}
-    write_config(tmp_path, config, resolve(config))
+    files.write_config(tmp_path, config, resolve(config))
     text = (tmp_path / "config.yaml").read_text()
     assert text.splitlines()[0].endswith(f"python -m runner.replay {tmp_path}")
     content = yaml.safe_load(text)
@@ -54,9 +352,9 @@ def test_requests_are_one_row_each_also_of_a_task_that_never_ran(tmp_path: Path)
         TaskRequests("a", 1, 2, times, times + 1, times + 2, warmup, 7 * 10**18),
         TaskRequests("b", 1, 2, times[:0], times[:0], times[:0], none),
     ]
-    write_requests(tmp_path / "r.parquet", tasks)
+    files.write_requests(tmp_path / "r.parquet", tasks)
     table = pq.read_table(tmp_path / "r.parquet")
-    assert starts_of(table) == {"a": 7 * 10**18, "b": 0}
+    assert files.starts_of(table) == {"a": 7 * 10**18, "b": 0}
     rows = table.to_pylist()
     assert [row["request"] for row in rows] == [-1, 0, 1, 2]
     assert [row["warmup"] for row in rows] == [True, False, False, False]
@@ -67,5 +365,5 @@ def test_requests_are_one_row_each_also_of_a_task_that_never_ran(tmp_path: Path)
 
 def test_an_empty_log_of_events_has_its_columns(tmp_path: Path) -> None:
     events: dict[str, list[object]] = {"at_ns": [], "event": [], "task": [], "completed": []}
-    write_events(tmp_path / "e.parquet", events)
+    files.write_events(tmp_path / "e.parquet", events)
     assert pq.read_table(tmp_path / "e.parquet").column_names == list(events)

@@ -1,84 +1,23 @@
-import json
+import gc
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from runner.config.errors import UserError
+from runner.runs import archive
 from runner.runs.load import load
-from runner.runs.record import RunRecord
-from tests.runner.run_folders import GAP_MS, MadeTask, write_repeats, write_run, write_sweep
+from runner.runs.run import Run
+from runner.trial.status import Status
+from tests.runner.run_folders import MadeTask, write_repeats, write_run, write_sweep
 
 ONE = {"urgent": MadeTask([10.0, 20.0, 30.0], priority=1)}
 
 
-def by_name(records: list[RunRecord]) -> dict[str, RunRecord]:
-    return {record.name: record for record in records}
-
-
-# ------------------------------------------------------------------------- one run
-
-
-def test_requests_that_count(tmp_path: Path) -> None:
-    configured = {"deadline_us": 25_000, "utilization": 75}
-    task = MadeTask([10.0, 20.0, 30.0], 2, 5.0, extra=4, warmup=3, configured=configured)
-    (record,) = load([write_run(tmp_path / "run", "native", {"urgent": task})])
-    found = record.requests()["urgent"]
-    assert found.response_ms.tolist() == [10, 20, 30]
-    assert found.service_ms.tolist() == [5, 10, 15]
-    assert found.completed_ms.tolist() == [10, 120, 230, 307, 407, 507, 607]
-    assert found.window_ms == 2 * GAP_MS + 30
-    assert (found.priority, found.solo_ms) == (2, 5)
-    assert (found.deadline_ms, found.utilization) == (25, 75)
-    assert found.throughput_rps == pytest.approx(3 / 0.23)
-
-
-def test_the_window_ends_with_the_last_task_but_for_tasks_alone(tmp_path: Path) -> None:
-    tasks = {"a": MadeTask([10.0] * 2), "b": MadeTask([10.0] * 5)}
-    together, alone = load([write_run(tmp_path / arm, arm, tasks) for arm in ("native", "solo")])
-    assert [task.window_ms for task in together.requests().values()] == [410, 410]
-    assert [task.window_ms for task in alone.requests().values()] == [110, 410]
-
-
-def test_a_task_without_requests_is_not_there(tmp_path: Path) -> None:
-    folder = write_run(tmp_path / "run", "urgent_only", ONE | {"idle": MadeTask([], extra=0)})
-    assert list(load([folder])[0].requests()) == ["urgent"]
-
-
-def test_an_unknown_solo_time_is_not_a_number(tmp_path: Path) -> None:
-    folder = write_run(tmp_path / "run", "native", {"a": MadeTask([1.0], solo_ms=None)})
-    assert np.isnan(load([folder])[0].requests()["a"].solo_ms)
-
-
-def test_suspensions_that_proved_the_level_are_timed(tmp_path: Path) -> None:
-    folder = write_run(tmp_path / "run", "xsched", {**ONE, "other": MadeTask([10.0])})
-    probes = [{"task": "urgent", "quiet_ms": ms} for ms in (1.5, 2.5)]
-    checks = [
-        {"name": "level", "evidence": {"suspensions": probes}},
-        {"name": "window", "evidence": {"suspensions": 7}},
-    ]
-    (folder / "proof.json").write_text(json.dumps({"verdict": "proven", "checks": checks}))
-    (record,) = load([folder])
-    found = record.requests()
-    assert found["urgent"].preemption_ms.tolist() == [1.5, 2.5]
-    assert found["other"].preemption_ms.tolist() == []
-
-
-def test_lost_requests_are_named(tmp_path: Path) -> None:
-    folder = write_run(tmp_path / "run", "native", ONE)
-    (folder / "requests.parquet").unlink()
-    with pytest.raises(UserError, match=r"requests\.parquet cannot be read"):
-        load([folder])[0].requests()
-
-
-def test_what_is_known_of_a_run(tmp_path: Path) -> None:
-    folder = write_run(tmp_path / "run", "xsched", ONE, valid=False, status="KILLED", repeat=3)
-    (record,) = load([folder])
-    assert (record.arm, record.task_set, record.platform) == ("xsched", "made", "host")
-    assert (record.placement, record.proof, record.status) == ("threads", "proven", "KILLED")
-    assert (record.valid, record.repeat, record.values) == (False, 3, {})
+def by_name(runs: Iterable[Run]) -> dict[str, Run]:
+    return {run.name: run for run in runs}
 
 
 # ------------------------------------------------------------------------- sweeps
@@ -93,10 +32,10 @@ def test_a_sweep_says_values_and_repeats(tmp_path: Path) -> None:
             "xsched 4": {"arm": "xsched", "xsched.threshold": "4"},
         },
     )
-    records = by_name(load([folder]))
-    assert records["xsched-4-r1"].values == {"xsched.threshold": "4"}
-    assert records["native-r1"].values == {"xsched.threshold": None}
-    assert [record.repeat for record in records.values()] == [0, 1, 0, 1]
+    runs = by_name(load(folder))
+    assert runs["xsched-4-r1"].values == {"xsched.threshold": "4"}
+    assert runs["native-r1"].values == {"xsched.threshold": None}
+    assert [run.repeat for run in runs.values()] == [0, 1, 0, 1]
 
 
 def test_a_run_that_left_nothing_has_failed_and_a_pending_one_is_not_there(tmp_path: Path) -> None:
@@ -105,61 +44,108 @@ def test_a_run_that_left_nothing_has_failed_and_a_pending_one_is_not_there(tmp_p
     entries = [
         {"folder": "good", "values": {}},
         {"folder": "dead", "values": {}, "arm": "xsched"},
-        {"folder": "later", "values": {}, "status": "pending"},
+        {"folder": "later", "values": {}, "status": Status.PENDING},
     ]
-    records = by_name(load([write_sweep(tmp_path, entries)]))
-    assert set(records) == {"good", "dead"}
-    assert (records["dead"].status, records["dead"].arm) == ("FAILED", "xsched")
-    assert "without a summary" in records["dead"].reason
+    runs = by_name(load(write_sweep(tmp_path, entries)))
+    assert set(runs) == {"good", "dead"}
+    assert (runs["dead"].status, runs["dead"].arm) == (Status.FAILED, "xsched")
+    assert "without a summary" in runs["dead"].summary.reason
 
 
 def test_a_run_on_its_own_knows_its_sweep(tmp_path: Path) -> None:
     folder = write_repeats(
         tmp_path / "sweep", {"xsched 8": [[1.0], [2.0]]}, {"xsched 8": {"xsched.threshold": "8"}}
     )
-    (record,) = load([folder / "xsched-8-r1"])
-    assert (record.values, record.repeat) == ({"xsched.threshold": "8"}, 1)
+    (run,) = load(folder / "xsched-8-r1")
+    assert (run.values, run.repeat) == ({"xsched.threshold": "8"}, 1)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"runs": [{}]}', '{"runs": 3}'])
 def test_a_broken_sweep_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "sweep.json").write_text(text)
     with pytest.raises(UserError, match=r"sweep\.json cannot be read"):
-        load([tmp_path])
+        load(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["{", "- 1", "\x00"])
 def test_a_broken_configuration_is_an_unknown_one(tmp_path: Path, text: str) -> None:
     folder = write_run(tmp_path / "run", "native", ONE)
     (folder / "config.yaml").write_text(text)
-    assert load([folder])[0].config == {}
+    (run,) = load(folder)
+    assert run.parameters == {}
+    assert (run.arm, run.task_set, run.repeat) == ("native", "made", 0)
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no run"):
-        load([tmp_path])
+        load(tmp_path)
     with pytest.raises(UserError, match="is not there"):
-        load([tmp_path / "nowhere"])
+        load(tmp_path / "nowhere")
+
+
+def test_a_run_that_wrote_no_more_than_its_configuration_has_failed(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", "xsched", ONE, repeat=2)
+    (folder / "summary.json").unlink()
+    (run,) = load(folder)
+    assert (run.name, run.status, run.arm) == ("run", Status.FAILED, "xsched")
+    assert (run.task_set, run.repeat) == ("made", 2)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"schema": 2, "status": "LOST"}', '{"tasks": 3}'])
+def test_a_damaged_summary_is_one_failed_run_among_others(tmp_path: Path, text: str) -> None:
+    folder = write_repeats(tmp_path, {"native": [[1.0]], "xsched": [[1.0]]})
+    (folder / "xsched-r0" / "summary.json").write_text(text)
+    runs = by_name(load(folder))
+    assert runs["native-r0"].status is Status.FINISHED
+    assert runs["xsched-r0"].status is Status.FAILED
+    assert runs["xsched-r0"].arm == "xsched"
+
+
+def test_a_sweep_knows_its_folder_and_what_was_typed(tmp_path: Path) -> None:
+    folder = write_repeats(tmp_path / "one", {"native": [[1.0]], "xsched": [[1.0]]})
+    write_sweep(folder, [{"folder": "native-r0"}, {"folder": "xsched-r0"}], command="typed")
+    sweep = load(folder)
+    assert (sweep.folder, sweep.name, sweep.record.command) == (folder, "one", "typed")
+    alone = load(folder / "native-r0")
+    assert (alone.folder, alone.record.runs) == (folder, ())
+    other = write_repeats(tmp_path / "two", {"solo": [[1.0]]})
+    both = load(folder, other)
+    assert (both.folder, both.name, both.record.command) == (None, "made", "")
+
+
+def test_a_zip_is_kept_for_as_long_as_its_runs_are(tmp_path: Path) -> None:
+    folder = write_repeats(tmp_path / "one", {"native": [[1.0]]})
+    packed = {
+        f"one/{path.relative_to(folder)}": path for path in folder.rglob("*") if path.is_file()
+    }
+    archive.write(tmp_path / "one.zip", packed)
+    (run,) = load(tmp_path / "one.zip")
+    unpacked = run.folder
+    gc.collect()
+    assert run.tasks["urgent"].response_ms.tolist() == [1.0]
+    del run
+    gc.collect()
+    assert not unpacked.exists()
 
 
 # ------------------------------------------------------------------------- repeats
 
 
-def repeats(records: list[RunRecord]) -> list[tuple[str, int]]:
-    return [(record.name, record.repeat) for record in records]
+def repeats(runs: Iterable[Run]) -> list[tuple[str, int]]:
+    return [(run.name, run.repeat) for run in runs]
 
 
 def test_a_second_sweep_of_the_same_points_goes_on_counting(tmp_path: Path) -> None:
     arms = {"native": [[1.0], [1.0]], "xsched": [[1.0], [1.0]]}
     first, second = (write_repeats(tmp_path / name, arms) for name in ("one", "two"))
-    records = load([first, second])
-    assert [record.repeat for record in records] == [0, 1, 0, 1, 2, 3, 2, 3]
+    runs = load(first, second)
+    assert [run.repeat for run in runs] == [0, 1, 0, 1, 2, 3, 2, 3]
 
 
 def test_a_sweep_of_other_arms_shares_the_repeats(tmp_path: Path) -> None:
     first = write_repeats(tmp_path / "one", {"native": [[1.0]]})
     second = write_repeats(tmp_path / "two", {"xsched": [[1.0]]})
-    assert [record.repeat for record in load([first, second])] == [0, 0]
+    assert [run.repeat for run in load(first, second)] == [0, 0]
 
 
 def test_single_runs_are_repeats_in_the_order_given(tmp_path: Path) -> None:
@@ -168,7 +154,7 @@ def test_single_runs_are_repeats_in_the_order_given(tmp_path: Path) -> None:
         for number in range(2)
         for arm in ("native", "xsched")
     ]
-    assert sorted(repeats(load(folders))) == [
+    assert sorted(repeats(load(*folders))) == [
         ("native0", 0),
         ("native1", 1),
         ("xsched0", 0),
@@ -178,8 +164,8 @@ def test_single_runs_are_repeats_in_the_order_given(tmp_path: Path) -> None:
 
 def test_a_run_named_twice_is_one_run(tmp_path: Path) -> None:
     folder = write_repeats(tmp_path / "sweep", {"native": [[1.0]], "xsched": [[1.0]]})
-    records = load([folder, folder / "native-r0", str(folder) + "/"])
-    assert sorted(repeats(records)) == [("native-r0", 0), ("xsched-r0", 0)]
+    runs = load(folder, folder / "native-r0", str(folder) + "/")
+    assert sorted(repeats(runs)) == [("native-r0", 0), ("xsched-r0", 0)]
 
 
 def test_seeds_are_repeats(tmp_path: Path) -> None:
@@ -189,9 +175,9 @@ def test_seeds_are_repeats(tmp_path: Path) -> None:
         name = f"{arm}{seed}"
         write_run(tmp_path / name, arm, ONE, {"seed": seed})
         entries.append({"folder": name, "values": {"arm": arm, "seed": str(seed)}})
-    records = load([write_sweep(tmp_path, entries)])
-    assert {(record.name[-1], str(record.repeat)) for record in records} == {("0", "0"), ("1", "1")}
-    assert all(record.values == {} for record in records)
+    runs = load(write_sweep(tmp_path, entries))
+    assert {(run.name[-1], str(run.repeat)) for run in runs} == {("0", "0"), ("1", "1")}
+    assert all(run.values == {} for run in runs)
 
 
 # ------------------------------------------------------------------------- what was swept
@@ -207,7 +193,7 @@ def test_what_nobody_says_was_swept_is_what_configurations_differ_in(tmp_path: P
         write_run(tmp_path / "t4", "xsched", ONE, threshold(4)),
         write_run(tmp_path / "t8", "xsched", ONE, threshold(8)),
     ]
-    values = {record.name: record.values for record in load(folders)}
+    values = {run.name: run.values for run in load(*folders)}
     assert values == {
         "native": {"xsched.threshold": None},
         "t4": {"xsched.threshold": "4"},
@@ -220,7 +206,7 @@ def test_a_setting_of_xsched_makes_no_difference_without_it(tmp_path: Path) -> N
         write_run(tmp_path / "a", "native", ONE, threshold(4)),
         write_run(tmp_path / "b", "native", ONE, threshold(8)),
     ]
-    assert [(record.values, record.repeat) for record in load(folders)] == [({}, 0), ({}, 1)]
+    assert [(run.values, run.repeat) for run in load(*folders)] == [({}, 0), ({}, 1)]
 
 
 # ------------------------------------------------------------------------- places
@@ -234,15 +220,15 @@ def test_other_places_are_not_compared(tmp_path: Path, key: str, other: str) -> 
         write_run(tmp_path / "b", "xsched", ONE, **elsewhere),
     ]
     with pytest.raises(UserError, match=f"different {key}s cannot be compared"):
-        load(folders)
+        load(*folders)
 
 
 def test_a_failed_run_may_have_been_anywhere(tmp_path: Path) -> None:
     folders = [
         write_run(tmp_path / "a", "native", ONE),
-        write_run(tmp_path / "b", "xsched", ONE, status="FAILED", placement="", platform=""),
+        write_run(tmp_path / "b", "xsched", ONE, status=Status.FAILED, placement="", platform=""),
     ]
-    assert len(load(folders)) == 2
+    assert len(load(*folders)) == 2
 
 
 # ------------------------------------------------------------------------- MLflow
@@ -295,34 +281,34 @@ def ids(store: str, experiment: str) -> list[str]:
 
 
 def test_an_experiment_in_mlflow(store: str) -> None:
-    records = by_name(load(["mlflow:made"], store))
-    assert records["t8"].values == {"xsched.threshold": "8"}
-    assert records["native"].values == {"xsched.threshold": None}
-    assert {record.repeat for record in records.values()} == {0}
-    assert records["t8"].requests()["urgent"].response_ms.tolist() == [10, 20, 30]
+    runs = by_name(load("mlflow:made", uri=store))
+    assert runs["t8"].values == {"xsched.threshold": "8"}
+    assert runs["native"].values == {"xsched.threshold": None}
+    assert {run.repeat for run in runs.values()} == {0}
+    assert runs["t8"].tasks["urgent"].response_ms.tolist() == [10, 20, 30]
     with pytest.raises(UserError, match="did you mean: made"):
-        load(["mlflow:mode"], store)
+        load("mlflow:mode", uri=store)
 
 
 def test_the_parent_of_a_sweep_says_what_was_swept(store: str) -> None:
     parent = ids(store, "swept")[0]
     for path in ("mlflow:swept", parent):
-        records = by_name(load([path], store))
-        assert set(records) == {"native0", "native1", "xsched0", "xsched1"}
-        assert {(record.name[-1], record.repeat) for record in records.values()} == {
+        runs = by_name(load(path, uri=store))
+        assert set(runs) == {"native0", "native1", "xsched0", "xsched1"}
+        assert {(run.name[-1], run.repeat) for run in runs.values()} == {
             ("0", 0),
             ("1", 1),
         }
-        assert all(record.values == {"key": "a"} for record in records.values())
+        assert all(run.values == {"key": "a"} for run in runs.values())
 
 
 def test_runs_in_mlflow_by_id(store: str) -> None:
-    assert len(load(ids(store, "made"), store)) == 3
+    assert len(load(*ids(store, "made"), uri=store)) == 3
     with pytest.raises(UserError, match="cannot be read"):
-        load(["0" * 32], store)
+        load("0" * 32, uri=store)
 
 
 def test_no_store_is_made_by_asking_for_one(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no tracking store"):
-        load(["mlflow:made"], f"sqlite:///{tmp_path / 'none.db'}")
+        load("mlflow:made", uri=f"sqlite:///{tmp_path / 'none.db'}")
     assert not (tmp_path / "none.db").exists()

@@ -4,17 +4,29 @@ from pathlib import Path
 
 import pytest
 
+from runner.platforms.device import DeviceOrigin, GpuInfo, TorchBuild
 from runner.runs import provenance
+from runner.runs.record import Code, Environment, Load, Provenance
 
 
 def test_it_names_machine_libraries_and_command() -> None:
-    found = provenance.collect(["task_set=smoke"], provenance.load())
-    assert found["overrides"] == ["task_set=smoke"]
-    assert found["command"][:3] == ["python", "-m", "runner"]
-    assert {"torch", "hydra-core", "transformers"} <= set(found["environment"]["libraries"])
-    assert found["environment"]["cores"] >= 1
-    assert set(found["load_before"]) == set(found["load_after"])
-    assert set(found["code"]) == {"commit", "diff", "diff_sha256"}
+    device = DeviceOrigin(device_cores=(3,))
+    found = provenance.present(device)
+    assert found.is_known
+    assert found.command[:3] == ("python", "-m", "runner")
+    assert {"torch", "hydra-core", "transformers"} <= set(found.environment.libraries)
+    assert (found.environment.cores or 0) >= 1
+    assert (found.environment.memory_gib or 0) > 0
+    assert found.device == device
+    assert found.load_before == found.load_after == Load(), "said by who waits for the trial"
+    assert (provenance.load().load_1min or 0) >= 0
+
+
+def test_variables_of_xsched_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XSCHED_POLICY", "GBL")
+    monkeypatch.setenv("OTHER", "x")
+    assert provenance.present(DeviceOrigin()).xsched_variables["XSCHED_POLICY"] == "GBL"
+    assert "OTHER" not in provenance.present(DeviceOrigin()).xsched_variables
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -40,17 +52,17 @@ def test_a_clean_checkout_differs_in_nothing(checkout: Path) -> None:
     (checkout / "outputs").mkdir()
     (checkout / "outputs" / "result.py").write_text("not code\n")
     found = provenance.code()
-    assert len(found["commit"]) == 40
-    assert (found["diff"], found["diff_sha256"]) == ("", "")
+    assert len(found.commit) == 40
+    assert (found.diff, found.diff_sha256) == ("", "")
 
 
 def test_the_diff_is_a_patch_that_has_new_files_too(checkout: Path) -> None:
     (checkout / "runner" / "old.py").write_text("2\n")
     (checkout / "runner" / "new.py").write_text("3\n")
     found = provenance.code()
-    assert len(found["diff_sha256"]) == 64
+    assert len(found.diff_sha256) == 64
     git(checkout, "stash", "--include-untracked")
-    (checkout / "x.patch").write_text(found["diff"])
+    (checkout / "x.patch").write_text(found.diff)
     git(checkout, "apply", "x.patch")
     assert (checkout / "runner" / "old.py").read_text() == "2\n"
     assert (checkout / "runner" / "new.py").read_text() == "3\n"
@@ -64,8 +76,8 @@ def test_a_long_diff_is_cut_and_its_checksum_is_of_all_of_it(
     for content in ("2\n", "3\n"):
         (checkout / "runner" / "old.py").write_text(content)
         provenance.code.cache_clear()
-        assert len(provenance.code()["diff"]) == 10
-        sums.add(provenance.code()["diff_sha256"])
+        assert len(provenance.code().diff) == 10
+        sums.add(provenance.code().diff_sha256)
     assert len(sums) == 2
 
 
@@ -73,4 +85,52 @@ def test_outside_a_checkout_nothing_is_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkout: Path
 ) -> None:
     monkeypatch.setattr(provenance, "ROOT", tmp_path / "elsewhere")
-    assert provenance.code() == {"commit": "", "diff": "", "diff_sha256": ""}
+    assert provenance.code() == Code("", "", "")
+
+
+# --- what can change a figure --------------------------------------------------------------------
+
+
+def test_facts_are_what_can_change_a_figure_in_words() -> None:
+    gpu = GpuInfo("nvidia", 3, "A GPU", "GPU-1", "0000:3b:00.0", "550.1", (9, 0), "sm_90", 81559)
+    found = provenance.facts(
+        Provenance(
+            time="2026-03-01T10:00:00+00:00",
+            code=Code("0123456789abcdef", "--- a", "ab" * 32),
+            environment=Environment(python="3.11.7", cores=8, libraries={"numpy": "2.4.6"}),
+            xsched_variables={"XSCHED_POLICY": "GBL"},
+            device=DeviceOrigin((7, 8), gpu, None, TorchBuild("2.13.0"), {"libx.so": "cd" * 32}),
+        )
+    )
+    known = {name: value for name, value in found.items() if value}
+    assert known == {
+        "commit": "0123456789ab",
+        "uncommitted changes": "abababababab",
+        "python": "3.11.7",
+        "cores": "8",
+        "numpy": "2.4.6",
+        "device cores": "7 8",
+        "gpu vendor": "nvidia",
+        "gpu name": "A GPU",
+        "gpu uuid": "GPU-1",
+        "gpu driver": "550.1",
+        "gpu compute capability": "9 0",
+        "gpu architecture": "sm_90",
+        "libx.so": "cdcdcdcdcdcd",
+        "XSCHED_POLICY": "GBL",
+    }
+
+
+def test_changes_that_an_older_run_recorded_without_their_checksum_have_one() -> None:
+    old = provenance.facts(Provenance(code=Code("c", "--- a")))["uncommitted changes"]
+    other = provenance.facts(Provenance(code=Code("c", "--- b")))["uncommitted changes"]
+    assert len(old) == len(other) == 12
+    assert old != other
+    assert provenance.facts(Provenance(code=Code("c")))["uncommitted changes"] == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(None, ""), (True, "yes"), (False, "no"), ((9, 0), "9 0"), (1.5, "1.5")]
+)
+def test_a_fact_is_a_word(value: object, said: str) -> None:
+    assert provenance.word(value) == said

@@ -1,5 +1,4 @@
 import math
-from typing import Any
 
 import numpy as np
 import pytest
@@ -8,9 +7,12 @@ from runner.config.resolve import resolve
 from runner.config.schema import ArrivalOverride, Config, TaskConfig
 from runner.config.spec import TrialSpec
 from runner.metrics.requests import TaskRequests
-from runner.proof.checks import Check, Proof
+from runner.proof.checks import Check, Proof, Suspension, Verdict
+from runner.runs.record import Summary
 from runner.runs.summary import summarise
-from runner.trial.run import FAILED, FINISHED, KILLED, TrialResult
+from runner.trial.run import TrialResult
+from runner.trial.status import Status
+from xsched_bindings.types import PreemptLevel
 
 
 def trial(arm: str = "xsched", requests: int = 3) -> TrialSpec:
@@ -25,7 +27,7 @@ def trial(arm: str = "xsched", requests: int = 3) -> TrialSpec:
 
 
 def result(
-    status: str = FINISHED, late_ms: int = 0, wanted: int = 3, **changes: object
+    status: Status = Status.FINISHED, late_ms: int = 0, wanted: int = 3, **changes: object
 ) -> TrialResult:
     ends = np.arange(1, 4, dtype=np.int64) * 10_000_000
     starts = ends - 10_000_000 + late_ms * 1_000_000
@@ -40,13 +42,18 @@ def result(
     return made
 
 
+def summary(spec: TrialSpec | None = None, measured: TrialResult | None = None) -> Summary:
+    return summarise(spec or trial(), measured or result(), "r")
+
+
 def notes(*arguments: object, **changes: object) -> str:
-    return " ".join(summarise(trial(*arguments), result(**changes))["notes"])  # type: ignore[arg-type]
+    spec, measured = trial(*arguments), result(**changes)  # type: ignore[arg-type]
+    return " ".join(summary(spec, measured).notes)
 
 
 def test_a_clean_run_has_nothing_to_note() -> None:
     assert notes() == ""
-    assert summarise(trial(), result())["valid"] is True
+    assert summary().valid is True
 
 
 @pytest.mark.parametrize(
@@ -66,14 +73,14 @@ def test_an_idle_device_cannot_show_priority_but_for_arms_that_leave_it_idle() -
 
 def test_late_starts_are_the_runners_fault() -> None:
     assert "6 of 6 requests started over 1 ms late" in notes(late_ms=2)
-    assert summarise(trial(), result(late_ms=2))["valid"], "a warning, as they may be few"
+    assert summary(measured=result(late_ms=2)).valid, "a warning, as they may be few"
 
 
 def test_what_is_not_steady_or_floods_its_queue_says_so() -> None:
     assert "not steady after the warm-up: urgent" in notes(unsteady=("urgent",))
     flooded = Config()
     flooded.task_set.tasks = {"urgent": TaskConfig(arrival=ArrivalOverride("jitter", 1.5))}
-    found = summarise(resolve(flooded), result())["notes"]
+    found = summary(resolve(flooded)).notes
     assert any("load above 1: the queue of urgent grows" in note for note in found)
 
 
@@ -83,8 +90,8 @@ def paced(
     saturation: float,
     wanted: int = 20,
     burst_size: int = 1,
-    status: str = FINISHED,
-) -> dict[str, Any]:
+    status: Status = Status.FINISHED,
+) -> Summary:
     """A trial whose task urgent gets 100 requests/s for a second and completes so many."""
     config = Config()
     config.arm.name = "native"
@@ -100,25 +107,25 @@ def paced(
     ]
     measured = result(status, saturation=saturation)
     measured.requests = requests
-    return summarise(resolve(config), measured)
+    return summary(resolve(config), measured)
 
 
 def test_a_rate_that_an_idle_device_misses_makes_the_run_invalid() -> None:
     missed = paced("periodic", 80, saturation=0.5)
-    assert not missed["valid"]
+    assert not missed.valid
     assert (
         "not valid: urgent achieved 80 of 100 requests/s offered, and the device was not saturated "
         "(0.50)"
-    ) in " ".join(missed["notes"])
+    ) in " ".join(missed.notes)
     assert "censored, as they were open when the window ended: requests of urgent 20" in " ".join(
-        missed["notes"]
+        missed.notes
     )
 
 
 def test_a_rate_that_a_saturated_device_misses_is_a_result() -> None:
     missed = paced("periodic", 80, saturation=0.9)
-    assert missed["valid"]
-    assert "requests of urgent 20" in " ".join(missed["notes"])
+    assert missed.valid
+    assert "requests of urgent 20" in " ".join(missed.notes)
 
 
 @pytest.mark.parametrize(
@@ -129,15 +136,15 @@ def test_what_is_open_only_because_a_window_ends_is_no_fault(
     process: str, completed: int, burst_size: int
 ) -> None:
     fine = paced(process, completed, saturation=0.95, burst_size=burst_size)
-    assert fine["tasks"]["urgent"]["open"] > 0
-    assert (fine["valid"], fine["notes"]) == (True, [])
-    assert paced(process, completed, saturation=0.5, burst_size=burst_size)["valid"]
+    assert (fine.tasks["urgent"].open or 0) > 0
+    assert (fine.valid, fine.notes) == (True, ())
+    assert paced(process, completed, saturation=0.5, burst_size=burst_size).valid
 
 
 def test_requests_that_the_figures_lack_are_counted() -> None:
     short = paced("periodic", 97, saturation=0.9, wanted=99)
-    assert short["tasks"]["urgent"]["open"] == 3
-    assert "requests of urgent 3" in " ".join(short["notes"])
+    assert short.tasks["urgent"].open == 3
+    assert "requests of urgent 3" in " ".join(short.notes)
 
 
 def test_a_cut_window_names_who_came_short() -> None:
@@ -145,21 +152,49 @@ def test_a_cut_window_names_who_came_short() -> None:
 
 
 def test_a_failed_run_shows_no_figures() -> None:
-    summary = summarise(trial(), result(FAILED))
-    assert (summary["tasks"], summary["priorities"], summary["notes"]) == ({}, {}, [])
-    assert summary["valid"] is False
+    failed = summary(measured=result(Status.FAILED))
+    assert (failed.tasks, failed.figures, failed.notes) == ({}, {}, ())
+    assert failed.valid is False
 
 
 def test_a_killed_run_shows_what_was_measured_and_claims_nothing() -> None:
     """Also an open loop that had fallen behind: of an unknown saturation nothing is said."""
-    summary = summarise(trial(), result(KILLED, saturation=math.nan, preemptions=None))
-    behind = paced("periodic", 80, math.nan, status=KILLED)
-    assert not [note for note in behind["notes"] if "saturated" in note]
-    assert summary["proof"] == "incomplete"
-    assert summary["tasks"]["urgent"]["requests"] == 3
-    assert (summary["notes"], summary["valid"]) == ([], False)
+    killed = summary(measured=result(Status.KILLED, saturation=math.nan, preemptions=None))
+    behind = paced("periodic", 80, math.nan, status=Status.KILLED)
+    assert not [note for note in behind.notes if "saturated" in note]
+    assert killed.proof is Verdict.INCOMPLETE
+    assert killed.saturation is None
+    assert killed.tasks["urgent"].requests == 3
+    assert killed.value("p99_ms/urgent") == 10
+    assert (killed.notes, killed.valid) == ((), False)
 
 
 def test_arms_without_xsched_have_no_policy_and_level() -> None:
-    summary = summarise(trial("native"), result())
-    assert (summary["policy"], summary["level"]) == ("none", "none")
+    native = summary(trial("native"))
+    assert (native.policy, native.level, native.asked_level) == ("none", "none", "none")
+
+
+def test_it_names_the_run_and_what_it_was_of() -> None:
+    spec = trial()
+    made = summary(spec, result(timing_s={"window": 1.0}, cut=True, unsteady=("low",)))
+    assert (made.name, made.status, made.arm) == ("r", Status.FINISHED, "xsched")
+    assert (made.task_set, made.platform, made.placement) == (
+        spec.task_set,
+        spec.platform,
+        spec.placement,
+    )
+    assert (made.policy, made.level, made.priority) == ("hpf", "block", "applied")
+    assert (made.proof, made.preemptions, made.saturation) == (Verdict.PROVEN, 9, 0.97)
+    assert (made.cut, made.steady, made.timing_s) == (True, False, {"window": 1.0})
+    assert made.config_hash == spec.config_hash
+    assert made.priorities == [2, 1]
+    assert (made.value("p50_ms/priority_2"), made.value("p50_ms/nobody")) == (10, None)
+
+
+def test_the_level_s_probes_are_timed() -> None:
+    probes = tuple(
+        Suspension("low", PreemptLevel.block, 4, 3, 9, True, True, float(ms)) for ms in (1, 2, 6)
+    )
+    made = summary(measured=result(proof=Proof((), probes)))
+    assert made.preemption_ms == {"p50": 2, "p90": 6, "p99": 6, "max": 6, "mean": 3}
+    assert summary().preemption_ms == {}

@@ -11,7 +11,10 @@ from matplotlib.image import imread
 
 from runner.metrics.requests import TaskRequests
 from runner.results.figures.timelines import timeline
-from runner.runs.files import REQUESTS, START_NS, write_events, write_json, write_requests
+from runner.runs import files
+from runner.runs.files import START_NS, write_events, write_requests
+from runner.runs.record import Summary, TaskSummary
+from runner.runs.run import Run, read_run
 from runner.runs.timeline import (
     MOST_EVENTS,
     Suspension,
@@ -22,6 +25,7 @@ from runner.runs.timeline import (
     trace,
     write_trace,
 )
+from runner.trial.status import Status
 
 START = 5_000_000_000_000
 MS = 1_000_000
@@ -40,7 +44,9 @@ def requests(
             row = {"task": task, "request": number, "warmup": number < 0, "extra": number > 2}
             rows.append(row | at)
     recorded = json.dumps(dict.fromkeys(times_ms, START) | (starts or {}))
-    return pa.Table.from_pylist(rows, REQUESTS).replace_schema_metadata({START_NS: recorded})
+    return pa.Table.from_pylist(rows, files.REQUEST_ROWS).replace_schema_metadata(
+        {START_NS: recorded}
+    )
 
 
 def events(*lines: tuple[float, str, str, int]) -> pa.Table:
@@ -184,50 +190,59 @@ def test_a_long_run_is_cut_and_says_where() -> None:
         assert last > about["shown_until_ms"] - 4
 
 
-def folder_of_a_run(tmp_path: Path, **summary: Any) -> Path:
-    pq.write_table(TWO_TASKS, tmp_path / "requests.parquet")
-    pq.write_table(PREEMPTED, tmp_path / "events.parquet")
-    write_json(tmp_path / "summary.json", summary)
-    return tmp_path
+def a_run(tmp_path: Path, **summary: Any) -> Run:
+    pq.write_table(TWO_TASKS, tmp_path / files.REQUESTS)
+    pq.write_table(PREEMPTED, tmp_path / files.EVENTS)
+    made = Summary(**{"name": "r", "status": Status.FINISHED, **summary})
+    files.write_json(tmp_path / files.SUMMARY, made)
+    return read_run(tmp_path)
 
 
 def test_both_files_are_written_from_the_folder_alone(tmp_path: Path) -> None:
-    tasks = {name: {"priority": priority} for name, priority in PRIORITIES.items()}
-    folder = folder_of_a_run(tmp_path, tasks=tasks)
-    write_trace(folder)
-    timeline(folder, "a run")
-    content = json.loads((folder / "trace.json").read_text())
-    assert content == trace(build(TWO_TASKS, PREEMPTED, PRIORITIES), folder.name)
-    height, width, _ = imread(folder / "timeline.png").shape
+    tasks = {name: TaskSummary(priority=priority) for name, priority in PRIORITIES.items()}
+    run = a_run(tmp_path, tasks=tasks)
+    write_trace(run)
+    timeline(run, "a run")
+    content = json.loads((tmp_path / files.TRACE).read_text())
+    assert content == trace(build(TWO_TASKS, PREEMPTED, PRIORITIES), tmp_path.name)
+    height, width, _ = imread(tmp_path / files.TIMELINE).shape
     assert width == 990
     assert height < width
 
 
 def test_a_failed_run_s_priorities_come_from_its_configuration(tmp_path: Path) -> None:
-    folder = folder_of_a_run(tmp_path, status="FAILED", tasks={})
-    (folder / "config.yaml").write_text(
+    (tmp_path / files.CONFIG).write_text(
         "task_set: {tasks: {low: {priority: 0}, high: {priority: 2}}}"
     )
-    assert [(t.name, t.priority) for t in read(folder).tasks] == [("high", 2), ("low", 0)]
+    run = a_run(tmp_path, status=Status.FAILED)
+    assert [(t.name, t.priority) for t in read(run).tasks] == [("high", 2), ("low", 0)]
 
 
 def test_solo_tasks_that_share_no_clock_say_so(tmp_path: Path) -> None:
-    assert "one after another" in read(folder_of_a_run(tmp_path, arm="solo")).notes[0]
+    assert "one after another" in read(a_run(tmp_path, arm="solo")).notes[0]
+
+
+def test_a_run_without_a_log_has_its_requests(tmp_path: Path) -> None:
+    run = a_run(tmp_path)
+    (tmp_path / files.EVENTS).unlink()
+    assert [len(task.requests) for task in read(run).tasks] == [2, 1]
+    assert not any(task.events for task in read(run).tasks)
 
 
 def test_a_run_that_died_before_its_window_has_an_empty_trace(tmp_path: Path) -> None:
     none = np.zeros((0, 3), np.int64)
     write_requests(
-        tmp_path / "requests.parquet",
+        tmp_path / files.REQUESTS,
         [TaskRequests("a", 1, 9, none[:, 0], none[:, 1], none[:, 2], none)],
     )
     columns = ("at_ns", "event", "task", "completed")
-    write_events(tmp_path / "events.parquet", {name: [] for name in columns})
-    write_trace(tmp_path)
-    timeline(tmp_path, "a run")
-    content = json.loads((tmp_path / "trace.json").read_text())
+    write_events(tmp_path / files.EVENTS, {name: [] for name in columns})
+    run = read_run(tmp_path)
+    write_trace(run)
+    timeline(run, "a run")
+    content = json.loads((tmp_path / files.TRACE).read_text())
     assert {event["ph"] for event in content["traceEvents"]} <= {"M"}
-    assert not (tmp_path / "timeline.png").exists()
+    assert not (tmp_path / files.TIMELINE).exists()
 
 
 def test_a_figure_shows_a_few_dozen_requests_with_some_urgent_ones() -> None:

@@ -1,4 +1,4 @@
-import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -6,40 +6,48 @@ import numpy as np
 import pytest
 
 from runner.metrics.requests import TaskRequests
-from runner.runs.tracking import Tracking, flatten, uri
+from runner.platforms.device import DeviceFacts
+from runner.proof.checks import Verdict
+from runner.runs.record import Figure, Summary, TaskSummary
+from runner.runs.tracking import Tracking, uri
+from runner.trial.status import Status
 
-SUMMARY: dict[str, Any] = {
-    "name": "block-t4",
-    "status": "FINISHED",
-    "reason": "",
-    "arm": "xsched",
-    "platform": "host",
-    "placement": "threads",
-    "level": "block",
-    "asked_level": "interrupt",
-    "priority": "applied",
-    "device": {"throttled": ["sw_thermal"]},
-    "proof": "proven",
-    "valid": True,
-    "preemptions": 7,
-    "config_hash": "abc",
-    "sweep": "s",
-    "notes": ["nothing was preempted"],
-    "window_s": 2.0,
-    "saturation": 0.9,
-    "priorities": {
-        "3": {
-            "latency_ms": {"p50": 1.0, "p95": 1.5, "p99": 2.0, "p99.9": 2.0, "max": 2.0},
-            "latency_interval_ms": {"p99": [1.75, math.inf]},
-            "throughput_rps": 5.0,
-        },
-        "1": {"latency_ms": {"p50": 3.0, "p99": 4.0, "max": 4.0}, "throughput_rps": 6.0},
+SUMMARY = Summary(
+    name="block-t4",
+    status=Status.FINISHED,
+    arm="xsched",
+    platform="host",
+    placement="threads",
+    level="block",
+    asked_level="interrupt",
+    priority="applied",
+    device=DeviceFacts(throttled=("sw_thermal",)),
+    proof=Verdict.PROVEN,
+    valid=True,
+    preemptions=7,
+    config_hash="abc",
+    sweep="s",
+    notes=("nothing was preempted",),
+    window_s=2.0,
+    saturation=0.9,
+    tasks={"high-1": TaskSummary(priority=3), "lost": TaskSummary(priority=1)},
+    figures={
+        "p50_ms/priority_3": Figure(1.0),
+        "p95_ms/priority_3": Figure(1.5),
+        "p99_ms/priority_3": Figure(2.0, (1.75, None)),
+        "p99.9_ms/priority_3": Figure(2.0),
+        "service_p99_ms/priority_3": Figure(1.0),
+        "throughput_rps/priority_3": Figure(5.0),
+        "p99_ms/priority_1": Figure(4.0, (3.5, 4.5)),
+        "p95_ms/high-1": Figure(1.5),
+        "p99_ms/high-1": Figure(2.0, (1.75, None)),
+        "throughput_rps/high-1": Figure(5.0),
+        "throughput_rps/lost": Figure(0.0),
+        "stp": Figure(0.75),
+        "preemptions": Figure(7.0),
     },
-    "tasks": {
-        "high-1": {"latency_ms": {"p50": 1.0, "p99": 2.0, "max": 2.0}, "throughput_rps": 5.0},
-        "lost": {"latency_ms": {}, "throughput_rps": 0.0},
-    },
-}
+)
+PARAMETERS = {"xsched.threshold": 4, "output_root": "/secret", "arm.name": "xsched"}
 
 
 def requests(name: str, count: int) -> TaskRequests:
@@ -56,8 +64,9 @@ def logged(store: Tracking, tmp_path: Path, **changes: Any) -> Any:
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "summary.json").write_text("{}")
-    params = {"xsched": {"threshold": 4}, "output_root": "/secret", "arm": {"name": "xsched"}}
-    run_id = store.log(folder, SUMMARY | changes, params, [requests("high-1", 200)], "c0ffee")
+    summary = replace(SUMMARY, **changes)
+    parameters = PARAMETERS | {"sweep.repeats": 3, "tracking.uri": "x", "seed": None}
+    run_id = store.log(folder, summary, parameters, [requests("high-1", 200)], "c0ffee")
     assert store._client is not None
     return store._client, store._client.get_run(run_id)
 
@@ -71,7 +80,14 @@ def test_a_run_carries_params_metrics_tags_and_artifacts(store: Tracking, tmp_pa
     assert run.data.metrics["p99.9_ms/priority_3"] == 2.0
     assert run.data.metrics["p99_ms_low/priority_3"] == 1.75
     assert "p99_ms_high/priority_3" not in run.data.metrics, "no upper end"
+    assert run.data.metrics["p99_ms_low/priority_1"] == 3.5
+    assert run.data.metrics["p99_ms_high/priority_1"] == 4.5
+    assert run.data.metrics["p95_ms/priority_3"] == 1.5
+    assert run.data.metrics["p99_ms/high-1"] == 2.0
     assert "p95_ms/high-1" not in run.data.metrics, "tasks have few figures"
+    assert "service_p99_ms/priority_3" not in run.data.metrics
+    assert (run.data.metrics["stp"], run.data.metrics["preemptions"]) == (0.75, 7.0)
+    assert run.data.metrics["window_s"] == 2.0
     assert run.data.metrics["throughput_rps/lost"] == 0.0
     assert "p99_ms/lost" not in run.data.metrics
     tags = run.data.tags
@@ -80,6 +96,9 @@ def test_a_run_carries_params_metrics_tags_and_artifacts(store: Tracking, tmp_pa
         "block",
         "abc",
     )
+    assert (tags["arm"], tags["valid"], tags["throttled"]) == ("xsched", "True", "sw_thermal")
+    assert (tags["saturation"], tags["preemptions"]) == ("0.90", "7")
+    assert tags["mlflow.note.content"] == "nothing was preempted"
     assert tags["mlflow.source.git.commit"] == "c0ffee"
     assert [artifact.path for artifact in client.list_artifacts(run.info.run_id)] == [
         "summary.json"
@@ -96,23 +115,22 @@ def test_the_urgent_p99_is_the_first_metric(store: Tracking, tmp_path: Path) -> 
 
 
 def test_a_failed_run_shows_no_figures(store: Tracking, tmp_path: Path) -> None:
-    _, run = logged(store, tmp_path, status="FAILED", reason="level: not in effect")
+    _, run = logged(store, tmp_path, status=Status.FAILED, reason="level: not in effect")
     assert run.info.status == "FAILED"
     assert run.data.metrics == {}
     assert run.data.tags["reason"] == "level: not in effect"
+
+
+def test_an_interrupted_run_shows_what_was_measured(store: Tracking, tmp_path: Path) -> None:
+    _, run = logged(store, tmp_path, status=Status.KILLED, proof=Verdict.INCOMPLETE)
+    assert (run.info.status, run.data.tags["proof"]) == ("KILLED", "incomplete")
+    assert run.data.metrics["p99_ms/priority_3"] == 2.0
 
 
 def test_a_link_compares_runs(store: Tracking) -> None:
     link = store.compare_link(["a", "b"])
     assert link.startswith("http://127.0.0.1:5000/#/compare-runs?runs=%5B%22a%22%2C%22b%22%5D")
     assert "experiments=" in link
-
-
-def test_parameters_are_flat_and_without_nulls() -> None:
-    assert flatten({"a": {"b": 1, "c": None}, "tracking": {"uri": "x"}, "d": "e"}) == {
-        "a.b": 1,
-        "d": "e",
-    }
 
 
 def test_the_store_is_the_configured_one_else_the_environments_else_sqlite(

@@ -1,8 +1,8 @@
 """Sweeps that never ran: folders as the runner writes them, around made-up timestamps."""
 
 import itertools
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,33 +13,34 @@ from runner.config.resolve import resolve
 from runner.config.schema import ArrivalOverride, Config, TaskConfig
 from runner.config.spec import TaskSpec, TrialSpec
 from runner.metrics.requests import TaskRequests
-from runner.proof.checks import Check, Proof
+from runner.platforms.device import DeviceOrigin
+from runner.proof.checks import Check, Proof, Verdict
 from runner.runs import files
+from runner.runs.record import Code, Entry, Environment, Load, Provenance, SweepRecord
 from runner.runs.summary import summarise
 from runner.trial.run import TrialResult
+from runner.trial.status import Status
 
 MS = 1_000_000
 START_NS = 7_000_000_000_000
 SOLO_MS = 10.0
-MACHINE = {
-    "python": "3.11.7",
-    "system": "Linux-6.1",
-    "cpu": "A processor & more",
-    "cores": 8,
-    "governor": "performance",
-    "memory_gib": 32.0,
-    "libraries": {"torch": "2.13.0+cpu", "numpy": "2.4.6"},
-}
-ENVIRONMENT = {
-    "time": "2026-03-01T10:00:00+00:00",
-    "command": ["python", "-m", "runner", "task_set=made_up"],
-    "code": {"commit": "0123456789abcdef", "diff": "--- a\n+++ b\n"},
-    "environment": MACHINE,
-    "xsched_variables": {},
-    "load_before": {"load_1min": 0.5, "cpu_mhz": 2300.0},
-    "load_after": {"load_1min": 1.5, "cpu_mhz": 2300.0},
-    "device": {"device_cores": [7]},
-}
+ORIGIN = Provenance(
+    time="2026-03-01T10:00:00+00:00",
+    command=("python", "-m", "runner", "task_set=made_up"),
+    code=Code("0123456789abcdef", "--- a\n+++ b\n"),
+    environment=Environment(
+        python="3.11.7",
+        system="Linux-6.1",
+        cpu="A processor & more",
+        cores=8,
+        governor="performance",
+        memory_gib=32.0,
+        libraries={"torch": "2.13.0+cpu", "numpy": "2.4.6"},
+    ),
+    load_before=Load(0.5, 2300.0),
+    load_after=Load(1.5, 2300.0),
+    device=DeviceOrigin(device_cores=(7,)),
+)
 #: How much longer than solo an urgent request takes, by arm, at the smallest threshold.
 SLOWDOWN = {"solo": 1.0, "native": 4.0, "xsched": 1.3, "xsched_null": 4.0}
 
@@ -60,15 +61,20 @@ def sweep(
     of runs whose proof fails. beside: how many tasks the urgent one has beside it."""
     folder = root / name
     folder.mkdir(parents=True)
-    entries: list[dict[str, Any]] = []
+    entries: list[Entry] = []
     for number, values in itertools.product(range(repeats), _combinations(swept)):
         config = _config(dict(values), number, requests, policy, beside)
         entry = _run(folder, dict(values), config, broken, len(entries))
         if entry not in entries:
             entries.append(entry)
-    content = {"schema": 1, "swept": list(swept), "repeats": repeats, "runs": entries}
-    content |= {"points": len(entries), "command": "python -m runner task_set=made_up -m …"}
-    files.write_json(folder / "sweep.json", content)
+    record = SweepRecord(
+        runs=tuple(entries),
+        command="python -m runner task_set=made_up -m …",
+        swept=tuple(swept),
+        repeats=repeats,
+        points=len(entries),
+    )
+    files.write_json(folder / files.SWEEP, record)
     return folder
 
 
@@ -79,7 +85,7 @@ def _combinations(swept: Swept) -> list[list[tuple[str, str]]]:
 
 def _run(
     sweep_folder: Path, swept: dict[str, str], config: Config, broken: Sequence[str], seed: int
-) -> dict[str, Any]:
+) -> Entry:
     trial = resolve(config)
     values = {
         key: value if trial.uses_xsched or not key.startswith("xsched.") else None
@@ -92,23 +98,26 @@ def _run(
     if not folder.exists():
         folder.mkdir()
         files.write_config(folder, config, trial)
-        summary = summarise(trial, result) | {"name": name, "sweep": sweep_folder.name}
-        summary |= {"folder": str(folder), "as_expected": name not in broken}
+        summary = replace(
+            summarise(trial, result, name),
+            sweep=sweep_folder.name,
+            folder=str(folder),
+            as_expected=name not in broken,
+        )
         files.write_json(folder / files.SUMMARY, summary)
-        files.write_json(folder / "proof.json", result.proof.as_dict())
-        files.write_requests(folder / "requests.parquet", result.requests)
-        files.write_events(folder / "events.parquet", result.events)
-        files.write_json(folder / "provenance.json", ENVIRONMENT)
-    return {
-        "name": name,
-        "folder": name,
-        "arm": trial.arm,
-        "repeat": config.repeat,
-        "values": values,
-        "status": result.status,
-        "reason": result.reason,
-        "mlflow_run_id": None,
-    }
+        files.write_proof(folder, result.proof)
+        files.write_requests(folder / files.REQUESTS, result.requests)
+        files.write_events(folder / files.EVENTS, result.events)
+        files.write_json(folder / files.PROVENANCE, ORIGIN)
+    return Entry(
+        name=name,
+        folder=name,
+        arm=trial.arm,
+        repeat=config.repeat,
+        values=values,
+        status=result.status,
+        reason=result.reason,
+    )
 
 
 def _config(values: dict[str, str], repeat: int, requests: int, policy: str, beside: int) -> Config:
@@ -147,9 +156,8 @@ def _result(trial: TrialSpec, proof: Proof, threshold: int, seed: int) -> TrialR
     events: dict[str, list[Any]] = {"at_ns": [], "event": [], "task": [], "completed": []}
     if trial.arm == "xsched":
         events = _events(requests)
-    failed = proof.verdict == "failed"
     return TrialResult(
-        "FAILED" if failed else "FINISHED",
+        Status.FAILED if proof.verdict is Verdict.FAILED else Status.FINISHED,
         proof.failure,
         requests,
         {task.model: SOLO_MS / 1e3 for task in trial.tasks},
@@ -206,6 +214,8 @@ def _events(requests: list[TaskRequests]) -> dict[str, list[Any]]:
     }
 
 
-def edit(path: Path, **changes: Any) -> None:
-    """Change keys of a JSON file."""
-    files.write_json(path, json.loads(path.read_text()) | changes)
+def edit(run: Path, **changes: Any) -> None:
+    """Change fields of the summary in a run's folder."""
+    summary = files.read_summary(run)
+    assert summary is not None
+    files.write_json(run / files.SUMMARY, replace(summary, **changes))

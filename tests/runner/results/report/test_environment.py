@@ -1,31 +1,35 @@
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+import pytest
+
+from runner.platforms.device import DeviceFacts, DeviceOrigin, GpuInfo
 from runner.results.report.environment import environment
+from runner.runs import files
 from runner.runs.load import load
+from runner.runs.record import Code, Load, Provenance
 from tests.runner.results.report import made_up
+from tests.runner.results.report.made_up import ORIGIN
 
 
-def told(folder: Path, *origins: dict[str, Any]) -> dict[str, str]:
-    """The environment of a sweep with these differences between its runs."""
-    records = load([folder])
-    for record, changes in zip(records, origins, strict=True):
-        made_up.edit(record.folder / "provenance.json", **changes)
-    return dict(environment(records))
+def told(folder: Path, *origins: Provenance) -> dict[str, str]:
+    """The environment of a sweep whose runs come from these."""
+    sweep = load(folder)
+    for run, origin in zip(sweep, origins, strict=True):
+        files.write_json(run.folder / files.PROVENANCE, origin)
+    return dict(environment(sweep))
 
 
 def test_what_runs_share_is_said_once_and_what_differs_side_by_side(tmp_path: Path) -> None:
     folder = made_up.sweep(tmp_path, {"arm": ["native", "xsched"]}, requests=5)
-    machine = {**made_up.MACHINE, "python": "3.12.0"}
-    other = {
-        "environment": machine,
-        "load_before": {"load_1min": 2.0},
-        "time": "2026-03-01T10:30:00+00:00",
-        "code": {"commit": "fedcba9876543210"},
-    }
-    assert told(folder, {}, other) == {
+    other = replace(
+        ORIGIN,
+        environment=replace(ORIGIN.environment, python="3.12.0"),
+        load_before=Load(2.0),
+        time="2026-03-01T10:30:00+00:00",
+        code=Code("fedcba9876543210"),
+    )
+    assert told(folder, ORIGIN, other) == {
         "platform": "host, threads",
         "GPU": "",
         "throttled": "",
@@ -44,25 +48,26 @@ def test_what_runs_share_is_said_once_and_what_differs_side_by_side(tmp_path: Pa
 
 def test_a_gpu_and_its_xsched_are_named(tmp_path: Path) -> None:
     folder = made_up.sweep(tmp_path, {"arm": ["native"]}, requests=5)
-    device = {
-        "gpu": {"name": "A GPU", "driver": "550.1"},
-        "xsched_libraries": {"libpreempt.so": "ab" * 32},
-    }
-    facts = told(folder, {"device": device, "xsched_variables": {"XSCHED_POLICY": "GBL"}})
+    device = DeviceOrigin(
+        gpu=GpuInfo("nvidia", 0, "A GPU", "", "", "550.1", None, "", None),
+        xsched_libraries={"libpreempt.so": "ab" * 32},
+    )
+    variables = {"XSCHED_POLICY": "GBL"}
+    facts = told(folder, replace(ORIGIN, device=device, xsched_variables=variables))
     assert facts["GPU"] == "A GPU, driver 550.1"
     assert facts["XSched"] == "libpreempt.so abababababab"
     assert facts["variables"] == "XSCHED_POLICY=GBL"
 
 
 def test_a_throttled_run_is_not_hidden_among_others(tmp_path: Path) -> None:
-    records = load([made_up.sweep(tmp_path, {"arm": ["native", "xsched"]}, requests=5)])
-    hot = records[1].summary | {"device": {"throttled": ["power cap"]}}
-    facts = dict(environment([records[0], replace(records[1], summary=hot)]))
+    cool, other = load(made_up.sweep(tmp_path, {"arm": ["native", "xsched"]}, requests=5))
+    hot = replace(other.summary, device=DeviceFacts(throttled=("power cap",)))
+    facts = dict(environment([cool, replace(other, summary=hot)]))
     assert facts["throttled"] == "power cap"
 
 
-def test_runs_without_their_origin_say_nothing(tmp_path: Path) -> None:
-    folder = made_up.sweep(tmp_path, {"arm": ["native"]}, requests=5)
-    records = load([folder])
-    (records[0].folder / "provenance.json").write_text(json.dumps([1]))
-    assert {value for _, value in environment(records)} == {"host, threads", ""}
+@pytest.mark.parametrize("text", ["[1]", "{", '{"environment": {"cores": "many"}}'])
+def test_runs_without_their_origin_say_nothing(tmp_path: Path, text: str) -> None:
+    sweep = load(made_up.sweep(tmp_path, {"arm": ["native"]}, requests=5))
+    (sweep.runs[0].folder / files.PROVENANCE).write_text(text)
+    assert {value for _, value in environment(sweep)} == {"host, threads", ""}

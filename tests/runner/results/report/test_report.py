@@ -1,4 +1,3 @@
-import json
 import re
 import shutil
 import sys
@@ -10,9 +9,13 @@ import yaml
 
 from runner.commands import report as command
 from runner.config.errors import UserError
+from runner.results.expectations import NOT_MET, Finding
 from runner.results.report.build import build
 from runner.results.report.points import group
+from runner.runs import files
 from runner.runs.load import load
+from runner.runs.record import SweepRecord
+from runner.runs.sweep import Sweep
 from tests.runner.results.report import made_up
 from tests.runner.run_folders import at_clock
 
@@ -20,7 +23,7 @@ ARMS = ["native", "xsched", "xsched_null"]
 
 
 def report(folder: Path, *more: Path) -> str:
-    return build(load([folder, *more]), folder / "report", folder).read_text()
+    return build(load(folder, *more), folder / "report").read_text()
 
 
 def text(html: str) -> str:
@@ -129,7 +132,7 @@ def test_a_refused_run_is_said_and_left_out(tmp_path: Path) -> None:
 
 def test_a_refusal_that_was_meant_is_no_failure(tmp_path: Path) -> None:
     folder = made_up.sweep(tmp_path, {"arm": ["native", "xsched"]}, broken=["xsched-r0"])
-    made_up.edit(folder / "xsched-r0/summary.json", as_expected=True)
+    made_up.edit(folder / "xsched-r0", as_expected=True)
     html = report(folder)
     assert '<span class="good">failed, as expected</span>' in html
     assert "No comparison: there is nothing to compare" in first_screen(html)
@@ -137,7 +140,7 @@ def test_a_refusal_that_was_meant_is_no_failure(tmp_path: Path) -> None:
 
 def test_runs_that_are_not_valid_are_marked_wherever_they_are_shown(tmp_path: Path) -> None:
     folder = made_up.sweep(tmp_path, {"arm": ["native", "xsched"]})
-    made_up.edit(folder / "xsched-r0/summary.json", valid=False, notes=["not valid: 9 late"])
+    made_up.edit(folder / "xsched-r0", valid=False, notes=("not valid: 9 late",))
     html = report(folder)
     assert '<span class="bad">no</span>' in html
     assert "not valid: 9 late" in first_screen(html)
@@ -147,8 +150,8 @@ def test_runs_that_are_not_valid_are_marked_wherever_they_are_shown(tmp_path: Pa
 def test_clocks_that_differ_are_on_the_first_screen_and_at_every_verdict(tmp_path: Path) -> None:
     folder = made_up.sweep(tmp_path, {"arm": ["native", "xsched"]}, repeats=3)
     for arm, clock in (("native", 1980), ("xsched", 1755)):
-        for summary in folder.glob(f"{arm}-*/summary.json"):
-            made_up.edit(summary, device=at_clock(clock))
+        for run in folder.glob(f"{arm}-r*"):
+            made_up.edit(run, device=at_clock(clock))
     html = report(folder)
     assert "xsched at 0.886 times the clock (medians" in first_screen(html)
     assert '<span class="bad">better; SM clocks differ</span>' in html
@@ -165,9 +168,8 @@ def test_nothing_but_failures_is_a_page_without_figures(tmp_path: Path) -> None:
 
 def test_expectations_are_shown_with_what_became_of_them(tmp_path: Path) -> None:
     folder = made_up.sweep(tmp_path, {"arm": ["native"]})
-    finding = {"what": "p99 falls", "verdict": "not met", "value": 1.25, "bounds": "< 1"}
-    finding |= {"interval": [1.1, None], "why": ""}
-    (folder / "expectations.json").write_text(json.dumps([finding]))
+    finding = Finding("p99 falls", NOT_MET, 1.25, (1.1, None), "< 1")
+    files.write_json(folder / files.EXPECTATIONS, [finding])
     assert "p99 falls &lt; 1 1.25 [1.10, &gt; max] not met" in text(report(folder))
 
 
@@ -176,7 +178,8 @@ def test_several_task_sets_have_their_own_figures(tmp_path: Path) -> None:
     other = made_up.sweep(tmp_path / "b", {"arm": ["native", "xsched"]})
     for config in other.glob("*/config.yaml"):
         config.write_text(config.read_text().replace("name: made_up", "name: an/other"))
-    html = build(load([first, other]), tmp_path / "out").read_text()
+        made_up.edit(config.parent, task_set="an/other")
+    html = build(load(first, other), tmp_path / "out").read_text()
     names = sorted(path.name for path in (tmp_path / "out/figures").glob("p99*.png"))
     assert names == ["p99_an_other.png", "p99_made_up.png"]
     assert "<h2>Figures: an/other</h2>" in html
@@ -236,7 +239,7 @@ def test_bad_input_is_one_message_and_exit_code_2(
 
 def test_a_sweep_in_which_nothing_has_ended_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no run has ended"):
-        build([], tmp_path / "report")
+        build(Sweep((), SweepRecord(runs=()), None), tmp_path / "report")
 
 
 def test_a_declared_figure_is_drawn_beside_the_tail(tmp_path: Path) -> None:
@@ -254,5 +257,5 @@ def test_a_declared_figure_is_drawn_beside_the_tail(tmp_path: Path) -> None:
 def test_levels_stand_in_their_order_however_they_ran(tmp_path: Path) -> None:
     levels = ["interrupt", "block", "deactivate"]
     folder = made_up.sweep(tmp_path, {"arm": ["xsched"], "xsched.level": levels})
-    shown = [point.values["xsched.level"] for point in group(load([folder]))]
+    shown = [point.values["xsched.level"] for point in group(load(folder))]
     assert shown == ["block", "deactivate", "interrupt"]
