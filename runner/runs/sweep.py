@@ -64,7 +64,11 @@ class Sweep:
             for name, figure in asked.items()
             if run.status.has_figures and (found := figure.of(run.measured))
         ]
-        return pa.Table.from_pylist(rows)
+        texts = ("run", "arm", *self.swept, "figure", "unit")
+        numbers = (("repeat", pa.int64()), *((n, pa.float64()) for n in ("value", "low", "high")))
+        return pa.Table.from_pylist(
+            rows, pa.schema([*((name, pa.string()) for name in texts), *numbers])
+        )
 
 
 def _ends(figure: Figure) -> dict[str, float | None]:

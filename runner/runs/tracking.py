@@ -215,12 +215,9 @@ def _metrics(summary: Summary) -> dict[str, float]:
         if not tag.startswith(NOT_LOGGED) and (scope not in summary.tasks or tag in OF_TASKS):
             metrics.setdefault(name, figure.value)
     for name, figure in found.items():
-        low, high = figure.interval or (None, None)
         _, _, scope = name.partition("/")
-        metrics |= {
-            f"p99_ms_low/{scope}": low or math.nan,
-            f"p99_ms_high/{scope}": high or math.nan,
-        }
+        for end, value in zip(("low", "high"), figure.interval or (), strict=False):
+            metrics[f"p99_ms_{end}/{scope}"] = math.nan if value is None else value
     if summary.window_s is not None:
         metrics["window_s"] = summary.window_s
     return {name: value for name, value in metrics.items() if math.isfinite(value)}
