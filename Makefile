@@ -20,7 +20,7 @@ help: ## list the targets
 
 setup: $(READY) ## create the environment in .venv (the others do it by themselves)
 
-$(READY): pyproject.toml setup.py
+$(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
 	$(BIN)/pip install --quiet -e '.[dev]'
 	@touch $@
@@ -51,4 +51,4 @@ docs: $(READY) ## write docs/reference.md anew from the schema
 	$(BIN)/python -m runner.reference > docs/reference.md
 
 clean: ## remove the environment and caches; outputs/ stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache *.egg-info

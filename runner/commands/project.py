@@ -1,8 +1,7 @@
 """What the project says of itself, in a checkout and installed."""
 
-import importlib.metadata
-import tomllib
 from pathlib import Path
+from typing import Any
 
 NAME = "xsched-runner"
 #: The folder with conf/: the package if it was installed, else the root of the checkout.
@@ -14,13 +13,20 @@ PROJECT = HOME / "pyproject.toml"
 
 
 def version() -> str:
-    if PROJECT.exists():
-        return str(tomllib.loads(PROJECT.read_text())["project"]["version"])
-    return importlib.metadata.version(NAME)
+    """As it was released."""
+    from importlib import metadata  # here, for --help does without
+
+    return str(_declared("version")) if PROJECT.exists() else metadata.version(NAME)
 
 
 def requirements() -> list[str]:
-    """The libraries that it needs, extras with a marker that says so."""
-    if PROJECT.exists():
-        return list(tomllib.loads(PROJECT.read_text())["project"]["dependencies"])
-    return importlib.metadata.requires(NAME) or []
+    """The libraries that it needs; of those for an extra, the marker says so."""
+    from importlib import metadata
+
+    return list(_declared("dependencies")) if PROJECT.exists() else metadata.requires(NAME) or []
+
+
+def _declared(field: str) -> Any:
+    import tomllib
+
+    return tomllib.loads(PROJECT.read_text())["project"][field]
