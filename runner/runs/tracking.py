@@ -218,8 +218,8 @@ def _metrics(summary: Summary) -> dict[str, float]:
         low, high = figure.interval or (None, None)
         _, _, scope = name.partition("/")
         metrics |= {
-            f"p99_ms_low/{scope}": low or math.nan,
-            f"p99_ms_high/{scope}": high or math.nan,
+            f"p99_ms_low/{scope}": math.nan if low is None else low,
+            f"p99_ms_high/{scope}": math.nan if high is None else high,
         }
     if summary.window_s is not None:
         metrics["window_s"] = summary.window_s
