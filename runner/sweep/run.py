@@ -147,7 +147,7 @@ def _write(points: list[Planned], folder: Path, identity: str) -> None:
 def _report(
     points: list[Planned], finished: list[tuple[Planned, Summary]], folder: Path, anew: bool
 ) -> None:
-    """The table over the swept values, the comparison figure, conclusions, failures, the link.
+    """The table over the swept values, the comparison drawn, conclusions, failures, the link.
     anew: whether a run was added to what had been concluded."""
     config, swept = points[0].config, list(points[0].values)
     rows = [([each.values[key] or "any" for key in swept], summary) for each, summary in finished]
@@ -171,12 +171,14 @@ def _report(
 
 
 def _draw(swept: list[str], rows: list[tuple[list[str], Summary]], folder: Path) -> None:
-    figures = [
+    finished = [
         (", ".join(values), summary)
         for values, summary in rows
         if summary.status is Status.FINISHED
     ]
-    if figures and swept:
+    if finished and swept:
         from runner.results.drawings.run import sweep_p99
+        from runner.results.drawings.style import save
 
-        sweep_p99(folder / f"{files.COMPARISON}.png", folder.name, ", ".join(swept), figures)
+        drawing = sweep_p99(folder.name, ", ".join(swept), finished)
+        save(drawing, folder / f"{files.COMPARISON}.png")

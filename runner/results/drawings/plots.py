@@ -1,4 +1,4 @@
-"""The figures of a report, each a function of what it draws. Style and size: `style`."""
+"""The drawings of a report, each a function of what it shows. Style and size: `style`."""
 
 import math
 from collections.abc import Sequence
@@ -17,12 +17,14 @@ from runner.config.arms import Arm
 from runner.metrics.intervals import Estimate, significant
 from runner.results.drawings.style import (
     COLOURS,
+    LABEL_CHARACTERS,
     SMALL,
     STYLES,
     distribution,
     legend_below,
     panels,
     plain_log,
+    short,
 )
 
 #: An arm has one look in all figures: colour, line and marker, so that no single one carries it.
@@ -35,10 +37,11 @@ ARM_LOOKS: dict[str, tuple[str, Any, str]] = {
     Arm.xsched: ("#0072B2", "-", "o"),
     Arm.xsched_null: ("#56B4E9", (0, (1, 1)), "X"),
 }
+MARKER_SIZE = 3.5
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 PANEL_INCHES = 1.45
 ROW_INCHES = 0.19
-LABEL_CHARACTERS, LEGEND_CHARACTERS = 24, 44
+LEGEND_CHARACTERS = 44
 #: How far beyond its value an interval without an upper bound is drawn.
 OPEN_FACTOR = 1.25
 #: Over this ratio colours are logarithmic.
@@ -52,6 +55,16 @@ class Look:
     colour: str
     line: Any = "-"
     marker: str = "o"
+
+    @property
+    def style(self) -> dict[str, Any]:
+        """As matplotlib takes it."""
+        return {
+            "color": self.colour,
+            "linestyle": self.line,
+            "marker": self.marker,
+            "markersize": MARKER_SIZE,
+        }
 
 
 NOTHING = Estimate(math.nan)
@@ -109,10 +122,6 @@ def graded(count: int) -> list[Look]:
     ]
 
 
-def short(label: str, most: int = LABEL_CHARACTERS) -> str:
-    return label if len(label) <= most else f"{label[: most - 1]}…"
-
-
 # --- distributions -------------------------------------------------------------------------------
 
 
@@ -140,16 +149,9 @@ def _ends(values: NDArray[np.float64]) -> tuple[int, int]:
 
 def _cdf(axes: Axes, curve: Curve) -> None:
     values, shares = distribution(curve.values)
-    axes.step(
-        values,
-        shares,
-        where="post",
-        color=curve.look.colour,
-        linestyle=curve.look.line,
-        linewidth=1.1,
-    )
+    axes.step(values, shares, where="post", linewidth=1.1, **curve.look.style | {"marker": ""})
     p99 = int(np.searchsorted(shares, 0.99))
-    axes.plot(values[p99], shares[p99], curve.look.marker, color=curve.look.colour, markersize=3.5)
+    axes.plot(values[p99], shares[p99], **curve.look.style)
 
 
 def _legend(figure: Figure, drawn: Sequence[Curve | Series]) -> None:
@@ -158,11 +160,9 @@ def _legend(figure: Figure, drawn: Sequence[Curve | Series]) -> None:
         each.label: Line2D(
             [],
             [],
-            color=each.look.colour,
-            linestyle=each.look.line,
-            marker="" if isinstance(each, Series) and each.constant else each.look.marker,
-            markersize=3.5,
             label=short(each.label, LEGEND_CHARACTERS),
+            **each.look.style
+            | ({"marker": ""} if isinstance(each, Series) and each.constant else {}),
         )
         for each in drawn
     }
@@ -242,15 +242,8 @@ def _series(axes: Axes, series: Series, offset: float) -> None:
         _level(axes, series)
         return
     at = np.arange(len(series.estimates)) + offset
-    axes.plot(
-        at,
-        [estimate.value for estimate in series.estimates],
-        color=series.look.colour,
-        linestyle=series.look.line,
-        marker=series.look.marker,
-        markersize=3.5,
-        linewidth=1.0,
-    )
+    values = [estimate.value for estimate in series.estimates]
+    axes.plot(at, values, linewidth=1.0, **series.look.style)
     for x, estimate in zip(at, series.estimates, strict=True):
         _whisker(axes, x, estimate, series.look.colour, upright=True)
 

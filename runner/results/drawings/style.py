@@ -1,9 +1,9 @@
-"""The style of all figures: one column of a paper wide,
-vector, readable in print. Colours are Okabe and Ito's (2008), safe for colour-blind readers."""
+"""The style of all drawings: one column of a paper wide, vector, readable in print. Colours are
+Okabe and Ito's (2008), safe for colour-blind readers."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib
 
@@ -14,9 +14,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    pass
 
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLES = ("-", "--", ":", "-.")
@@ -53,6 +50,7 @@ STYLE: dict[Any, Any] = {
 #: Steps of a drawn distribution; the thinning moves it by less than a line's width.
 CDF_STEPS = 400
 LOG_MARGIN = 1.12
+LABEL_CHARACTERS = 24
 MS = 1e6
 
 
@@ -111,6 +109,10 @@ def legend_below(
     """One legend under the figure, where it covers no data."""
     given = {} if handles is None else {"handles": list(handles)}
     figure.legend(loc="outside lower center", ncols=columns, **given, **options)
+
+
+def short(label: str, most: int = LABEL_CHARACTERS) -> str:
+    return label if len(label) <= most else f"{label[: most - 1]}…"
 
 
 def distribution(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from runner.results.drawings.style import COLOURS, MS, legend_below, panels, save
+from runner.results.drawings.style import COLOURS, MS, legend_below, panels, save, short
 from runner.runs import files
 from runner.runs.run import Run
 from runner.runs.timeline import TaskTimeline, Timeline, read, readable_ns
@@ -54,16 +54,14 @@ def _timeline(axes: Axes, shown: Timeline, until_ns: int) -> None:
     priorities = sorted({task.priority for task in shown.tasks}, reverse=True)
     for row, task in enumerate(shown.tasks):
         _lane(axes, row, task, until_ns, COLOURS[priorities.index(task.priority) % len(COLOURS)])
-    axes.set_yticks(range(len(shown.tasks)), [_short(task.name) for task in shown.tasks])
+    axes.set_yticks(
+        range(len(shown.tasks)), [short(task.name, NAME_CHARACTERS) for task in shown.tasks]
+    )
     axes.set_ylim(len(shown.tasks) - 0.5, -0.5)
     axes.set_xlim(0, until_ns / _unit(until_ns)[1])
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= NAME_CHARACTERS else f"{name[: NAME_CHARACTERS - 1]}…"
 
 
 def _lane(axes: Axes, row: int, task: TaskTimeline, until_ns: int, colour: str) -> None:
@@ -86,6 +84,6 @@ def _lane(axes: Axes, row: int, task: TaskTimeline, until_ns: int, colour: str) 
 
 def timeline(run: Run, title: str) -> None:
     """timeline.png in the run's folder; nothing for a run without requests."""
-    shown = read(run)
-    if shown.until_ns:
-        save(timelines([(title, shown)], readable_ns(shown)), run.folder / files.TIMELINE)
+    course = read(run)
+    if course.until_ns:
+        save(timelines([(title, course)], readable_ns(course)), run.folder / files.TIMELINE)
