@@ -67,7 +67,7 @@ class Point:
     def estimate(self, tag: str, priority: int) -> Estimate | None:
         """A figure of a priority."""
         by_run = [run.figure(f"{tag}/priority_{priority}") for run in self.counted]
-        known = [each for each in by_run if each is not None and not math.isnan(each.value)]
+        known = [one for one in by_run if one is not None and not math.isnan(one.value)]
         return combined(known, METRICS[tag].by_ratio) if known else None
 
 

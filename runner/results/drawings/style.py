@@ -60,9 +60,9 @@ def panels(count: int, height: float = HEIGHT, **options: Any) -> tuple[Figure, 
     figure, axes = plt.subplots(
         count, figsize=(COLUMN, height), layout="constrained", squeeze=False, **options
     )
-    for each in axes[:, 0]:
-        each.grid(alpha=0.25, linewidth=0.5)
-        each.set_axisbelow(True)
+    for panel in axes[:, 0]:
+        panel.grid(alpha=0.25, linewidth=0.5)
+        panel.set_axisbelow(True)
     return figure, list(axes[:, 0])
 
 
@@ -91,16 +91,15 @@ def plain_log(axis: Any, values: Sequence[float]) -> None:
 
 def _round_numbers(low: float, high: float) -> list[float]:
     """From three to six numbers between the two, as round as possible."""
-    found: list[float] = []
+    ticks: list[float] = []
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     for leading in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)):
-        found = [n * 10.0**decade for decade in decades for n in leading]
-        found = [number for number in found if low <= number <= high]
-        if len(found) >= 3:
-            return found[:: int(np.ceil(len(found) / 6))]
-    return [
-        t for t in MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high) if low <= t <= high
-    ] or found
+        numbers = [n * 10.0**decade for decade in decades for n in leading]
+        ticks = [number for number in numbers if low <= number <= high]
+        if len(ticks) >= 3:
+            return ticks[:: int(np.ceil(len(ticks) / 6))]
+    even = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high)
+    return [tick for tick in even if low <= tick <= high] or ticks
 
 
 def legend_below(

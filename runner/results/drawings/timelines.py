@@ -29,15 +29,15 @@ NAME_CHARACTERS = 14
 def timelines(shown: Sequence[tuple[str, Timeline]], until_ns: int) -> Figure:
     """Requests as bars by task, the most urgent at the top, hatched while the task's queue was
     suspended, a line above while requests waited; a panel for each (title, timeline)."""
-    lanes = [len(each.tasks) for _, each in shown]
+    lanes = [len(course.tasks) for _, course in shown]
     height = 0.75 + sum(LANE_INCHES * count + 0.22 for count in lanes)
     figure, axes = panels(len(shown), height, sharex=True, gridspec_kw={"height_ratios": lanes})
-    for panel, (title, each) in zip(axes, shown, strict=True):
+    for panel, (title, course) in zip(axes, shown, strict=True):
         panel.set_title(title, loc="left")
-        _timeline(panel, each, until_ns)
+        _timeline(panel, course, until_ns)
     axes[-1].set_xlabel(f"time since the common start ({_unit(until_ns)[0]})")
     parts: list[Any] = [Patch(facecolor="#666666", label="request")]
-    tasks = [task for _, each in shown for task in each.tasks]
+    tasks = [task for _, course in shown for task in course.tasks]
     if any((task.requests[:, 1] - task.requests[:, 0]).max(initial=0) > MS for task in tasks):
         parts.append(Line2D([], [], color="#666666", linewidth=1, label="requests waiting"))
     if any(task.suspensions for task in tasks):
@@ -75,9 +75,9 @@ def _lane(axes: Axes, row: int, task: TaskTimeline, until_ns: int, colour: str) 
     axes.broken_barh(bars, at, color=colour, edgecolor="white", linewidth=gap)
     axes.hlines(np.full(len(visible), row + WAIT), scheduled, started, color=colour, linewidth=1)
     spans = [
-        (each.from_ns / scale, (each.until_ns - each.from_ns) / scale)
-        for each in task.suspensions
-        if each.from_ns < until_ns
+        (suspension.from_ns / scale, (suspension.until_ns - suspension.from_ns) / scale)
+        for suspension in task.suspensions
+        if suspension.from_ns < until_ns
     ]
     axes.broken_barh(spans, at, linewidth=0, **SUSPENDED)
 
