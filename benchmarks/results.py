@@ -19,12 +19,12 @@ import yaml
 
 from runner.commands.export import export
 from runner.config.errors import UserError
-from runner.metrics.intervals import Estimate, significant
+from runner.metrics.intervals import significant
 from runner.results.comparison import ArmRow, Comparison, compare
 from runner.results.expectations import Finding, read_findings
+from runner.results.points import spoken
 from runner.results.report.build import build
-from runner.results.report.verdict import deciding_rows
-from runner.results.tables import change, point, verdict
+from runner.results.wording import INTERVAL, numbers, treatment_name, value, verdict
 from runner.runs import files
 from runner.runs.load import load
 from runner.runs.provenance import ABSOLUTE, MAX_DIFF
@@ -171,31 +171,22 @@ def _number(value: float | None) -> str:
 
 
 def _arms(arms: list[ArmRow]) -> str:
-    rows = [
-        (point(arm.arm, arm.values), str(arm.repeats), *_estimate(arm.value, arm.unit))
-        for arm in arms
-    ]
-    return _table(("arm", "repeats", arms[0].figure, "95 % interval"), rows)
-
-
-def _estimate(value: Estimate, unit: str) -> tuple[str, str]:
-    return f"{significant(value.value)} {unit}", str(value.interval or "–")
+    rows = []
+    for arm in arms:
+        amount, interval = value(arm.value)
+        name = spoken(arm.arm, arm.values)
+        rows.append((name, str(arm.repeats), f"{amount} {arm.unit}", interval))
+    return _table(("arm", "repeats", arms[0].figure, INTERVAL), rows)
 
 
 def _verdicts(found: Comparison) -> str:
-    rows = [
-        (
-            point(row.treatment, row.values),
-            row.figure,
-            change(row),
-            str(row.interval or "–"),
-            verdict(row),
-        )
-        for row in deciding_rows(found)
-    ]
+    rows = []
+    for row in found.primary:
+        _, _, change, interval = numbers(row)
+        rows.append((treatment_name(row), row.figure, change, interval, verdict(row)))
     if not rows:
         return ""
-    return _table((f"against {found.baseline}", "figure", "ratio", "95 % interval", ""), rows)
+    return _table((f"against {found.baseline}", "figure", "ratio", INTERVAL, ""), rows)
 
 
 def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

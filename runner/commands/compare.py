@@ -65,11 +65,11 @@ def _run(asked: argparse.Namespace) -> None:
 
     runs = load(*asked.paths, uri=asked.uri).runs
     metrics = list(METRICS) if "all" in (asked.metric or ()) else asked.metric
-    found = compare(runs, asked.baseline, asked.primary, metrics, asked.invalid)
-    tables.show(found)
-    _write(asked.csv, lambda path: path.write_text(tables.as_csv(found)))
-    _write(asked.latex, lambda path: path.write_text(tables.as_latex(found)))
-    _write(asked.json, lambda path: write_json(path, tables.as_plain(found)))
+    comparison = compare(runs, asked.baseline, asked.primary, metrics, asked.invalid)
+    tables.show(comparison)
+    _write(asked.csv, lambda path: path.write_text(tables.as_csv(comparison)))
+    _write(asked.latex, lambda path: path.write_text(tables.as_latex(comparison)))
+    _write(asked.json, lambda path: write_json(path, tables.as_plain(comparison)))
 
 
 def _write(path: Path | None, write: Callable[[Path], object]) -> None:

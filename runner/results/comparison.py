@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 
 from runner.config.arms import Arm
 from runner.config.errors import UserError
@@ -13,17 +14,17 @@ from runner.metrics.intervals import LEVEL, Estimate, Interval, Paired
 from runner.metrics.measurement import Scope
 from runner.metrics.names import figure_named, name_of
 from runner.metrics.registry import Metric
-from runner.results.points import (
-    Point,
+from runner.results.pairs import (
     Primary,
     Selector,
     declared_primary,
     figure_of,
     pairs,
-    points_of,
+    primary_of,
     selector_of,
     sm_clock_mhz,
 )
+from runner.results.points import Point, combined, points_of
 from runner.runs.repeats import MIN_REPEATS
 from runner.runs.run import Run
 from runner.trial.status import Status
@@ -31,15 +32,7 @@ from runner.trial.status import Status
 #: By so much the SM clocks of two arms may differ; beyond it a ratio is one of clocks, too.
 CLOCKS_APART = 0.02
 NULL_CONTROL = Arm.xsched_null
-METRICS_SHOWN = (
-    "p99_ms",
-    "p50_ms",
-    "throughput_rps",
-    "stp",
-    "antt",
-    "share_error",
-    "slo_attainment",
-)
+SHOWN = ("p99_ms", "p50_ms", "throughput_rps", "stp", "antt", "share_error", "slo_attainment")
 
 BETTER, WORSE, NO_DIFFERENCE = "better", "worse", "no difference shown"
 #: Of a figure of which neither is better.
@@ -52,7 +45,8 @@ NO_RATIO = "no verdict (a value is zero)"
 class Row:
     """One figure of one treatment against the baseline.
 
-    figure: its name as --primary takes it. scope, tasks: what it is about. baseline_value,
+    figure: its name as --primary takes it. scope, tasks: what it is about; of a task that is alone
+    in its priority it is the priority's figure, unless the task's was asked for. baseline_value,
     treatment_value: over the repeats that have both. ratio: treatment ÷ baseline, None for a metric
     that is compared by its difference. interval: of the one that is there; None with fewer than
     three repeats, as is p. p: Holm-corrected unless `primary`. ineffective: whether the treatment
@@ -82,6 +76,11 @@ class Row:
     clock_ratio: float | None = None
 
     @property
+    def effect(self) -> float | None:
+        """The ratio or the difference."""
+        return self.difference if self.ratio is None else self.ratio
+
+    @property
     def clocks_differ(self) -> bool | None:
         """By more than `CLOCKS_APART`; None where nobody knows."""
         if self.clock_ratio is None:
@@ -107,8 +106,8 @@ class ArmRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """rows: the primary ones of a treatment before its secondary ones. left_out: runs that were not
-    compared, and why."""
+    """rows: by task set and treatment, the primary figure before the secondary ones. left_out: runs
+    that were not compared, and why."""
 
     baseline: str
     swept: list[str]
@@ -117,22 +116,31 @@ class Comparison:
     left_out: list[tuple[Run, str]]
 
     @property
+    def primary(self) -> list[Row]:
+        return [row for row in self.rows if row.primary]
+
+    @property
     def ineffective(self) -> list[Row]:
         """Primary figures in which the treatment cannot be told from the null control."""
-        return [row for row in self.rows if row.primary and row.ineffective]
+        return [row for row in self.rows if row.ineffective]
+
+    @property
+    def by_treatment(self) -> list[list[Row]]:
+        """The rows of each treatment at each point."""
+        grouped = groupby(self.rows, lambda row: (row.task_set, row.treatment, row.values))
+        return [list(rows) for _, rows in grouped]
 
     @property
     def clocks_apart(self) -> list[Row]:
-        """A row of each treatment whose SM clocks differ from the baseline's."""
-        found: dict[object, Row] = {}
-        for row in self.rows:
-            if row.clocks_differ:
-                point = (row.task_set, row.treatment, tuple(row.values.items()))
-                found.setdefault(point, row)
-        return list(found.values())
+        """The first row of each treatment whose SM clocks differ from the baseline's."""
+        return [rows[0] for rows in self.by_treatment if rows[0].clocks_differ]
+
+    @property
+    def several_task_sets(self) -> bool:
+        return len({row.task_set for row in self.rows}) > 1
 
 
-# --------------------------------------------------------------------------- comparing
+# --- comparing -----------------------------------------------------------------------------------
 
 
 def compare(
@@ -149,49 +157,25 @@ def compare(
     ones. invalid: take runs that are marked not valid, too. Raises `UserError` if there is nothing
     to compare, runs are of task sets that nothing is compared in, or a name is unknown."""
     reasons = [(run, _left_out(run, invalid)) for run in runs]
-    points = points_of([run for run, reason in reasons if not reason])
+    points = points_of(run for run, reason in reasons if not reason)
     if not points:
         raise UserError("", "", "no run has a result that can be compared", remedy=_why(reasons))
     selector = selector_of(points, baseline)
-    shown = [figure_named(tag).metric for tag in metrics or METRICS_SHOWN]
-    asked = Primary(primary or declared_primary(runs), points)
+    secondary = [figure_named(tag).metric for tag in metrics or SHOWN]
+    deciding = primary_of(points, primary or declared_primary(runs))
     baselines = [point for point in points if selector.takes(point)]
     treatments = [point for point in points if not selector.takes(point)]
-    rows = [row for point in treatments for row in _rows(point, points, selector, asked, shown)]
+    rows = [row for p in treatments for row in _rows(p, points, selector, deciding, secondary)]
     if not rows:
         raise UserError("", "", _nothing(selector, treatments))
     _check_task_sets(points, rows)
-    swept = dict.fromkeys(key for point in points for key, _ in point.values)
     return Comparison(
         selector.name,
-        list(swept),
-        [row for point in (*baselines, *treatments) for row in _arm_rows(point, asked)],
+        list(dict.fromkeys(key for point in points for key in point.values)),
+        [row for point in (*baselines, *treatments) for row in _arm_rows(point, deciding)],
         rows,
         [(run, reason) for run, reason in reasons if reason],
     )
-
-
-def _nothing(selector: Selector, treatments: list[Point]) -> str:
-    if not treatments:
-        return f"there is nothing to compare with the baseline {selector.name}"
-    return f"no run shares a repeat, its swept values and a task with {selector.name}"
-
-
-def _check_task_sets(points: list[Point], rows: list[Row]) -> None:
-    """Runs of a task set of which nothing is compared were meant to be compared with another's,
-    unless they are of a sweep over task sets that lost what they belong to."""
-    compared = {row.task_set for row in rows}
-    alone = [point for point in points if point.task_set not in compared]
-    sweeps = {run.folder.parent for p in points if p.task_set in compared for run in p.runs}
-    if any(run.folder.parent not in sweeps for point in alone for run in point.runs):
-        names = ", ".join(f"{point.task_set} ({point.name})" for point in alone)
-        raise UserError(
-            "",
-            "",
-            f"runs of different task sets cannot be compared: {names} beside "
-            f"{', '.join(sorted(compared))}",
-            remedy="compare the runs of one task set",
-        )
 
 
 def _left_out(run: Run, invalid: bool) -> str:
@@ -207,10 +191,34 @@ def _why(reasons: list[tuple[Run, str]]) -> str:
     return "\n  ".join(f"{run.name}: {reason}" for run, reason in reasons)
 
 
-def _arm_rows(point: Point, asked: Primary) -> list[ArmRow]:
-    scope, metric = asked.scope(point.task_set), asked.metric
-    found = [figure_of(run, metric, scope) for run in point.runs] if scope else []
-    figures = [figure for figure in found if figure is not None]
+def _nothing(selector: Selector, treatments: list[Point]) -> str:
+    if not treatments:
+        return f"there is nothing to compare with the baseline {selector.name}"
+    return f"no run shares a repeat, its swept values and a task with {selector.name}"
+
+
+def _check_task_sets(points: list[Point], rows: list[Row]) -> None:
+    """Runs of a task set of which nothing is compared were meant to be compared with another's,
+    unless they are of a sweep over task sets that lost what they belong to."""
+    compared = {row.task_set for row in rows}
+    alone = [point for point in points if point.task_set not in compared]
+    sweeps = {run.folder.parent for p in points if p.task_set in compared for run in p.runs}
+    if any(run.folder.parent not in sweeps for point in alone for run in point.runs):
+        names = ", ".join(f"{point.task_set} ({point.selector})" for point in alone)
+        raise UserError(
+            "",
+            "",
+            f"runs of different task sets cannot be compared: {names} beside "
+            f"{', '.join(sorted(compared))}",
+            remedy="compare the runs of one task set",
+        )
+
+
+def _arm_rows(point: Point, deciding: Primary) -> list[ArmRow]:
+    """One, or none where the point does not have the figure."""
+    scope, metric = deciding.scopes.get(point.task_set), deciding.metric
+    by_run = [figure_of(run, metric, scope) for run in point.runs] if scope else []
+    figures = [figure for figure in by_run if figure is not None]
     if scope is None or not figures:
         return []
     return [
@@ -223,15 +231,62 @@ def _arm_rows(point: Point, asked: Primary) -> list[ArmRow]:
             arm=point.arm,
             values=dict(point.values),
             repeats=len(figures),
-            value=_over_repeats(figures, metric),
+            value=combined(figures, metric.by_ratio),
         )
     ]
 
 
-def _over_repeats(figures: Sequence[Estimate], metric: Metric) -> Estimate:
-    if len(figures) == 1:
-        return figures[0]
-    return intervals.over_repeats([figure.value for figure in figures], metric.by_ratio)
+def _rows(
+    point: Point,
+    points: list[Point],
+    selector: Selector,
+    deciding: Primary,
+    secondary: Sequence[Metric],
+) -> list[Row]:
+    """The figures of one treatment; those that do not decide share one chance of a false alarm."""
+    paired = pairs(point, points, selector)
+    tests = _tests(point.task_set, paired, deciding, secondary)
+    ineffective = _ineffective(point, points, deciding)
+    clock_ratio = _clock_ratio(paired)
+    return [
+        Row(
+            task_set=point.task_set,
+            figure=name_of(test.metric, test.scope),
+            scope=test.scope.label,
+            tasks=test.scope.tasks,
+            metric=test.metric.tag,
+            unit=test.metric.unit,
+            values=dict(point.values),
+            baseline=selector.name,
+            treatment=point.arm,
+            repeats=len(test.baseline),
+            baseline_value=combined(test.baseline, test.metric.by_ratio),
+            treatment_value=combined(test.treatment, test.metric.by_ratio),
+            ratio=_number(test.effect) if test.metric.by_ratio else None,
+            difference=None if test.metric.by_ratio else _number(test.effect),
+            interval=test.result.interval if test.result else None,
+            p=p,
+            primary=test.primary,
+            verdict=_verdict(test, p),
+            ineffective=ineffective if test.primary else None,
+            clock_ratio=clock_ratio,
+        )
+        for test, p in zip(tests, _p_values(tests), strict=True)
+    ]
+
+
+def _clock_ratio(paired: Sequence[tuple[Run, Run]]) -> float | None:
+    """Of the pair that is furthest from 1: a mean would hide one pair behind the others."""
+    clocks = [(sm_clock_mhz(baseline), sm_clock_mhz(treatment)) for baseline, treatment in paired]
+    ratios = [treatment / baseline for baseline, treatment in clocks if treatment and baseline]
+    return max(ratios, key=lambda ratio: abs(math.log(ratio)), default=None)
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+# --- judging -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -240,17 +295,9 @@ class _Test:
 
     metric: Metric
     scope: Scope
-    baseline: tuple[Estimate, ...]
-    treatment: tuple[Estimate, ...]
-
-    @property
-    def identity(self) -> tuple[str, tuple[str, ...]]:
-        """A priority that has a single task is the same test as the task."""
-        return self.metric.tag, self.scope.tasks
-
-    @property
-    def name(self) -> str:
-        return name_of(self.metric, self.scope)
+    primary: bool
+    baseline: Sequence[Estimate]
+    treatment: Sequence[Estimate]
 
     @cached_property
     def effect(self) -> float:
@@ -266,111 +313,42 @@ class _Test:
 
     @property
     def _sides(self) -> tuple[list[float], list[float]]:
-        return [each.value for each in self.baseline], [each.value for each in self.treatment]
-
-
-def _rows(
-    point: Point,
-    points: list[Point],
-    selector: Selector,
-    asked: Primary,
-    shown: Sequence[Metric],
-) -> list[Row]:
-    """The figures of one treatment; those that do not decide share one chance of a false alarm."""
-    tests = _tests(point, points, selector, asked, shown)
-    if not tests:
-        return []
-    primary = tests[0].identity if _decides(tests[0], point, asked) else None
-    p_values = _corrected(tests, primary)
-    ineffective = _ineffective(point, points, asked)
-    clock_ratio = _clock_ratio(pairs(point, points, selector))
-    rows = []
-    for test in tests:
-        p = p_values.get(test.identity)
-        rows.append(
-            Row(
-                task_set=point.task_set,
-                figure=test.name,
-                scope=test.scope.label,
-                tasks=test.scope.tasks,
-                metric=test.metric.tag,
-                unit=test.metric.unit,
-                values=dict(point.values),
-                baseline=selector.name,
-                treatment=point.arm,
-                repeats=len(test.baseline),
-                baseline_value=_over_repeats(test.baseline, test.metric),
-                treatment_value=_over_repeats(test.treatment, test.metric),
-                ratio=_number(test.effect) if test.metric.by_ratio else None,
-                difference=None if test.metric.by_ratio else _number(test.effect),
-                interval=test.result.interval if test.result else None,
-                p=p,
-                primary=test.identity == primary,
-                verdict=_verdict(test, p),
-                ineffective=ineffective if test.identity == primary else None,
-                clock_ratio=clock_ratio,
-            )
-        )
-    return sorted(rows, key=lambda row: not row.primary)
-
-
-def _clock_ratio(paired: Sequence[tuple[Run, Run]]) -> float | None:
-    """Of the pair that is furthest from 1: a mean would hide one pair behind the others."""
-    clocks = [(sm_clock_mhz(baseline), sm_clock_mhz(treatment)) for baseline, treatment in paired]
-    ratios = [treatment / baseline for baseline, treatment in clocks if treatment and baseline]
-    return max(ratios, key=lambda ratio: abs(math.log(ratio)), default=None)
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value
-
-
-def _decides(test: _Test, point: Point, asked: Primary) -> bool:
-    return (test.metric, test.scope) == (asked.metric, asked.scope(point.task_set))
+        return [figure.value for figure in self.baseline], [f.value for f in self.treatment]
 
 
 def _tests(
-    point: Point,
-    points: list[Point],
-    selector: Selector,
-    asked: Primary,
-    shown: Sequence[Metric],
+    task_set: str,
+    paired: Sequence[tuple[Run, Run]],
+    deciding: Primary,
+    secondary: Sequence[Metric],
 ) -> list[_Test]:
-    """All figures that both sides have, the primary one first."""
-    paired = pairs(point, points, selector)
-    if not paired:
-        return []
+    """All figures that both sides have, the primary one first. A priority that has a single task is
+    the same test as the task, and is made once."""
     scopes = list(dict.fromkeys(scope for _, run in paired for scope in run.measured.scopes()))
-    wanted = [(m, scope) for m in shown for scope in scopes if m.of_all == scope.of_all]
-    deciding = asked.scope(point.task_set)
-    if deciding is not None:
-        wanted.insert(0, (asked.metric, deciding))
-    tests = []
-    for metric, scope in dict.fromkeys(wanted):
+    wanted = [(m, scope) for m in secondary for scope in scopes if m.of_all == scope.of_all]
+    if decides := deciding.scopes.get(task_set):
+        wanted.insert(0, (deciding.metric, decides))
+    tests: dict[tuple[str, tuple[str, ...]], _Test] = {}
+    for metric, scope in wanted:
+        which = metric.tag, scope.tasks
+        if which in tests:
+            continue
         figures = [(figure_of(b, metric, scope), figure_of(t, metric, scope)) for b, t in paired]
         both = [(b, t) for b, t in figures if b is not None and t is not None]
         if both:
-            tests.append(_Test(metric, scope, *zip(*both, strict=True)))
-    return tests
+            primary = (metric, scope) == (deciding.metric, decides)
+            tests[which] = _Test(metric, scope, primary, *zip(*both, strict=True))
+    return list(tests.values())
 
 
-# ----------------------------------------------------------------------------- judging
-
-
-def is_treatment(arm: str) -> bool:
-    """Whether the arm is XSched at work, which a comparison is about if it is there."""
-    known = Arm.known(arm)
-    return known is not None and known.is_treatment
-
-
-def _corrected(
-    tests: Sequence[_Test], primary: tuple[str, tuple[str, ...]] | None
-) -> dict[tuple[str, tuple[str, ...]], float]:
-    """p-values: the primary one as it is, the others Holm-corrected."""
-    p_values = {test.identity: test.result.p for test in tests if test.result is not None}
-    secondary = [identity for identity in p_values if identity != primary]
-    corrected = intervals.holm([p_values[identity] for identity in secondary])
-    return p_values | dict(zip(secondary, corrected, strict=True))
+def _p_values(tests: Sequence[_Test]) -> list[float | None]:
+    """The primary one as it is, the others Holm-corrected; None where there is no telling."""
+    secondary = [test.result.p for test in tests if test.result and not test.primary]
+    corrected = iter(intervals.holm(secondary))
+    return [
+        None if test.result is None else test.result.p if test.primary else next(corrected)
+        for test in tests
+    ]
 
 
 def _verdict(test: _Test, p: float | None) -> str:
@@ -387,12 +365,19 @@ def _verdict(test: _Test, p: float | None) -> str:
     return BETTER if higher == test.metric.higher_is_better else WORSE
 
 
-def _ineffective(point: Point, points: list[Point], asked: Primary) -> bool | None:
+def is_treatment(arm: str) -> bool:
+    """Whether the arm is XSched at work, which a comparison is about if it is there."""
+    known = Arm.known(arm)
+    return known is not None and known.is_treatment
+
+
+def _ineffective(point: Point, points: list[Point], deciding: Primary) -> bool | None:
     """Whether XSched does no more than XSched with equal hints, by the figure that decides; None
     for other arms and where there is no telling."""
     if not is_treatment(point.arm):
         return None
-    tests = _tests(point, points, Selector(NULL_CONTROL, {}), asked, ())
+    paired = pairs(point, points, Selector(NULL_CONTROL, {}))
+    tests = _tests(point.task_set, paired, deciding, ())
     if not tests or tests[0].result is None:
         return None
     return _verdict(tests[0], tests[0].result.p) == NO_DIFFERENCE

@@ -49,8 +49,7 @@ class Finding:
 def evaluate(expect: Sequence[ExpectConfig], runs: Sequence[Run]) -> list[Finding]:
     """Every expectation that is meant for the platform of these runs."""
     platforms = {run.summary.platform for run in runs}
-    meant = [each for each in expect if each.platform is None or each.platform in platforms]
-    return [_judge(each, runs) for each in meant]
+    return [_judge(one, runs) for one in expect if one.platform in (None, *platforms)]
 
 
 def _judge(expected: ExpectConfig, runs: Sequence[Run]) -> Finding:
@@ -60,21 +59,21 @@ def _judge(expected: ExpectConfig, runs: Sequence[Run]) -> Finding:
     values = _values(expected, runs)
     if not values:
         return Finding(expected.what, INCONCLUSIVE, None, None, bounds, "there is no such run")
-    found = over_repeats(values)
-    if found.interval is None or len(values) < MIN_REPEATS:
+    estimate = over_repeats(values)
+    if estimate.interval is None or len(values) < MIN_REPEATS:
         why = f"fewer than {MIN_REPEATS} repeats"
-        return Finding(expected.what, INCONCLUSIVE, found.value, None, bounds, why)
-    verdict = _verdict(expected, found.interval)
-    return Finding(expected.what, verdict, found.value, Figure.of(found).interval, bounds)
+        return Finding(expected.what, INCONCLUSIVE, estimate.value, None, bounds, why)
+    verdict = _verdict(expected, estimate.interval)
+    return Finding(expected.what, verdict, estimate.value, Figure.of(estimate).interval, bounds)
 
 
 def _judge_text(expected: ExpectConfig, runs: Sequence[Run]) -> Finding:
-    found = [str(getattr(run.summary, expected.metric)) for run in select(expected.of, runs)]
+    texts = {str(getattr(run.summary, expected.metric)) for run in select(expected.of, runs)}
     bounds = f"= {expected.equals}"
-    if not found:
+    if not texts:
         return Finding(expected.what, INCONCLUSIVE, None, None, bounds, "there is no such run")
-    verdict = MET if set(found) == {expected.equals} else NOT_MET
-    return Finding(expected.what, verdict, ", ".join(sorted(set(found))), None, bounds)
+    verdict = MET if texts == {expected.equals} else NOT_MET
+    return Finding(expected.what, verdict, ", ".join(sorted(texts)), None, bounds)
 
 
 def _verdict(expected: ExpectConfig, interval: Interval) -> str:
@@ -97,8 +96,8 @@ def _bounds(expected: ExpectConfig) -> str:
 def _values(expected: ExpectConfig, runs: Sequence[Run]) -> list[float]:
     """What is judged, of every repeat that has it."""
     repeats = sorted({run.repeat for run in runs})
-    found = [_value(expected, [r for r in runs if r.repeat == repeat]) for repeat in repeats]
-    return [value for value in found if value is not None and value > 0]
+    values = [_value(expected, [r for r in runs if r.repeat == repeat]) for repeat in repeats]
+    return [value for value in values if value is not None and value > 0]
 
 
 def _value(expected: ExpectConfig, runs: Sequence[Run]) -> float | None:
@@ -117,9 +116,9 @@ def _proportionality(metric: str, keys: Sequence[str], runs: Sequence[Run]) -> f
     """R² of the least-squares line through the origin: the share of the figure's variance, about
     its mean, that the line explains. None for fewer than three runs or without any variance."""
     points = [
-        (math.prod(float(run.setting(key) or math.nan) for key in keys), found.value)
+        (math.prod(float(run.setting(key) or math.nan) for key in keys), figure.value)
         for run in runs
-        if run.status is Status.FINISHED and (found := run.figure(metric))
+        if run.status is Status.FINISHED and (figure := run.figure(metric))
     ]
     if len(points) < MIN_POINTS:
         return None
@@ -131,8 +130,8 @@ def _proportionality(metric: str, keys: Sequence[str], runs: Sequence[Run]) -> f
 
 def _mean(metric: str, runs: Sequence[Run]) -> float | None:
     """Geometric mean over the runs that have the figure."""
-    found = [run.figure(metric) for run in runs if run.status is Status.FINISHED]
-    known = [each.value for each in found if each is not None and each.value > 0]
+    figures = [run.figure(metric) for run in runs if run.status is Status.FINISHED]
+    known = [figure.value for figure in figures if figure is not None and figure.value > 0]
     return math.exp(sum(map(math.log, known)) / len(known)) if known else None
 
 
@@ -158,8 +157,8 @@ def check_figures(config: Config) -> None:
         check_scope(figure, priorities, "sweep.primary")
     keys = set(all_keys())
     groups = {key.partition(".")[0] for key in keys if "." in key}
-    for number, each in enumerate(config.expect):
-        _check(each, f"expect.{number}", priorities, keys | groups)
+    for number, expected in enumerate(config.expect):
+        _check(expected, f"expect.{number}", priorities, keys | groups)
 
 
 def _check(

@@ -1,185 +1,123 @@
-"""The points of a comparison, and which run of the baseline belongs to which run of another."""
+"""A point of a comparison and of a report: one arm at one combination of swept values, with its
+repeats."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from runner.config.arms import Arm
-from runner.config.errors import UserError
-from runner.metrics.intervals import Estimate
-from runner.metrics.measurement import Scope
-from runner.metrics.names import figure_named, name_of
-from runner.metrics.registry import Metric
+from runner.metrics import METRICS
+from runner.metrics.intervals import Estimate, over_repeats
+from runner.metrics.latency import response
+from runner.metrics.task import Times, pooled
 from runner.runs.run import Run
-
-BASELINE = Arm.native
-PRIMARY = "p99_ms"
+from runner.trial.status import Status
 
 Values = Mapping[str, str | None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Point:
-    """One arm at one combination of swept values."""
+    """label: what tells it from the other points; without the arm where there is only one."""
 
-    task_set: str
-    arm: str
-    values: tuple[tuple[str, str | None], ...]
     runs: tuple[Run, ...]
+    label: str
 
     @property
-    def name(self) -> str:
+    def task_set(self) -> str:
+        return self.runs[0].task_set
+
+    @property
+    def arm(self) -> str:
+        return self.runs[0].arm
+
+    @property
+    def values(self) -> dict[str, str | None]:
+        """By swept key other than the arm; None where the arm does not depend on it."""
+        return self.runs[0].values
+
+    @property
+    def selector(self) -> str:
         """``xsched``, or ``xsched,xsched.threshold=8`` as --baseline takes it."""
-        fixed = [f"{key}={value}" for key, value in self.values if value is not None]
+        fixed = [f"{key}={value}" for key, value in self.values.items() if value is not None]
         return ",".join([self.arm, *fixed])
 
+    @cached_property
+    def counted(self) -> list[Run]:
+        """Runs whose figures are shown: the valid ones or, if there is none, the finished ones."""
+        finished = [run for run in self.runs if run.status is Status.FINISHED]
+        return [run for run in finished if run.summary.valid] or finished
 
-def points_of(runs: Sequence[Run]) -> list[Point]:
+    @cached_property
+    def priorities(self) -> list[int]:
+        """The most urgent first."""
+        measured = {p for run in self.counted for p in run.measured.priorities}
+        return sorted(measured, reverse=True)
+
+    def response_ms(self, priority: int) -> list[Times]:
+        """Response latencies of a priority's requests, of every counted run that has some."""
+        by_run = [
+            [task for task in run.tasks.values() if task.priority == priority]
+            for run in self.counted
+        ]
+        return [pooled(tasks, response) for tasks in by_run if tasks]
+
+    def estimate(self, tag: str, priority: int) -> Estimate | None:
+        """A figure of a priority."""
+        by_run = [run.figure(f"{tag}/priority_{priority}") for run in self.counted]
+        known = [one for one in by_run if one is not None and not math.isnan(one.value)]
+        return combined(known, METRICS[tag].by_ratio) if known else None
+
+
+def combined(estimates: Sequence[Estimate], by_ratio: bool = True) -> Estimate:
+    """One estimate of one a run: over the repeats or, of a single run, within it."""
+    if len(estimates) == 1:
+        return estimates[0]
+    return over_repeats([estimate.value for estimate in estimates], by_ratio)
+
+
+def points_of(runs: Iterable[Run]) -> list[Point]:
+    """By task set, arms as the reference lists them, values in their order; runs were shuffled."""
     grouped: dict[object, list[Run]] = {}
     for run in runs:
         grouped.setdefault(run.point, []).append(run)
+    several_arms = len({repeats[0].arm for repeats in grouped.values()}) > 1
     points = []
-    for group in grouped.values():
-        first = group[0]
-        ordered = tuple(sorted(group, key=lambda run: run.repeat))
-        points.append(Point(first.task_set, first.arm, tuple(first.values.items()), ordered))
+    for repeats in grouped.values():
+        name = spoken(repeats[0].arm, repeats[0].values)
+        label = name if several_arms else name.partition(", ")[2] or name
+        points.append(Point(tuple(sorted(repeats, key=lambda run: run.repeat)), label))
     return sorted(points, key=_order)
 
 
 def _order(point: Point) -> tuple[Any, ...]:
-    """Arms as the reference lists them, values as numbers where they are; runs were shuffled."""
-    at = Arm.place(point.arm)
-    return point.task_set, at, point.arm, [_sortable(value) for _, value in point.values]
+    values = [_sortable(value) for value in point.values.values()]
+    return point.task_set, Arm.place(point.arm), point.arm, values
 
 
 def _sortable(value: str | None) -> tuple[int, float, str]:
+    """Numbers by size, then texts. Levels are in their order in the alphabet, too."""
+    if value is None:
+        return 0, 0.0, ""
+    return (1, float(value), "") if is_number(value) else (2, 0.0, value)
+
+
+def is_number(text: str) -> bool:
     try:
-        return (0, 0.0, "") if value is None else (1, float(value), "")
+        float(text)
     except ValueError:
-        return 2, 0.0, str(value)
+        return False
+    return True
 
 
-@dataclass(frozen=True)
-class Selector:
-    """The baseline: an arm, and the values that it is fixed at."""
-
-    arm: str
-    fixed: dict[str, str]
-
-    @property
-    def name(self) -> str:
-        return ",".join([self.arm, *(f"{key}={value}" for key, value in self.fixed.items())])
-
-    def takes(self, point: Point) -> bool:
-        values = dict(point.values)
-        return point.arm == self.arm and all(values.get(k) == v for k, v in self.fixed.items())
-
-    def serves(self, run: Run, values: Values) -> bool:
-        """Whether the run is the other side of a treatment at these values: the same ones, but for
-        those that the baseline is fixed at or does not depend on."""
-        own = run.values
-        return all(
-            key in self.fixed or own.get(key) is None or own[key] == value
-            for key, value in values.items()
-        )
+def spoken(arm: str, values: Values) -> str:
+    """``xsched, threshold=8``."""
+    named = [f"{k.rpartition('.')[2]}={v}" for k, v in values.items() if v is not None]
+    return ", ".join([arm, *named])
 
 
-def selector_of(points: list[Point], wanted: str | None) -> Selector:
-    """The baseline that is asked for; else native, else the first arm, else the first point."""
-    arms = list(dict.fromkeys(point.arm for point in points))
-    if wanted is None:
-        if len(arms) == 1 and len(points) > 1:
-            return Selector(arms[0], {k: v for k, v in points[0].values if v is not None})
-        return Selector(BASELINE if BASELINE in arms else arms[0], {})
-    arm, *fixed = wanted.split(",")
-    selector = Selector(arm, dict(_key_value(each, wanted) for each in fixed))
-    if not any(selector.takes(point) for point in points):
-        allowed = arms if arm not in arms else [point.name for point in points if point.arm == arm]
-        raise UserError("baseline", wanted, "no run of it has a result", allowed)
-    return selector
-
-
-def _key_value(text: str, wanted: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise UserError("baseline", wanted, "not understood", "arm or arm,key=value")
-    return key, value
-
-
-def pairs(point: Point, points: list[Point], selector: Selector) -> list[tuple[Run, Run]]:
-    """(baseline, treatment) of every repeat that has both; the baseline that says most about the
-    swept values goes before one that serves them all."""
-    candidates = [
-        run
-        for other in points
-        if other.task_set == point.task_set and selector.takes(other)
-        for run in other.runs
-    ]
-    found = []
-    for run in point.runs:
-        serving = [
-            other
-            for other in candidates
-            if other.repeat == run.repeat and selector.serves(other, run.values)
-        ]
-        if serving:
-            found.append((max(serving, key=_said), run))
-    return found
-
-
-def _said(run: Run) -> int:
-    return sum(value is not None for value in run.values.values())
-
-
-def declared_primary(runs: Sequence[Run]) -> str | None:
-    """The figure that the runs' configurations name, if they agree on one."""
-    named = {run.parameters.get("sweep.primary") for run in runs}
-    return named.pop() if len(named) == 1 else None
-
-
-class Primary:
-    """Which figure decides; in each task set that of its highest priority, unless one is named."""
-
-    def __init__(self, asked: str | None, points: list[Point]) -> None:
-        self.figure = figure_named(asked or PRIMARY, "primary")
-        self._found = {point.task_set: self._find(points, point.task_set) for point in points}
-        if not any(self._found.values()):
-            raise UserError("primary", asked, "no run has that figure", self._names(points))
-
-    @property
-    def metric(self) -> Metric:
-        return self.figure.metric
-
-    def _find(self, points: list[Point], task_set: str) -> Scope | None:
-        for point in points:
-            first = point.runs[0].measured
-            scope = self.figure.scope_of(first) if point.task_set == task_set else None
-            if scope and self.metric.of(first, scope):
-                return scope
-        return None
-
-    def scope(self, task_set: str) -> Scope | None:
-        return self._found[task_set]
-
-    def _names(self, points: list[Point]) -> list[str]:
-        measured = [point.runs[0].measured for point in points]
-        scopes = dict.fromkeys(
-            scope for each in measured for scope in each.scopes() if self.metric.of(each, scope)
-        )
-        return [name_of(self.metric, scope) for scope in scopes]
-
-
-def figure_of(run: Run, metric: Metric, scope: Scope) -> Estimate | None:
-    """Of a run that may not have the scope, or no value."""
-    if scope not in run.measured.scopes() or metric.of_all != scope.of_all:
-        return None
-    found = metric.of(run.measured, scope)
-    return None if found is None or math.isnan(found.value) else found
-
-
-def sm_clock_mhz(run: Run) -> float | None:
-    """The median over the run; None on a CPU and where the GPU did not tell."""
-    telemetry = run.summary.device.telemetry
-    clock = telemetry.sm_clock_mhz if telemetry else None
-    return clock.median or None if clock else None
+def swept_values(points: Sequence[Point], key: str) -> list[str]:
+    """The values of a key, in their order."""
+    return sorted({value for p in points if (value := p.values.get(key))}, key=_sortable)

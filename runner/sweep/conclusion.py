@@ -53,14 +53,14 @@ def _comparison(runs: Sweep, folder: Path) -> None:
     from runner.results.report.build import build
 
     try:
-        found = compare(runs.runs)
+        comparison = compare(runs.runs)
     except UserError as error:  # one arm alone, or nothing that finished
         console.print(f"no comparison: {error}")
         return
-    tables.show(found)
-    (folder / f"{files.COMPARISON}.csv").write_text(tables.as_csv(found))
-    (folder / f"{files.COMPARISON}.tex").write_text(tables.as_latex(found))
-    files.write_json(folder / f"{files.COMPARISON}.json", tables.as_plain(found))
+    tables.show(comparison)
+    (folder / f"{files.COMPARISON}.csv").write_text(tables.as_csv(comparison))
+    (folder / f"{files.COMPARISON}.tex").write_text(tables.as_latex(comparison))
+    files.write_json(folder / f"{files.COMPARISON}.json", tables.as_plain(comparison))
     console.print(f"report: {build(runs, folder / files.REPORT)}", soft_wrap=True)
 
 

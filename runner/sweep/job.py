@@ -122,12 +122,13 @@ def write_folder(folder: Path, summary: Summary, result: TrialResult, origin: Pr
     run = read_run(folder)
     write_trace(run)
     if summary.status.has_figures:
-        from runner.results.figures.run import latency_cdf
-        from runner.results.figures.timelines import timeline
+        from runner.results.drawings.run import latency_cdf
+        from runner.results.drawings.style import save
+        from runner.results.drawings.timelines import timeline
 
         claim = "" if summary.proof is Verdict.NOT_CLAIMED else f", {summary.proof}"
         title = f"{summary.sweep}: {summary.name} ({summary.arm}{claim})"
-        latency_cdf(folder / files.LATENCY_CDF, title, result.requests)
+        save(latency_cdf(title, result.requests), folder / files.LATENCY_CDF)
         timeline(run, title)
 
 

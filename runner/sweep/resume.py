@@ -11,11 +11,11 @@ from runner.config.errors import UserError
 from runner.platforms.contract import Platform
 from runner.runs import files, provenance
 from runner.runs.record import Entry, Summary
-from runner.sweep.plan import Point
+from runner.sweep.plan import Planned
 from runner.trial.status import Status
 
 
-def identity(points: list[Point], platform: Platform) -> str:
+def identity(points: list[Planned], platform: Platform) -> str:
     """What makes two sweeps the same: the measurements, the code and the environment, whatever the
     order. Twelve hexadecimal digits."""
     environment = provenance.environment()
@@ -39,7 +39,7 @@ def find(output_root: Path, wanted: str) -> Path | None:
     return max(found, key=lambda path: path.stat().st_mtime_ns).parent.absolute() if found else None
 
 
-def missing(points: list[Point], folder: Path) -> list[Point]:
+def missing(points: list[Planned], folder: Path) -> list[Planned]:
     """What has no result yet. With repeats a repeat that lacks one lacks all: its runs are compared
     with each other and must have run close together."""
     lacking = [each for each in points if not _done(folder / each.folder)]
@@ -54,7 +54,7 @@ def _done(run_folder: Path) -> bool:
     return summary is not None and summary.as_expected
 
 
-def set_aside(points: list[Point], folder: Path) -> None:
+def set_aside(points: list[Planned], folder: Path) -> None:
     """Move what earlier attempts at these points left out of the way; nothing is deleted."""
     for each in points:
         old = folder / each.folder
@@ -65,7 +65,7 @@ def set_aside(points: list[Point], folder: Path) -> None:
             shutil.move(old, aside / f"{each.folder}-{number}")
 
 
-def entry(each: Point, summary: Summary | None) -> Entry:
+def entry(each: Planned, summary: Summary | None) -> Entry:
     """A run in sweep.json; without a summary it is pending."""
     return Entry(
         name=each.name,

@@ -17,7 +17,7 @@ from runner.sweep import estimate, resume
 from runner.sweep.caveats import caveats
 from runner.sweep.conclusion import conclude, is_concluded
 from runner.sweep.display import show_plan, show_sweep, show_warnings
-from runner.sweep.plan import Compose, Point, plan
+from runner.sweep.plan import Compose, Planned, plan
 from runner.trial.status import Status
 
 Launch = Callable[[Path, list[list[str]]], None]
@@ -68,7 +68,7 @@ def run(arguments: list[str], compose: Compose, launch: Launch) -> Ended:
     return Ended(0 if all(summary.as_expected for _, summary in finished) else 1, folder)
 
 
-def create_folder(first: Point) -> Path:
+def create_folder(first: Planned) -> Path:
     """The sweep's folder, its name the task set's and the time's; made now, so that a place that
     cannot be written is found before anything runs."""
     root = Path(first.config.output_root)
@@ -94,7 +94,7 @@ def create_folder(first: Point) -> Path:
         ) from error
 
 
-def _job_overrides(each: Point, folder: Path) -> list[str]:
+def _job_overrides(each: Planned, folder: Path) -> list[str]:
     """The point's own overrides and what was decided for the sweep."""
     return [
         *each.overrides,
@@ -118,7 +118,7 @@ def set_sweep_folder(config: DictConfig, folder: Path) -> None:
         config.hydra.sweep.dir = str(folder)
 
 
-def _collect(points: list[Point], folder: Path) -> list[tuple[Point, Summary]]:
+def _collect(points: list[Planned], folder: Path) -> list[tuple[Planned, Summary]]:
     """What every started point left in its folder; a point that left nothing has failed."""
     finished = []
     for each in points:
@@ -130,7 +130,7 @@ def _collect(points: list[Point], folder: Path) -> list[tuple[Point, Summary]]:
     return finished
 
 
-def _write(points: list[Point], folder: Path, identity: str) -> None:
+def _write(points: list[Planned], folder: Path, identity: str) -> None:
     """sweep.json: before the first run, so that a killed sweep can be resumed, and at the end."""
     found = ((each, files.read_summary(folder / each.folder)) for each in points)
     record = SweepRecord(
@@ -145,9 +145,9 @@ def _write(points: list[Point], folder: Path, identity: str) -> None:
 
 
 def _report(
-    points: list[Point], finished: list[tuple[Point, Summary]], folder: Path, anew: bool
+    points: list[Planned], finished: list[tuple[Planned, Summary]], folder: Path, anew: bool
 ) -> None:
-    """The table over the swept values, the comparison figure, conclusions, failures, the link.
+    """The table over the swept values, the comparison drawn, conclusions, failures, the link.
     anew: whether a run was added to what had been concluded."""
     config, swept = points[0].config, list(points[0].values)
     rows = [([each.values[key] or "any" for key in swept], summary) for each, summary in finished]
@@ -171,12 +171,14 @@ def _report(
 
 
 def _draw(swept: list[str], rows: list[tuple[list[str], Summary]], folder: Path) -> None:
-    figures = [
+    finished = [
         (", ".join(values), summary)
         for values, summary in rows
         if summary.status is Status.FINISHED
     ]
-    if figures and swept:
-        from runner.results.figures.run import sweep_p99
+    if finished and swept:
+        from runner.results.drawings.run import sweep_p99
+        from runner.results.drawings.style import save
 
-        sweep_p99(folder / f"{files.COMPARISON}.png", folder.name, ", ".join(swept), figures)
+        drawing = sweep_p99(folder.name, ", ".join(swept), finished)
+        save(drawing, folder / f"{files.COMPARISON}.png")

@@ -1,20 +1,21 @@
-"""A report from runs that have ended: the figures as files, and the page that has them all."""
+"""A report from runs that have ended: the drawings as files, and the page that has them all."""
 
 import re
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 
 from runner.config.errors import UserError
 from runner.results.comparison import Comparison, compare
 from runner.results.expectations import read_findings
+from runner.results.points import Point, points_of
 from runner.results.report import sections
-from runner.results.report.drawn import draw
+from runner.results.report.drawn import Drawing, draw
 from runner.results.report.environment import environment
-from runner.results.report.page import Page, facts, figure, folded
-from runner.results.report.points import Point, group
-from runner.results.report.verdict import baseline_name, conclusions, controls, deciding_rows
-from runner.results.tables import clock_warning
+from runner.results.report.page import BAD, SOFT, Mark, Page
+from runner.results.report.verdict import conclusions, controls
+from runner.results.wording import baseline_name, clock_warning
 from runner.runs import files
 from runner.runs.provenance import told
 from runner.runs.run import Run
@@ -22,11 +23,6 @@ from runner.runs.sweep import Sweep
 
 NO_NAME = re.compile(r"[^\w.-]")
 FIGURES = "figures"
-READING = """Latency is the response latency, from the scheduled arrival, so that waiting counts.
-Percentiles are measured values. Intervals of one run take into account that its requests resemble
-their neighbours, and "> max" says that the run is too short for an upper bound; with repeats, the
-interval is over the runs. A verdict takes three repeats; the primary figure is tested at 5 %, the
-others together (Holm). Methods: docs/statistics.md."""
 
 
 def build(
@@ -42,37 +38,46 @@ def build(
     written, or `baseline` or `primary` name what is not there."""
     if not runs:
         raise UserError("", "", "no run has ended yet")
-    _make(folder / FIGURES)
-    points = group(runs)
-    found, why_not = _compare(runs.runs, baseline, primary)
-    page = Page(title or runs.name)
-    _first_screen(page, points, runs, found, why_not)
-    _expectations(page, runs)
-    _figures(page, points, folder)
-    _comparison(page, found)
-    _all_points(page, points)
+    with _writing(folder / FIGURES):
+        (folder / FIGURES).mkdir(parents=True, exist_ok=True)
+    page = _page(runs, folder, title or runs.name, baseline, primary)
     path = folder / files.REPORT_PAGE
-    try:
+    with _writing(path):
         path.write_text(page.html())
-    except OSError as error:
-        raise _unwritable(path, error) from error
     return path
 
 
-def _make(folder: Path) -> None:
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        problem = f"cannot be written: {error.strerror}"
+        remedy = "choose another folder with --output"
+        raise UserError("output", path, problem, remedy=remedy) from error
 
 
-def _unwritable(path: Path, error: OSError) -> UserError:
-    problem = f"cannot be written: {error.strerror}"
-    return UserError("output", path, problem, remedy="choose another folder with --output")
-
-
-def _task_sets(points: Sequence[Point]) -> list[str]:
-    return list(dict.fromkeys(point.task_set for point in points))
+def _page(runs: Sweep, folder: Path, title: str, baseline: str | None, primary: str | None) -> Page:
+    points = points_of(runs)
+    comparison, why_not = _compare(runs.runs, baseline, primary)
+    rows = comparison.rows if comparison else []
+    return Page(
+        title=title,
+        command=told(runs.record.command),
+        verdicts=_verdicts(comparison, why_not),
+        asides=_asides(comparison) if comparison else [],
+        points=sections.points_table(points, comparison),
+        environment=environment(runs),
+        expected=sections.expectations_table(read_findings(runs.folder)),
+        folder=FIGURES,
+        drawings=_drawings(points, folder / FIGURES),
+        baseline=baseline_name(comparison.baseline) if comparison else "",
+        primary=sections.comparison_table([row for row in rows if row.primary]),
+        secondary=sections.comparison_table([row for row in rows if not row.primary]),
+        latencies=sections.latency_table(points),
+        proof=sections.proof_table(points),
+        runs=sections.runs_table(points),
+    )
 
 
 def _compare(
@@ -87,88 +92,35 @@ def _compare(
         return None, str(error).partition("\n")[0]
 
 
-# --- the page ------------------------------------------------------------------------------------
+def _verdicts(comparison: Comparison | None, why_not: str) -> list[Mark]:
+    if comparison is None:
+        return [Mark(f"No comparison: {why_not}.")]
+    warning = clock_warning(comparison)
+    return [*conclusions(comparison), *([Mark(warning, BAD)] if warning else [])]
 
 
-def _first_screen(
-    page: Page,
-    points: Sequence[Point],
-    runs: Sweep,
-    found: Comparison | None,
-    why_not: str,
-) -> None:
-    page.add(f"<h1>{escape(page.title)}</h1>")
-    if runs.record.command:
-        page.add(f"<code>{escape(told(runs.record.command))}</code>")
-    if found:
-        for sentence, kind in conclusions(found):
-            page.paragraph(sentence, f"verdict {kind}")
-        if warning := clock_warning(found):
-            page.paragraph(warning, "verdict bad")
-        _aside(page, found)
-    else:
-        page.paragraph(f"No comparison: {why_not}.", "verdict")
-    page.add('<div class="first"><div>')
-    page.heading("Runs")
-    page.add(sections.points_table(points, found))
-    page.add("</div><div>")
-    page.heading("Environment")
-    page.add(facts(environment(runs)))
-    page.add("</div></div>")
-
-
-def _aside(page: Page, found: Comparison) -> None:
+def _asides(comparison: Comparison) -> list[Mark]:
     """Controls, and runs that the comparison does without."""
-    if said := controls(found):
-        page.paragraph("; ".join(said) + ".", "soft")
-    if found.left_out:
-        why = [(reason.partition(":")[0], run.name) for run, reason in found.left_out]
-        runs = [
-            f"{', '.join(name for said, name in why if said == reason)} ({reason})"
-            for reason in dict.fromkeys(said for said, _ in why)
-        ]
-        page.paragraph(f"Not compared: {'; '.join(runs)}.", "bad")
+    asides = []
+    if beside := controls(comparison):
+        asides.append(Mark("; ".join(beside) + ".", SOFT))
+    if comparison.left_out:
+        by_reason: dict[str, list[str]] = {}
+        for run, reason in comparison.left_out:
+            by_reason.setdefault(reason.partition(":")[0], []).append(run.name)
+        runs = [f"{', '.join(names)} ({reason})" for reason, names in by_reason.items()]
+        asides.append(Mark(f"Not compared: {'; '.join(runs)}.", BAD))
+    return asides
 
 
-def _expectations(page: Page, runs: Sweep) -> None:
-    if findings := read_findings(runs.folder):
-        page.heading("Expected")
-        page.add(sections.expectations_table(findings))
-
-
-def _figures(page: Page, points: Sequence[Point], folder: Path) -> None:
-    task_sets = _task_sets(points)
-    for task_set in task_sets:
-        mine = [point for point in points if point.task_set == task_set]
-        suffix = f"_{NO_NAME.sub('_', task_set)}" if len(task_sets) > 1 else ""
-        drawn = list(draw(mine, folder / FIGURES, suffix))
-        if drawn:
-            page.heading(f"Figures: {task_set}" if suffix else "Figures")
-            images = (figure(each.image, each.caption, FIGURES) for each in drawn)
-            page.add(f'<div class="figures">{"".join(images)}</div>')
-
-
-def _comparison(page: Page, found: Comparison | None) -> None:
-    if found is None:
-        return
-    page.heading(f"Against {baseline_name(found.baseline)}")
-    deciding = deciding_rows(found)
-    others = [row for row in found.rows if not row.primary]
-    if deciding:
-        page.add(sections.comparison_table(deciding))
-    if others:
-        page.add(folded("Secondary figures", sections.comparison_table(others)))
-
-
-def _all_points(page: Page, points: Sequence[Point]) -> None:
-    if any(point.counted for point in points):
-        page.heading("All points")
-        page.paragraph("Over repeats: geometric means; max is the largest of all.", "soft")
-        page.add(sections.latency_table(points))
-    if proofs := sections.proof_table(points):
-        page.heading("Proof")
-        page.add(proofs)
-    page.heading("Runs and how to read them")
-    count = sum(len(point.runs) for point in points)
-    page.add(folded(f"All {count} runs", sections.runs_table(points)))
-    page.paragraph(READING, "soft")
+def _drawings(points: Sequence[Point], folder: Path) -> dict[str, list[Drawing]]:
+    """By heading: task sets have drawings of their own."""
+    by_task_set = [(name, list(same)) for name, same in groupby(points, lambda p: p.task_set)]
+    several = len(by_task_set) > 1
+    drawings = {
+        f"Figures: {name}" if several else "Figures": list(
+            draw(same, folder, f"_{NO_NAME.sub('_', name)}" if several else "")
+        )
+        for name, same in by_task_set
+    }
+    return {heading: drawn for heading, drawn in drawings.items() if drawn}

@@ -1,5 +1,6 @@
-"""Which figures a report has: the runs decide."""
+"""Which drawings a report has: the runs decide."""
 
+import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -13,55 +14,58 @@ from runner.metrics import METRICS, Metric, Task
 from runner.metrics.intervals import Estimate
 from runner.metrics.latency import FIGURES
 from runner.metrics.sharing import entitlements, progress
-from runner.results.figures import plots
-from runner.results.figures.plots import NOTHING, Curve, Look, Panel, Series, Share
-from runner.results.figures.style import save
-from runner.results.figures.timelines import timelines
-from runner.results.points import declared_primary
-from runner.results.report.points import (
-    Point,
-    axis_label,
-    estimate_over,
-    is_number,
-    short_key,
-    swept_keys,
-    swept_values,
-)
-from runner.results.report.verdict import figure_name
-from runner.results.tables import INTERVAL
-from runner.results.tables import point as point_name
+from runner.results.drawings import plots
+from runner.results.drawings.plots import NOTHING, Curve, Look, Panel, Series, Share
+from runner.results.drawings.style import save
+from runner.results.drawings.timelines import timelines
+from runner.results.pairs import declared_primary
+from runner.results.points import Point, combined, is_number, spoken, swept_values
+from runner.results.wording import INTERVAL, figure_name, short_key
 from runner.runs import timeline
 
-#: More lines in one figure cannot be told apart; more rows do not fit on a page.
+#: More lines in one drawing cannot be told apart; more rows do not fit on a page.
 MOST_LINES, MOST_ROWS, MOST_PANELS, MOST_LANES = 7, 30, 3, 24
 P99 = METRICS["p99_ms"]
+UNITS = {
+    "threshold": "commands",
+    "batch_size": "commands",
+    "timeslice_us": "µs",
+    "probe_work_us": "µs",
+    "work_us": "µs",
+    "load": "share of solo",
+}
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A figure in its files, `stem` with .pdf and .png, and what a reader must know of it."""
+class Drawing:
+    """A drawing in its files, `stem` with .pdf and .png, and what a reader must know of it."""
 
     stem: str
     caption: str
     image: Path
 
+    @property
+    def base64(self) -> str:
+        """The image as a page embeds it."""
+        return base64.b64encode(self.image.read_bytes()).decode()
 
-def draw(points: Sequence[Point], folder: Path, suffix: str = "") -> Iterator[Drawn]:
-    """All figures of one task set's points, written to `folder`."""
+
+#: Stem, drawing, caption.
+Sketch = tuple[str, Figure, str]
+
+
+def draw(points: Sequence[Point], folder: Path, suffix: str = "") -> Iterator[Drawing]:
+    """All drawings of one task set's points, written to `folder`."""
     shown = [point for point in points if point.priorities]
-    for stem, figure, caption in _figures(shown) if shown else ():
-        named = f"{stem}{suffix}"
-        image = folder / f"{named}.png"
-        save(figure, image, folder / f"{named}.pdf")
-        yield Drawn(named, caption + _not_valid(shown), image)
+    wrong = [point.label for point in shown if not all(run.summary.valid for run in point.counted)]
+    warning = f" Not valid, shown all the same: {'; '.join(wrong)}." if wrong else ""
+    for stem, figure, caption in _sketches(shown) if shown else ():
+        image = folder / f"{stem}{suffix}.png"
+        save(figure, image, image.with_suffix(".pdf"))
+        yield Drawing(image.stem, caption + warning, image)
 
 
-def _not_valid(points: Sequence[Point]) -> str:
-    wrong = [point.label for point in points if not all(run.summary.valid for run in point.counted)]
-    return f" Not valid, shown all the same: {'; '.join(wrong)}." if wrong else ""
-
-
-def _figures(points: Sequence[Point]) -> Iterator[tuple[str, Figure, str]]:
+def _sketches(points: Sequence[Point]) -> Iterator[Sketch]:
     priorities = _few(sorted({p for point in points for p in point.priorities}, reverse=True))
     yield _cdf(points, priorities)
     yield from _metric(P99, points, priorities)
@@ -75,14 +79,14 @@ def _figures(points: Sequence[Point]) -> Iterator[tuple[str, Figure, str]]:
 
 
 def _few(priorities: list[int]) -> list[int]:
-    """As many priorities as a figure has panels: the most urgent ones and the last."""
+    """As many priorities as a drawing has panels: the most urgent ones and the last."""
     if len(priorities) <= MOST_PANELS:
         return priorities
     return [*priorities[: MOST_PANELS - 1], priorities[-1]]
 
 
 def _runs(points: Sequence[Point]) -> str:
-    """How many runs are behind a figure, and what its intervals are."""
+    """How many runs are behind a drawing, and what its intervals are."""
     counts = sorted({len(point.counted) for point in points})
     if counts == [1]:
         return f"One run each; {INTERVAL}s within the run, an arrow where it has no end."
@@ -90,13 +94,24 @@ def _runs(points: Sequence[Point]) -> str:
     return f"Geometric mean of {number} runs each, with {INTERVAL}s over the runs."
 
 
+def _swept_keys(points: Sequence[Point]) -> list[str]:
+    """Keys, other than the arm, with more than one value."""
+    keys = dict.fromkeys(key for point in points for key in point.values)
+    return [key for key in keys if len(swept_values(points, key)) > 1]
+
+
+def _key_label(key: str) -> str:
+    unit = UNITS.get(key.rpartition(".")[2], "")
+    return f"{short_key(key)} ({unit})" if unit else short_key(key)
+
+
 # --- distributions -------------------------------------------------------------------------------
 
 
-def _cdf(points: Sequence[Point], priorities: Sequence[int]) -> tuple[str, Figure, str]:
+def _cdf(points: Sequence[Point], priorities: Sequence[int]) -> Sketch:
     chosen = _chosen(points, priorities[0])
     looks = _looks(chosen)
-    shown = [
+    panels = [
         Panel(
             f"priority {priority}",
             curves=[
@@ -115,7 +130,7 @@ def _cdf(points: Sequence[Point], priorities: Sequence[int]) -> tuple[str, Figur
             f" Of {len(points)} points, those with the lowest and the highest p99 of priority "
             f"{priorities[0]} in each arm."
         )
-    return "latency_cdf", plots.latency_cdfs(shown), caption
+    return "latency_cdf", plots.latency_cdfs(panels), caption
 
 
 def _chosen(points: Sequence[Point], priority: int) -> list[Point]:
@@ -144,101 +159,74 @@ def _of(metric: Metric, point: Point, priority: int) -> Estimate:
     return point.estimate(metric.tag, priority) or NOTHING
 
 
-def _stem(metric: Metric) -> str:
-    return figure_name(metric.tag).replace(" ", "_")
-
-
 def _spoken(metric: Metric) -> str:
     """``p99 response latency``: a bare percentile is one of response latencies."""
     name = figure_name(metric.tag)
     return f"{name} response latency" if name in FIGURES else name
 
 
-def _axis(metric: Metric) -> str:
-    return f"{_spoken(metric)} ({metric.unit})"
-
-
-def _metric(
-    metric: Metric, points: Sequence[Point], priorities: Sequence[int]
-) -> Iterator[tuple[str, Figure, str]]:
+def _metric(metric: Metric, points: Sequence[Point], priorities: Sequence[int]) -> Iterator[Sketch]:
     """Against the swept number with the most values or, without one, a row a point."""
-    keys = swept_keys(points)
+    stem = figure_name(metric.tag).replace(" ", "_")
+    axis = f"{_spoken(metric)} ({metric.unit})"
+    keys = _swept_keys(points)
     numeric = [key for key in keys if all(map(is_number, swept_values(points, key)))]
     if numeric:
-        key = max(numeric, key=lambda each: len(swept_values(points, each)))
-        lines = _lines(points, key, [each for each in keys if each != key])
+        key = max(numeric, key=lambda key: len(swept_values(points, key)))
+        lines = _lines(points, key, [other for other in keys if other != key])
         if len(lines) <= MOST_LINES:
-            yield _against(metric, points, priorities, key, lines)
+            values = swept_values(points, key)
+            panels = [
+                Panel(f"priority {priority}", list(_series(metric, lines, values, priority)))
+                for priority in priorities
+            ]
+            constant = any("" in line for line in lines.values())
+            level = " Without markers: does not depend on it." if constant else ""
+            caption = f"{_spoken(metric)} against {short_key(key)}. {_runs(points)}{level}"
+            yield stem, plots.against(_key_label(key), axis, values, panels), caption
             return
     if len(keys) == 2 and len(points) > MOST_ROWS:
         return
-    figure = plots.dots(
-        _axis(metric),
-        [point.label for point in points[:MOST_ROWS]],
-        [
-            Series(
-                f"priority {priority}",
-                [_of(metric, point, priority) for point in points[:MOST_ROWS]],
-                plots.look(rank),
-            )
-            for rank, priority in enumerate(priorities)
-        ],
-    )
+    rows = points[:MOST_ROWS]
+    series = [
+        Series(f"priority {p}", [_of(metric, point, p) for point in rows], plots.look(rank))
+        for rank, p in enumerate(priorities)
+    ]
     cut = f" The first {MOST_ROWS} of {len(points)} points." if len(points) > MOST_ROWS else ""
-    yield _stem(metric), figure, f"{_spoken(metric)}. {_runs(points)}{cut}"
+    figure = plots.dots(axis, [point.label for point in rows], series)
+    yield stem, figure, f"{_spoken(metric)}. {_runs(points)}{cut}"
 
 
+#: By (arm, values of the other keys) and then by the value of the key that is the axis; "" for a
+#: point that does not depend on it.
 Lines = dict[tuple[str, str], dict[str, Point]]
 
 
 def _lines(points: Sequence[Point], key: str, others: Sequence[str]) -> Lines:
-    """The points by (arm, values of the other keys) and then by the value of `key`; "" for one that
-    does not depend on it."""
     lines: Lines = {}
     for point in points:
-        beside = {each: point.values.get(each) for each in others}
-        line = lines.setdefault((point.arm, point_name("", beside).removeprefix(", ")), {})
+        beside = {other: point.values.get(other) for other in others}
+        line = lines.setdefault((point.arm, spoken("", beside).removeprefix(", ")), {})
         line[point.values.get(key) or ""] = point
     return lines
 
 
-def _against(
-    metric: Metric, points: Sequence[Point], priorities: Sequence[int], key: str, lines: Lines
-) -> tuple[str, Figure, str]:
-    values = swept_values(points, key)
+def _series(metric: Metric, lines: Lines, values: Sequence[str], priority: int) -> Iterator[Series]:
     several = len({arm for arm, _ in lines}) > 1
     looks = _looks([next(iter(line.values())) for line in lines.values()])
-
-    def series(arm: str, others: str, line: dict[str, Point], priority: int, look: Look) -> Series:
+    for ((arm, others), line), look in zip(lines.items(), looks, strict=True):
         label = ", ".join(filter(None, [arm if several or not others else "", others]))
         at = [line.get("") or line.get(value) for value in values]
         estimates = [_of(metric, point, priority) if point else NOTHING for point in at]
-        return Series(label, estimates, look, constant="" in line)
-
-    shown = [
-        Panel(
-            f"priority {priority}",
-            [
-                series(arm, others, line, priority, look)
-                for ((arm, others), line), look in zip(lines.items(), looks, strict=True)
-            ],
-        )
-        for priority in priorities
-    ]
-    figure = plots.against(axis_label(key), _axis(metric), values, shown)
-    level = (
-        " Without markers: does not depend on it." if any("" in x for x in lines.values()) else ""
-    )
-    caption = f"{_spoken(metric)} against {short_key(key)}. {_runs(points)}{level}"
-    return _stem(metric), figure, caption
+        yield Series(label, estimates, look, constant="" in line)
 
 
 # --- two swept keys ------------------------------------------------------------------------------
 
 
-def _heat_maps(points: Sequence[Point], urgent: int) -> Iterator[tuple[str, Figure, str]]:
+def _heat_maps(points: Sequence[Point], urgent: int) -> Iterator[Sketch]:
     """One for each arm that has both keys."""
-    keys = swept_keys(points)
+    keys = _swept_keys(points)
     if len(keys) != 2:
         return
     both = [point for point in points if all(point.values.get(key) for key in keys)]
@@ -248,12 +236,12 @@ def _heat_maps(points: Sequence[Point], urgent: int) -> Iterator[tuple[str, Figu
         values = np.full((len(rows), len(columns)), np.nan)
         for point in both:
             if point.arm == arm:
-                at = (str(point.values[key]) for key in keys)
-                column, row = columns.index(next(at)), rows.index(next(at))
-                values[row, column] = _of(P99, point, urgent).value
+                column, row = (str(point.values[key]) for key in keys)
+                p99 = _of(P99, point, urgent).value
+                values[rows.index(row), columns.index(column)] = p99
         if np.isnan(values).all():
             continue
-        labels = (axis_label(keys[0]), axis_label(keys[1]), f"p99 of priority {urgent} (ms)")
+        labels = (_key_label(keys[0]), _key_label(keys[1]), f"p99 of priority {urgent} (ms)")
         figure = plots.heat_map(labels, columns, rows, values)
         of_arm = f" of {arm}" if len(arms) > 1 else ""
         stem = f"heat_map_{arm}" if len(arms) > 1 else "heat_map"
@@ -264,14 +252,14 @@ def _heat_maps(points: Sequence[Point], urgent: int) -> Iterator[tuple[str, Figu
 # --- shares --------------------------------------------------------------------------------------
 
 
-def _shares(points: Sequence[Point]) -> Iterator[tuple[str, Figure, str]]:
+def _shares(points: Sequence[Point]) -> Iterator[Sketch]:
     """For tasks that are entitled to something; arms that run tasks alone share nothing."""
-    shared = [p for p in points if _shares_device(p) and _entitled(p.tasks[0])]
-    shown = [(point.label, rows) for point in _spread(shared) if (rows := _share_rows(point))]
-    if shown:
+    shared = [p for p in points if _shares_device(p) and _entitled(p.counted[0].tasks)]
+    panels = [(point.label, rows) for point in _some(shared) if (rows := _share_rows(point))]
+    if panels:
         yield (
             "shares",
-            plots.shares(shown),
+            plots.shares(panels),
             "Share of the device: completions in the window by solo time, of the sum of all tasks. "
             + _runs(shared).replace("Geometric mean", "Mean"),
         )
@@ -287,7 +275,7 @@ def _entitled(tasks: dict[str, Task]) -> bool:
     return len(tasks) > 1 and all(task.utilization for task in tasks.values())
 
 
-def _spread(points: Sequence[Point]) -> list[Point]:
+def _some(points: Sequence[Point]) -> list[Point]:
     """As many points as there is room for: the first of each arm, the last, then others."""
     by_arm = [list(same) for _, same in groupby(points, lambda point: point.arm)]
     ends = [arm[at] for at in (0, -1) for arm in by_arm]
@@ -296,38 +284,39 @@ def _spread(points: Sequence[Point]) -> list[Point]:
 
 
 def _share_rows(point: Point) -> list[Share]:
-    runs = [list(tasks.values()) for tasks in point.tasks]
+    runs = [list(run.tasks.values()) for run in point.counted]
     done = [progress(tasks) for tasks in runs]
     entitled = entitlements(runs[0])
-    if entitled is None or any(np.isnan(each.sum()) or not each.sum() for each in done):
+    if entitled is None or any(np.isnan(total := work.sum()) or not total for work in done):
         return []
-    got = np.array([each / each.sum() for each in done])
-    estimates = [estimate_over([Estimate(float(v)) for v in column], False) for column in got.T]
+    by_task = np.array([work / work.sum() for work in done]).T
     return [
-        Share(task.name, estimate or NOTHING, float(due), plots.look(at))
-        for at, (task, estimate, due) in enumerate(zip(runs[0], estimates, entitled, strict=True))
+        Share(task.name, combined([Estimate(float(v)) for v in got], False), float(due), look)
+        for task, got, due, look in zip(
+            runs[0], by_task, entitled, map(plots.look, range(len(runs[0]))), strict=True
+        )
     ]
 
 
 # --- timelines -----------------------------------------------------------------------------------
 
 
-def _timelines(points: Sequence[Point]) -> Iterator[tuple[str, Figure, str]]:
+def _timelines(points: Sequence[Point]) -> Iterator[Sketch]:
     # Others show nobody beside the urgent tasks.
     beside = [point for point in points if _shares_device(point)] or list(points)
-    shown: list[tuple[str, timeline.Timeline]] = []
-    for point in _spread(beside):
-        read = timeline.read(point.counted[0])
-        lanes = sum(len(each.tasks) for _, each in shown) + len(read.tasks)
-        if read.until_ns and (not shown or lanes <= MOST_LANES):
-            shown.append((point.label, read))
-    if not shown:
+    panels: list[tuple[str, timeline.Timeline]] = []
+    for point in _some(beside):
+        first = timeline.read(point.counted[0])
+        lanes = sum(len(other.tasks) for _, other in panels) + len(first.tasks)
+        if first.until_ns and (not panels or lanes <= MOST_LANES):
+            panels.append((point.label, first))
+    if not panels:
         return
-    readable = [timeline.readable_ns(each) for _, each in shown]
+    readable = [timeline.readable_ns(panel) for _, panel in panels]
     until_ns = min(max(readable), 3 * min(readable))
     cut = " The first run of each." if any(len(point.counted) > 1 for point in points) else ""
     yield (
         "timeline",
-        timelines(shown, until_ns),
+        timelines(panels, until_ns),
         f"Requests from the common start, one colour a priority.{cut}",
     )

@@ -21,9 +21,9 @@ def environment(runs: Iterable[Run]) -> list[tuple[str, str]]:
     machines = [origin.environment for origin in origins]
     ran = [run.summary for run in all_runs if run.summary.platform]
     return [
-        ("platform", _distinct(f"{each.platform}, {each.placement}" for each in ran)),
+        ("platform", _distinct(f"{run.platform}, {run.placement}" for run in ran)),
         ("GPU", _distinct(_gpu(origin.device) for origin in origins)),
-        ("throttled", _distinct(", ".join(each.device.throttled) for each in ran)),
+        ("throttled", _distinct(", ".join(run.device.throttled) for run in ran)),
         ("CPU", _distinct(_cpu(machine) for machine in machines)),
         ("memory", _distinct(_with_unit(machine.memory_gib, "GiB") for machine in machines)),
         ("system", _distinct(machine.system for machine in machines)),
@@ -38,9 +38,9 @@ def environment(runs: Iterable[Run]) -> list[tuple[str, str]]:
 
 
 def _distinct(values: Iterable[str]) -> str:
-    found = [value for value in dict.fromkeys(values) if value]
-    more = f" | and {len(found) - MOST_DISTINCT} more" if len(found) > MOST_DISTINCT else ""
-    return " | ".join(found[:MOST_DISTINCT]) + more
+    known = [value for value in dict.fromkeys(values) if value]
+    more = f" | and {len(known) - MOST_DISTINCT} more" if len(known) > MOST_DISTINCT else ""
+    return " | ".join(known[:MOST_DISTINCT]) + more
 
 
 def _with_unit(value: object, unit: str) -> str:

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 
-from runner.metrics.intervals import significant
 from runner.results.comparison import (
     BETTER,
     NO_DIFFERENCE,
@@ -14,129 +13,111 @@ from runner.results.comparison import (
     Row,
     is_treatment,
 )
-from runner.results.tables import INTERVAL, change, point
+from runner.results.report.page import BAD, GOOD, NEITHER, Mark
+from runner.results.wording import (
+    INEFFECTIVE,
+    INTERVAL,
+    baseline_name,
+    change,
+    figure_name,
+    interval,
+    numbers,
+    repeats,
+    treatment_name,
+)
 from runner.runs.repeats import MIN_REPEATS
 
-GOOD, BAD, NEITHER = "good", "bad", ""
+KINDS = {BETTER: GOOD, WORSE: BAD}
 
 
-def conclusions(found: Comparison) -> list[tuple[str, str]]:
-    """(sentence, kind) for each task set, about its primary figure."""
-    deciding = deciding_rows(found)
-    several = len({row.task_set for row in deciding}) > 1
+def conclusions(comparison: Comparison) -> list[Mark]:
+    """A sentence for each task set, about its primary figure."""
+    several = len({row.task_set for row in comparison.primary}) > 1
     sentences = []
-    for task_set, rows in groupby(deciding, lambda row: row.task_set):
+    for task_set, rows in groupby(comparison.primary, lambda row: row.task_set):
         primary = list(rows)
         main = [row for row in primary if is_treatment(row.treatment)] or primary
-        if main:
-            said, kind = _one(main[0]) if len(main) == 1 else _several(main)
-            sentences.append((f"{task_set}: {said}" if several else said, kind))
+        text, kind = _one(main[0]) if len(main) == 1 else _several(main)
+        sentences.append(Mark(f"{task_set}: {text}" if several else text, kind))
     return sentences
 
 
-def controls(found: Comparison) -> list[str]:
+def controls(comparison: Comparison) -> list[str]:
     """The primary figure of each arm beside XSched, in a few words."""
-    primary = deciding_rows(found)
-    if not any(is_treatment(row.treatment) for row in primary):
-        return []
     others: dict[tuple[str, str], list[Row]] = {}
-    for row in primary:
+    for row in comparison.primary:
         if not is_treatment(row.treatment):
             others.setdefault((row.treatment, row.baseline), []).append(row)
+    if sum(map(len, others.values())) == len(comparison.primary):  # there is no XSched
+        return []
     return [
         f"{arm} against {baseline_name(baseline)}: {_verdicts(rows)}{_reach(rows)}"
         for (arm, baseline), rows in others.items()
     ]
 
 
-def deciding_rows(found: Comparison) -> list[Row]:
-    """The primary figure of every treatment, once: a priority with one task has it twice."""
-    rows: dict[object, Row] = {}
-    for row in found.rows:
-        if row.primary:
-            rows.setdefault((row.task_set, row.treatment, frozenset(row.values.items())), row)
-    return sorted(rows.values(), key=lambda row: row.task_set)
-
-
-def baseline_name(selector: str) -> str:
-    """``xsched,xsched.threshold=8`` is ``xsched, threshold=8`` to a reader."""
-    arm, *fixed = selector.split(",")
-    values = dict(each.split("=", 1) for each in fixed)
-    return point(arm, dict(values))
-
-
-def figure_name(metric: str) -> str:
-    """``p99_ms`` is ``p99`` where the unit is said with the number."""
-    return metric.removesuffix("_ms").removesuffix("_rps").replace("_", " ")
-
-
-def _one(row: Row) -> tuple[str, str]:
-    arm, baseline = point(row.treatment, row.values), baseline_name(row.baseline)
-    if row.verdict in (BETTER, WORSE):
-        said = f"{arm} is {row.verdict} than {baseline}"
+def _one(row: Row) -> Mark:
+    arm, baseline = treatment_name(row), baseline_name(row.baseline)
+    if row.verdict in KINDS:
+        opening = f"{arm} is {row.verdict} than {baseline}"
     elif row.verdict == NO_DIFFERENCE:
-        said = f"No difference shown between {arm} and {baseline}"
+        opening = f"No difference shown between {arm} and {baseline}"
     else:
-        said = f"No verdict on {arm} against {baseline}"
-    said += f": {figure_name(row.metric)} of {row.scope} is {_amount(row)} ({_details(row)})."
+        opening = f"No verdict on {arm} against {baseline}"
+    sentence = f"{opening}: {_figure(row)} is {_amount(row)} ({_details(row)})."
     if row.ineffective:
-        return f"{said} It cannot be told from {NULL_CONTROL}: ineffective.", BAD
-    return said, {BETTER: GOOD, WORSE: BAD}.get(row.verdict, NEITHER)
+        return Mark(f"{sentence} It cannot be told from {NULL_CONTROL}: {INEFFECTIVE}.", BAD)
+    return Mark(sentence, KINDS.get(row.verdict, NEITHER))
+
+
+def _figure(row: Row) -> str:
+    return f"{figure_name(row.metric)} of {row.scope}"
 
 
 def _amount(row: Row) -> str:
-    sides = f"{significant(row.treatment_value.value)} against "
-    sides += f"{significant(row.baseline_value.value)} {row.unit}"
+    baseline, treatment, effect, _ = numbers(row)
+    sides = f"{treatment} against {baseline} {row.unit}"
     if row.ratio is not None:
-        return f"{sides}, {change(row)} times as much"
-    return f"{sides}, a difference of {change(row)}"
+        return f"{sides}, {effect} times as much"
+    return f"{sides}, a difference of {effect}"
 
 
 def _details(row: Row) -> str:
-    repeats = f"{row.repeats} repeat{'' if row.repeats == 1 else 's'}"
     if row.interval is None:
         few = f", and a verdict takes {MIN_REPEATS}" if row.repeats < MIN_REPEATS else ""
-        return repeats + few
-    return f"{INTERVAL} {row.interval.show()}, {repeats}"
+        return repeats(row.repeats) + few
+    return f"{INTERVAL} {interval(row.interval)}, {repeats(row.repeats)}"
 
 
-def _several(rows: Sequence[Row]) -> tuple[str, str]:
+def _several(rows: Sequence[Row]) -> Mark:
     """Of several treatments: how many came to which verdict, and how far they reach."""
-    first = rows[0]
     sentence = (
-        f"{figure_name(first.metric)} of {first.scope} against {baseline_name(first.baseline)}, "
-        f"{len(rows)} treatments: {_verdicts(rows)}{_reach(rows)}"
+        f"{_figure(rows[0])} against {baseline_name(rows[0].baseline)}, {len(rows)} treatments: "
+        f"{_verdicts(rows)}{_reach(rows)}"
     )
-    null = [row for row in rows if row.ineffective]
-    if null:
-        sentence += f". {len(null)} cannot be told from {NULL_CONTROL}: ineffective"
-    kinds = {BETTER: GOOD, WORSE: BAD}
-    alike = len({row.verdict for row in rows}) == 1
-    only = kinds.get(first.verdict, NEITHER) if alike else NEITHER
-    return f"{sentence}.", BAD if null else only
+    if null := sum(row.ineffective is True for row in rows):
+        return Mark(f"{sentence}. {null} cannot be told from {NULL_CONTROL}: {INEFFECTIVE}.", BAD)
+    verdicts = {row.verdict for row in rows}
+    return Mark(f"{sentence}.", KINDS.get(verdicts.pop(), NEITHER) if len(verdicts) == 1 else "")
 
 
 def _verdicts(rows: Sequence[Row]) -> str:
-    counts = Counter(row.verdict for row in rows)
     if len(rows) == 1:
         return rows[0].verdict
+    counts = Counter(row.verdict for row in rows)
     return ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
 
 
 def _reach(rows: Sequence[Row]) -> str:
     """The effect, or the smallest and the largest with where they are."""
-    known = [row for row in rows if _effect(row) is not None]
+    known = sorted((row for row in rows if row.effect is not None), key=lambda row: row.effect or 0)
     if not known:
         return ""
     what = "ratio" if known[0].ratio is not None else "difference"
-    low, high = (pick(known, key=lambda row: _effect(row) or 0.0) for pick in (min, max))
+    low, high = known[0], known[-1]
     if low is high:
         return f"; {what} {change(low)}"
     return (
-        f"; {what}s from {change(low)} ({point(low.treatment, low.values)}) to "
-        f"{change(high)} ({point(high.treatment, high.values)})"
+        f"; {what}s from {change(low)} ({treatment_name(low)}) to "
+        f"{change(high)} ({treatment_name(high)})"
     )
-
-
-def _effect(row: Row) -> float | None:
-    return row.difference if row.ratio is None else row.ratio

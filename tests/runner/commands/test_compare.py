@@ -69,11 +69,15 @@ def test_csv_has_a_row_a_figure(sweep: Path) -> None:
     )
     assert (first["treatment"], first["xsched.threshold"]) == ("xsched", "4")
     assert float(first["low"]) < float(first["ratio"]) < float(first["high"]) < 1
+    assert first["tasks"] == "urgent"
+    tests = [(row["treatment"], row["xsched.threshold"], row["metric"]) for row in rows]
+    assert len(tests) == len(set(tests)), "a task alone in its priority has no row of its own"
     assert {row["role"] for row in rows} == {"primary", "secondary"}
 
 
 def test_json_knows_all_of_it(sweep: Path) -> None:
     content = json.loads(json.dumps(as_plain(compare(load(sweep).runs))))
+    assert content["schema"] == 2
     assert content["baseline"] == "native"
     assert content["swept"] == ["xsched.threshold"]
     first = content["rows"][0]

@@ -114,23 +114,24 @@ def test_secondary_p_values_are_corrected_and_the_primary_is_not(tmp_path: Path)
         metric: compared(folder, primary=f"{metric}/priority_1", metrics=[metric]).rows[0].p
         for metric in ("p99_ms", *metrics)
     }
-    rows = {row.metric: row for row in together.rows if row.scope == "priority 1"}
+    rows = {row.metric: row for row in together.rows}
     assert rows["p99_ms"].p == alone["p99_ms"]
     smallest = min(metrics, key=lambda metric: alone[metric] or 0)
     assert rows[smallest].p == pytest.approx(3 * (alone[smallest] or 0))
-    assert [row.primary for row in together.rows[:2]] == [True, True]
-    assert not any(row.primary for row in together.rows[2:])
+    assert [row.primary for row in together.rows] == [True, False, False, False]
 
 
 def test_a_task_alone_in_its_priority_is_the_same_figure(tmp_path: Path) -> None:
     arms = {"native": times(20), "xsched": times(15)}
     found = compared(write_repeats(tmp_path, arms), metrics=["p99_ms", "p50_ms"])
-    rows = {row.figure: row for row in found.rows}
-    assert rows["p99_ms/urgent"].primary
-    assert rows["p50_ms/urgent"].p == rows["p50_ms/priority_1"].p
+    assert [(row.figure, row.tasks, row.primary) for row in found.rows] == [
+        ("p99_ms/priority_1", ("urgent",), True),
+        ("p50_ms/priority_1", ("urgent",), False),
+    ]
     # A family of one: nothing to correct for.
-    folder_p = compared(tmp_path, primary="p50_ms/urgent", metrics=["p50_ms"]).rows[0].p
-    assert rows["p50_ms/urgent"].p == folder_p
+    asked = compared(tmp_path, primary="p50_ms/urgent", metrics=["p50_ms"])
+    assert [(row.figure, row.primary) for row in asked.rows] == [("p50_ms/urgent", True)]
+    assert found.rows[1].p == asked.rows[0].p
 
 
 # ------------------------------------------------------------------------- ineffective
@@ -146,7 +147,7 @@ def test_what_cannot_be_told_from_the_null_control_is_ineffective(tmp_path: Path
         ("xsched_null", True): None,
         ("xsched_null", False): None,
     }
-    assert {row.figure for row in found.ineffective} == {"p99_ms/priority_1", "p99_ms/urgent"}
+    assert [row.figure for row in found.ineffective] == ["p99_ms/priority_1"]
     assert verdicts(found)["xsched"] == BETTER
 
 
@@ -274,7 +275,8 @@ def test_priorities_of_other_tasks_are_not_compared(tmp_path: Path) -> None:
         write_run(tmp_path / "urgent", "urgent_only", {"a": both["a"]}),
     ]
     found = compare(load(*folders).runs)
-    assert {row.scope for row in found.rows} == {"a", "priority 1"}, "neither b nor the system"
+    assert {row.scope for row in found.rows} == {"priority 1"}, "neither b nor the system"
+    assert {row.tasks for row in found.rows} == {("a",)}
 
 
 def test_tasks_that_run_alone_make_no_system(tmp_path: Path) -> None:
@@ -294,8 +296,7 @@ def test_task_sets_are_compared_apart(tmp_path: Path) -> None:
             write_run(tmp_path / name, arm, {"urgent": task}, config)
             entries.append({"folder": name, "values": {"arm": arm, "task_set": task_set}})
     found = compared(write_sweep(tmp_path, entries))
-    primary = {row.task_set: row.figure for row in found.rows if row.primary}
-    assert set(primary) == {"small", "large"}
+    assert [row.task_set for row in found.primary] == ["large", "small"]
     rows = {row.figure: row for row in found.rows}
     assert rows["p99_ms/priority_5"].ratio == pytest.approx(0.5, rel=0.1)
     assert rows["p99_ms/priority_2"].ratio == pytest.approx(0.5, rel=0.1)
@@ -403,15 +404,14 @@ def declared(folder: Path, primary: str | None) -> Path:
 
 def test_the_runs_declare_what_decides(tmp_path: Path) -> None:
     folder = declared(tmp_path, "p50_ms/other")
-    assert {row.figure for row in compared(folder).rows if row.primary} >= {"p50_ms/other"}
+    assert [row.figure for row in compared(folder).primary] == ["p50_ms/other"]
     asked = compared(folder, primary="mean_ms/urgent")
-    assert {row.figure for row in asked.rows if row.primary} >= {"mean_ms/urgent"}
-    assert "p50_ms/other" not in {row.figure for row in asked.rows if row.primary}
+    assert [row.figure for row in asked.primary] == ["mean_ms/urgent"]
 
 
 def test_without_a_declaration_the_tail_of_the_most_urgent_decides(tmp_path: Path) -> None:
     found = compared(declared(tmp_path, None))
-    assert {row.figure for row in found.rows if row.primary} >= {"p99_ms/priority_1"}
+    assert [row.figure for row in found.primary] == ["p99_ms/priority_1"]
 
 
 def of_task_sets(folder: Path, *runs: tuple[str, str]) -> Path:

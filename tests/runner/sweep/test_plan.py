@@ -9,17 +9,17 @@ import pytest
 from runner.config.errors import UserError
 from runner.config.resolve import resolve
 from runner.config.schema import ArmConfig, Config, TaskConfig
-from runner.sweep.plan import Point, merge, name, plan, repeat, shuffle
+from runner.sweep.plan import Planned, merge, name, plan, repeat, shuffle
 from tests.runner.sweep.composed import compose
 
 
-def point(arm: str, threshold: int, repeats: int = 1) -> Point:
+def point(arm: str, threshold: int, repeats: int = 1) -> Planned:
     config = Config()
     config.arm = ArmConfig(arm)
     config.xsched.threshold = threshold
     config.sweep.repeats = repeats
     config.task_set.tasks = {"a": TaskConfig()}
-    made = Point([f"arm={arm}"], {"arm": arm, "xsched.threshold": str(threshold)})
+    made = Planned([f"arm={arm}"], {"arm": arm, "xsched.threshold": str(threshold)})
     made.config, made.trial = config, resolve(config)
     return made
 

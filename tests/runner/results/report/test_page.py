@@ -1,9 +1,15 @@
 from html.parser import HTMLParser
-from pathlib import Path
+from typing import Any, NamedTuple
 
-from runner.results.report.page import Column, Mark, Page, facts, figure, folded, table
+from runner.results.report.page import Line, Mark, Page, Table, numbers, words
 
 VOID = {"meta", "img", "br"}
+
+
+class Image(NamedTuple):
+    stem: str
+    caption: str
+    base64: str = "iVBORw=="
 
 
 class Balanced(HTMLParser):
@@ -23,27 +29,48 @@ class Balanced(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_text_is_text_wherever_it_stands(tmp_path: Path) -> None:
-    image = tmp_path / "a&b.png"
-    image.write_bytes(b"\x89PNG")
+def html(**parts: Any) -> str:
+    """A page that has these parts, and nothing else."""
+    none: dict[str, Any] = dict.fromkeys(("verdicts", "asides", "environment"), ())
+    none |= dict.fromkeys(("title", "command", "folder", "baseline"), "")
+    tables = ("points", "expected", "primary", "secondary", "latencies", "proof", "runs")
+    none |= {name: Table() for name in tables}
+    return Page(**none | {"drawings": {}} | parts).html()
+
+
+def test_text_is_text_wherever_it_stands() -> None:
     evil = "<script>alert('x')</script> & \"more\""
-    page = Page(evil)
-    page.heading(evil)
-    page.paragraph(evil)
-    page.add(table([Column(evil)], [[evil], [Mark(evil, "bad")]], [evil, ""]))
-    page.add(facts([(evil, evil), ("nothing", "")]))
-    page.add(folded(evil, "<p>kept</p>"))
-    page.add(figure(image, evil, "figures"))
-    html = page.html()
-    assert "<script" not in html
-    assert "nothing" not in html
-    assert "<p>kept</p>" in html
-    Balanced(html)
+    table = Table(words(evil), [Line([evil], evil), Line([Mark(evil, "bad")])])
+    tables = ("points", "expected", "primary", "secondary", "latencies", "proof", "runs")
+    page = html(
+        title=evil,
+        command=evil,
+        baseline=evil,
+        folder=evil,
+        verdicts=[Mark(evil, "bad")],
+        asides=[Mark(evil, "soft")],
+        environment=[(evil, evil), ("nothing", "")],
+        drawings={evil: [Image(evil, evil)]},
+        **dict.fromkeys(tables, table),
+    )
+    assert "<script" not in page
+    assert page.count("&lt;script") > 40
+    assert "<dt>nothing" not in page
+    assert "<summary>Secondary figures</summary>" in page
+    Balanced(page)
 
 
 def test_a_row_says_what_is_to_be_known_of_it_below() -> None:
-    columns = [Column("a"), Column("b", "number")]
-    html = table(columns, [["1", "2"], ["3", "4"]], ["", "a note"])
-    assert html.count("<tr") == 4
-    assert '<tr class="below"><td colspan="2">a note</td></tr></table>' in html
-    assert '<td>3</td><td class="number">4</td>' in html
+    columns = [*words("a"), *numbers("b")]
+    page = html(points=Table(columns, [Line(["1", "2"]), Line(["3", "4"], "a note")]))
+    table = page.partition("<table>")[2].partition("</div>")[0]
+    assert table.count("<tr") == 4
+    assert '<tr class="below"><td colspan="2">a note</td></tr></table>' in table
+    assert '<td>3</td><td class="number">4</td>' in table
+
+
+def test_what_there_is_not_has_no_heading() -> None:
+    page = html()
+    Balanced(page)
+    headings = [part.partition("</h2>")[0] for part in page.split("<h2>")[1:]]
+    assert headings == ["Runs", "Environment", "Runs and how to read them"]

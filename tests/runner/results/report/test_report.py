@@ -10,8 +10,8 @@ import yaml
 from runner.commands import report as command
 from runner.config.errors import UserError
 from runner.results.expectations import NOT_MET, Finding
+from runner.results.points import points_of
 from runner.results.report.build import build
-from runner.results.report.points import group
 from runner.runs import files
 from runner.runs.load import load
 from runner.runs.record import SweepRecord
@@ -257,5 +257,5 @@ def test_a_declared_figure_is_drawn_beside_the_tail(tmp_path: Path) -> None:
 def test_levels_stand_in_their_order_however_they_ran(tmp_path: Path) -> None:
     levels = ["interrupt", "block", "deactivate"]
     folder = made_up.sweep(tmp_path, {"arm": ["xsched"], "xsched.level": levels})
-    shown = [point.values["xsched.level"] for point in group(load(folder))]
+    shown = [point.values["xsched.level"] for point in points_of(load(folder))]
     assert shown == ["block", "deactivate", "interrupt"]

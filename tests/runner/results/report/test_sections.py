@@ -1,10 +1,9 @@
-import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from runner.results.report.points import group
+from runner.results.points import points_of
 from runner.results.report.sections import points_table
 from runner.runs.load import load
 from runner.runs.run import Run
@@ -22,8 +21,8 @@ def noted(runs: tuple[Run, ...], *notes: list[str]) -> str:
         replace(run, summary=replace(run.summary, notes=tuple(each)))
         for run, each in zip(runs, notes, strict=True)
     ]
-    found = re.search(r'<tr class="below"><td[^>]*>([^<]*)', points_table(group(made), None))
-    return found[1] if found else ""
+    (line,) = points_table(points_of(made), None).lines
+    return line.below
 
 
 def test_notes_that_differ_in_numbers_alone_are_one(runs: tuple[Run, ...]) -> None:

@@ -2,7 +2,8 @@ from typing import Any
 
 from runner.metrics.intervals import Estimate, Interval
 from runner.results.comparison import BETTER, NO_DIFFERENCE, TOO_FEW, WORSE, Comparison, Row
-from runner.results.report.verdict import BAD, GOOD, NEITHER, conclusions, controls, deciding_rows
+from runner.results.report.page import BAD, GOOD, NEITHER
+from runner.results.report.verdict import conclusions, controls
 
 
 def row(verdict: str = BETTER, treatment: str = "xsched", **changes: Any) -> Row:
@@ -80,10 +81,6 @@ def test_several_treatments_are_counted_and_span_a_range() -> None:
     assert conclusions(found(*rows[:2]))[0][1] == GOOD
 
 
-def test_a_priority_with_one_task_decides_once() -> None:
-    assert deciding_rows(found(row(), row(scope="urgent"))) == [row()]
-
-
 def test_the_other_arms_are_said_beside_it() -> None:
     null = row(NO_DIFFERENCE, "xsched_null", ratio=0.98)
     assert controls(found(row(), null)) == [
@@ -108,5 +105,5 @@ def test_differences_and_fixed_baselines_are_readable() -> None:
 
 
 def test_every_task_set_has_its_own_sentence() -> None:
-    both = conclusions(found(row(), row(task_set="six_bert")))
+    both = conclusions(found(row(task_set="six_bert"), row()))
     assert [sentence.partition(":")[0] for sentence, _ in both] == ["six_bert", "two_bert"]

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from runner.results.figures.style import COLOURS, MS, legend_below, panels, save
+from runner.results.drawings.style import COLOURS, MS, legend_below, panels, save, short
 from runner.runs import files
 from runner.runs.run import Run
 from runner.runs.timeline import TaskTimeline, Timeline, read, readable_ns
@@ -29,15 +29,15 @@ NAME_CHARACTERS = 14
 def timelines(shown: Sequence[tuple[str, Timeline]], until_ns: int) -> Figure:
     """Requests as bars by task, the most urgent at the top, hatched while the task's queue was
     suspended, a line above while requests waited; a panel for each (title, timeline)."""
-    lanes = [len(each.tasks) for _, each in shown]
+    lanes = [len(course.tasks) for _, course in shown]
     height = 0.75 + sum(LANE_INCHES * count + 0.22 for count in lanes)
     figure, axes = panels(len(shown), height, sharex=True, gridspec_kw={"height_ratios": lanes})
-    for panel, (title, each) in zip(axes, shown, strict=True):
+    for panel, (title, course) in zip(axes, shown, strict=True):
         panel.set_title(title, loc="left")
-        _timeline(panel, each, until_ns)
+        _timeline(panel, course, until_ns)
     axes[-1].set_xlabel(f"time since the common start ({_unit(until_ns)[0]})")
     parts: list[Any] = [Patch(facecolor="#666666", label="request")]
-    tasks = [task for _, each in shown for task in each.tasks]
+    tasks = [task for _, course in shown for task in course.tasks]
     if any((task.requests[:, 1] - task.requests[:, 0]).max(initial=0) > MS for task in tasks):
         parts.append(Line2D([], [], color="#666666", linewidth=1, label="requests waiting"))
     if any(task.suspensions for task in tasks):
@@ -54,16 +54,14 @@ def _timeline(axes: Axes, shown: Timeline, until_ns: int) -> None:
     priorities = sorted({task.priority for task in shown.tasks}, reverse=True)
     for row, task in enumerate(shown.tasks):
         _lane(axes, row, task, until_ns, COLOURS[priorities.index(task.priority) % len(COLOURS)])
-    axes.set_yticks(range(len(shown.tasks)), [_short(task.name) for task in shown.tasks])
+    axes.set_yticks(
+        range(len(shown.tasks)), [short(task.name, NAME_CHARACTERS) for task in shown.tasks]
+    )
     axes.set_ylim(len(shown.tasks) - 0.5, -0.5)
     axes.set_xlim(0, until_ns / _unit(until_ns)[1])
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= NAME_CHARACTERS else f"{name[: NAME_CHARACTERS - 1]}…"
 
 
 def _lane(axes: Axes, row: int, task: TaskTimeline, until_ns: int, colour: str) -> None:
@@ -77,15 +75,15 @@ def _lane(axes: Axes, row: int, task: TaskTimeline, until_ns: int, colour: str) 
     axes.broken_barh(bars, at, color=colour, edgecolor="white", linewidth=gap)
     axes.hlines(np.full(len(visible), row + WAIT), scheduled, started, color=colour, linewidth=1)
     spans = [
-        (each.from_ns / scale, (each.until_ns - each.from_ns) / scale)
-        for each in task.suspensions
-        if each.from_ns < until_ns
+        (suspension.from_ns / scale, (suspension.until_ns - suspension.from_ns) / scale)
+        for suspension in task.suspensions
+        if suspension.from_ns < until_ns
     ]
     axes.broken_barh(spans, at, linewidth=0, **SUSPENDED)
 
 
 def timeline(run: Run, title: str) -> None:
     """timeline.png in the run's folder; nothing for a run without requests."""
-    shown = read(run)
-    if shown.until_ns:
-        save(timelines([(title, shown)], readable_ns(shown)), run.folder / files.TIMELINE)
+    course = read(run)
+    if course.until_ns:
+        save(timelines([(title, course)], readable_ns(course)), run.folder / files.TIMELINE)

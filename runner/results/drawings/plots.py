@@ -1,8 +1,8 @@
-"""The figures of a report, each a function of what it draws. Style and size: `style`."""
+"""The drawings of a report, each a function of what it shows. Style and size: `style`."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -15,14 +15,16 @@ from numpy.typing import NDArray
 
 from runner.config.arms import Arm
 from runner.metrics.intervals import Estimate, significant
-from runner.results.figures.style import (
+from runner.results.drawings.style import (
     COLOURS,
+    LABEL_CHARACTERS,
     SMALL,
     STYLES,
     distribution,
     legend_below,
     panels,
     plain_log,
+    short,
 )
 
 #: An arm has one look in all figures: colour, line and marker, so that no single one carries it.
@@ -35,10 +37,11 @@ ARM_LOOKS: dict[str, tuple[str, Any, str]] = {
     Arm.xsched: ("#0072B2", "-", "o"),
     Arm.xsched_null: ("#56B4E9", (0, (1, 1)), "X"),
 }
+MARKER_SIZE = 3.5
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 PANEL_INCHES = 1.45
 ROW_INCHES = 0.19
-LABEL_CHARACTERS, LEGEND_CHARACTERS = 24, 44
+LEGEND_CHARACTERS = 44
 #: How far beyond its value an interval without an upper bound is drawn.
 OPEN_FACTOR = 1.25
 #: Over this ratio colours are logarithmic.
@@ -52,6 +55,16 @@ class Look:
     colour: str
     line: Any = "-"
     marker: str = "o"
+
+    @property
+    def style(self) -> dict[str, Any]:
+        """As matplotlib takes it."""
+        return {
+            "color": self.colour,
+            "linestyle": self.line,
+            "marker": self.marker,
+            "markersize": MARKER_SIZE,
+        }
 
 
 NOTHING = Estimate(math.nan)
@@ -82,8 +95,12 @@ class Panel:
     """Axes with what they show."""
 
     title: str
-    series: Sequence[Series] = field(default_factory=list)
-    curves: Sequence[Curve] = field(default_factory=list)
+    series: Sequence[Series] = ()
+    curves: Sequence[Curve] = ()
+
+    @property
+    def marks(self) -> list[Curve | Series]:
+        return [*self.curves, *self.series]
 
 
 def arm_look(arm: str, variant: int = 0) -> Look:
@@ -109,71 +126,52 @@ def graded(count: int) -> list[Look]:
     ]
 
 
-def short(label: str, most: int = LABEL_CHARACTERS) -> str:
-    return label if len(label) <= most else f"{label[: most - 1]}…"
-
-
 # --- distributions -------------------------------------------------------------------------------
 
 
 def latency_cdfs(shown: Sequence[Panel]) -> Figure:
     """Distributions of the response latency, a panel a priority; a dot marks p99."""
-    labels = list(dict.fromkeys(curve.label for panel in shown for curve in panel.curves))
-    height = 0.55 + PANEL_INCHES * len(shown) + _legend_inches(labels)
-    figure, axes = panels(len(shown), height, sharex=True)
+    figure, axes = _stacked(shown)
     for panel, drawn in zip(shown, axes, strict=True):
-        drawn.set_title(panel.title, loc="left")
         for curve in panel.curves:
             _cdf(drawn, curve)
         drawn.set_ylim(0, 1.03)
         drawn.set_ylabel("share of requests")
-    ends = [c.values[[at]].item() for p in shown for c in p.curves for at in _ends(c.values)]
-    plain_log(axes[-1].xaxis, ends)
+    curves = [curve for panel in shown for curve in panel.curves]
+    plain_log(axes[-1].xaxis, [end for c in curves for end in (c.values.min(), c.values.max())])
     axes[-1].set_xlabel("response latency (ms)")
-    _legend(figure, [curve for panel in shown for curve in panel.curves])
+    _legend(figure, [mark for panel in shown for mark in panel.marks])
     return figure
 
 
-def _ends(values: NDArray[np.float64]) -> tuple[int, int]:
-    return int(values.argmin()), int(values.argmax())
+def _stacked(shown: Sequence[Panel]) -> tuple[Figure, list[Axes]]:
+    """Axes below each other, with room for a legend of all that is in them."""
+    labels = [mark.label for panel in shown for mark in panel.marks]
+    height = 0.55 + PANEL_INCHES * len(shown) + _legend_inches(list(dict.fromkeys(labels)))
+    figure, axes = panels(len(shown), height, sharex=True)
+    for panel, own in zip(shown, axes, strict=True):
+        own.set_title(panel.title, loc="left")
+    return figure, axes
 
 
 def _cdf(axes: Axes, curve: Curve) -> None:
     values, shares = distribution(curve.values)
-    axes.step(
-        values,
-        shares,
-        where="post",
-        color=curve.look.colour,
-        linestyle=curve.look.line,
-        linewidth=1.1,
-    )
+    axes.step(values, shares, where="post", linewidth=1.1, **curve.look.style | {"marker": ""})
     p99 = int(np.searchsorted(shares, 0.99))
-    axes.plot(values[p99], shares[p99], curve.look.marker, color=curve.look.colour, markersize=3.5)
+    axes.plot(values[p99], shares[p99], **curve.look.style)
 
 
 def _legend(figure: Figure, drawn: Sequence[Curve | Series]) -> None:
     """One entry a label, however many panels it is in."""
-    handles = {
-        each.label: Line2D(
-            [],
-            [],
-            color=each.look.colour,
-            linestyle=each.look.line,
-            marker="" if isinstance(each, Series) and each.constant else each.look.marker,
-            markersize=3.5,
-            label=short(each.label, LEGEND_CHARACTERS),
-        )
-        for each in drawn
-    }
+    handles: dict[str, Line2D] = {}
+    for shown in drawn:
+        constant = isinstance(shown, Series) and shown.constant
+        style = shown.look.style | ({"marker": ""} if constant else {})
+        handles[shown.label] = Line2D([], [], label=short(shown.label, LEGEND_CHARACTERS), **style)
     if len(handles) > 1:
-        lines = any(each.look.line for each in drawn)
-        legend_below(
-            figure,
-            list(handles.values()),
-            columns=_columns(list(handles)),
-            handlelength=2.8 if lines else 0.8,
-        )
+        length = 2.8 if any(shown.look.line for shown in drawn) else 0.8
+        columns = _columns(list(handles))
+        legend_below(figure, list(handles.values()), columns, handlelength=length)
 
 
 def _columns(labels: Sequence[str]) -> int:
@@ -192,12 +190,8 @@ def _legend_inches(labels: Sequence[str]) -> float:
 
 def against(x_label: str, y_label: str, values: Sequence[str], shown: Sequence[Panel]) -> Figure:
     """Estimates against a swept value, a panel a priority, a line a series."""
-    labels = list(dict.fromkeys(series.label for panel in shown for series in panel.series))
-    height = 0.55 + PANEL_INCHES * len(shown) + _legend_inches(labels)
-    figure, axes = panels(len(shown), height, sharex=True)
+    figure, axes = _stacked(shown)
     for panel, drawn in zip(shown, axes, strict=True):
-        if panel.title:
-            drawn.set_title(panel.title, loc="left")
         for index, series in enumerate(panel.series):
             _series(drawn, series, _offset(index, len(panel.series)))
         plain_log(drawn.yaxis, _extent(panel.series))
@@ -205,7 +199,7 @@ def against(x_label: str, y_label: str, values: Sequence[str], shown: Sequence[P
     axes[-1].set_xticks(range(len(values)), _fitting(values))
     axes[-1].set_xlabel(x_label)
     figure.supylabel(y_label, fontsize=8)
-    _legend(figure, [series for panel in shown for series in panel.series])
+    _legend(figure, [mark for panel in shown for mark in panel.marks])
     return figure
 
 
@@ -221,8 +215,8 @@ def _fitting(values: Sequence[str]) -> list[str]:
 
 def _extent(series: Sequence[Series]) -> list[float]:
     """All numbers that an axis must show."""
-    shown = [estimate for each in series for estimate in each.estimates]
-    return [number for each in shown for number in (each.value, *_drawn(each))]
+    estimates = [estimate for line in series for estimate in line.estimates]
+    return [number for shown in estimates for number in (shown.value, *_drawn(shown))]
 
 
 def _drawn(estimate: Estimate) -> tuple[float, ...]:
@@ -242,15 +236,8 @@ def _series(axes: Axes, series: Series, offset: float) -> None:
         _level(axes, series)
         return
     at = np.arange(len(series.estimates)) + offset
-    axes.plot(
-        at,
-        [estimate.value for estimate in series.estimates],
-        color=series.look.colour,
-        linestyle=series.look.line,
-        marker=series.look.marker,
-        markersize=3.5,
-        linewidth=1.0,
-    )
+    values = [estimate.value for estimate in series.estimates]
+    axes.plot(at, values, linewidth=1.0, **series.look.style)
     for x, estimate in zip(at, series.estimates, strict=True):
         _whisker(axes, x, estimate, series.look.colour, upright=True)
 
@@ -281,12 +268,11 @@ def _turned(across: Sequence[float], along: Sequence[float], upright: bool) -> A
 
 def dots(x_label: str, rows: Sequence[str], series: Sequence[Series]) -> Figure:
     """Estimates of things without an order, a row each: arms, say. A marker a series."""
-    each = max(1, len(series))
-    height = 0.75 + len(rows) * max(ROW_INCHES, 0.11 * each)
+    height = 0.75 + len(rows) * max(ROW_INCHES, 0.11 * len(series))
     height += _legend_inches([drawn.label for drawn in series])
     figure, (axes,) = panels(1, height)
     for index, drawn in enumerate(series):
-        offset = _offset(index, each, 0.22)
+        offset = _offset(index, len(series), 0.22)
         for row, estimate in enumerate(drawn.estimates):
             axes.plot(estimate.value, row + offset, drawn.look.marker, color=drawn.look.colour)
             _whisker(axes, row + offset, estimate, drawn.look.colour, upright=False)
@@ -351,7 +337,7 @@ class Share:
 
 def shares(shown: Sequence[tuple[str, Sequence[Share]]]) -> Figure:
     """Shares of the device by task, a panel for each (title, tasks); a line marks entitlements."""
-    counts = [len(each) for _, each in shown]
+    counts = [len(rows) for _, rows in shown]
     height = 0.7 + sum(0.22 + ROW_INCHES * count for count in counts)
     figure, axes = panels(len(shown), height, sharex=True, gridspec_kw={"height_ratios": counts})
     for (title, rows), drawn in zip(shown, axes, strict=True):

@@ -1,9 +1,9 @@
-"""The style of all figures: one column of a paper wide,
-vector, readable in print. Colours are Okabe and Ito's (2008), safe for colour-blind readers."""
+"""The style of all drawings: one column of a paper wide, vector, readable in print. Colours are
+Okabe and Ito's (2008), safe for colour-blind readers."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib
 
@@ -14,9 +14,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    pass
 
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLES = ("-", "--", ":", "-.")
@@ -53,6 +50,7 @@ STYLE: dict[Any, Any] = {
 #: Steps of a drawn distribution; the thinning moves it by less than a line's width.
 CDF_STEPS = 400
 LOG_MARGIN = 1.12
+LABEL_CHARACTERS = 24
 MS = 1e6
 
 
@@ -62,9 +60,9 @@ def panels(count: int, height: float = HEIGHT, **options: Any) -> tuple[Figure, 
     figure, axes = plt.subplots(
         count, figsize=(COLUMN, height), layout="constrained", squeeze=False, **options
     )
-    for each in axes[:, 0]:
-        each.grid(alpha=0.25, linewidth=0.5)
-        each.set_axisbelow(True)
+    for panel in axes[:, 0]:
+        panel.grid(alpha=0.25, linewidth=0.5)
+        panel.set_axisbelow(True)
     return figure, list(axes[:, 0])
 
 
@@ -93,16 +91,15 @@ def plain_log(axis: Any, values: Sequence[float]) -> None:
 
 def _round_numbers(low: float, high: float) -> list[float]:
     """From three to six numbers between the two, as round as possible."""
-    found: list[float] = []
+    ticks: list[float] = []
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     for leading in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)):
-        found = [n * 10.0**decade for decade in decades for n in leading]
-        found = [number for number in found if low <= number <= high]
-        if len(found) >= 3:
-            return found[:: int(np.ceil(len(found) / 6))]
-    return [
-        t for t in MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high) if low <= t <= high
-    ] or found
+        numbers = [n * 10.0**decade for decade in decades for n in leading]
+        ticks = [number for number in numbers if low <= number <= high]
+        if len(ticks) >= 3:
+            return ticks[:: int(np.ceil(len(ticks) / 6))]
+    even = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high)
+    return [tick for tick in even if low <= tick <= high] or ticks
 
 
 def legend_below(
@@ -111,6 +108,10 @@ def legend_below(
     """One legend under the figure, where it covers no data."""
     given = {} if handles is None else {"handles": list(handles)}
     figure.legend(loc="outside lower center", ncols=columns, **given, **options)
+
+
+def short(label: str, most: int = LABEL_CHARACTERS) -> str:
+    return label if len(label) <= most else f"{label[: most - 1]}…"
 
 
 def distribution(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,0 +1,147 @@
+"""What is compared with what: which run of the baseline belongs to which run of another point, and
+which figure decides."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from runner.config.arms import Arm
+from runner.config.errors import UserError
+from runner.metrics.intervals import Estimate
+from runner.metrics.measurement import Scope
+from runner.metrics.names import figure_named, name_of
+from runner.metrics.registry import Metric
+from runner.results.points import Point, Values
+from runner.runs.run import Run
+
+BASELINE = Arm.native
+PRIMARY = "p99_ms"
+
+
+# --- the baseline --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Selector:
+    """The baseline: an arm, and the values that it is fixed at."""
+
+    arm: str
+    fixed: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        return ",".join([self.arm, *(f"{key}={value}" for key, value in self.fixed.items())])
+
+    def takes(self, point: Point) -> bool:
+        fixed = self.fixed.items()
+        return point.arm == self.arm and all(point.values.get(k) == v for k, v in fixed)
+
+    def serves(self, run: Run, values: Values) -> bool:
+        """Whether the run is the other side of a treatment at these values: the same ones, but for
+        those that the baseline is fixed at or does not depend on."""
+        own = run.values
+        return all(
+            key in self.fixed or own.get(key) is None or own[key] == value
+            for key, value in values.items()
+        )
+
+
+def selector_of(points: Sequence[Point], wanted: str | None) -> Selector:
+    """The baseline that is asked for; else native, else the first arm, else the first point."""
+    arms = list(dict.fromkeys(point.arm for point in points))
+    if wanted is None:
+        if len(arms) == 1 and len(points) > 1:
+            return Selector(arms[0], {k: v for k, v in points[0].values.items() if v is not None})
+        return Selector(BASELINE if BASELINE in arms else arms[0], {})
+    arm, *fixed = wanted.split(",")
+    selector = Selector(arm, dict(_key_value(text, wanted) for text in fixed))
+    if not any(selector.takes(point) for point in points):
+        allowed = [point.selector for point in points if point.arm == arm] or arms
+        raise UserError("baseline", wanted, "no run of it has a result", allowed)
+    return selector
+
+
+def _key_value(text: str, wanted: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UserError("baseline", wanted, "not understood", "arm or arm,key=value")
+    return key, value
+
+
+def pairs(point: Point, points: Sequence[Point], selector: Selector) -> list[tuple[Run, Run]]:
+    """(baseline, treatment) of every repeat that has both; the baseline that says most about the
+    swept values goes before one that serves them all."""
+    candidates = [
+        run
+        for other in points
+        if other.task_set == point.task_set and selector.takes(other)
+        for run in other.runs
+    ]
+    paired = []
+    for run in point.runs:
+        serving = [
+            other
+            for other in candidates
+            if other.repeat == run.repeat and selector.serves(other, run.values)
+        ]
+        if serving:
+            paired.append((max(serving, key=_said), run))
+    return paired
+
+
+def _said(run: Run) -> int:
+    return sum(value is not None for value in run.values.values())
+
+
+# --- the figure that decides ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Primary:
+    """The figure that decides; in each task set that of its highest priority, unless one is named.
+    scopes: by task set."""
+
+    metric: Metric
+    scopes: dict[str, Scope]
+
+
+def primary_of(points: Sequence[Point], wanted: str | None) -> Primary:
+    """Raises `UserError` for a figure that no run has."""
+    figure = figure_named(wanted or PRIMARY, "primary")
+    metric = figure.metric
+    first = [(point.task_set, point.runs[0].measured) for point in points]
+    scopes: dict[str, Scope] = {}
+    for task_set, measured in first:
+        scope = figure.scope_of(measured)
+        if scope and task_set not in scopes and metric.of(measured, scope):
+            scopes[task_set] = scope
+    if not scopes:
+        known = [
+            name_of(metric, scope)
+            for _, measured in first
+            for scope in measured.scopes()
+            if metric.of(measured, scope)
+        ]
+        raise UserError("primary", wanted, "no run has that figure", dict.fromkeys(known))
+    return Primary(metric, scopes)
+
+
+def declared_primary(runs: Sequence[Run]) -> str | None:
+    """The figure that the runs' configurations name, if they agree on one."""
+    named = {run.parameters.get("sweep.primary") for run in runs}
+    return named.pop() if len(named) == 1 else None
+
+
+def figure_of(run: Run, metric: Metric, scope: Scope) -> Estimate | None:
+    """Of a run that may not have the scope, or no value."""
+    if scope not in run.measured.scopes() or metric.of_all != scope.of_all:
+        return None
+    figure = metric.of(run.measured, scope)
+    return None if figure is None or math.isnan(figure.value) else figure
+
+
+def sm_clock_mhz(run: Run) -> float | None:
+    """The median over the run; None on a CPU and where the GPU did not tell."""
+    telemetry = run.summary.device.telemetry
+    clock = telemetry.sm_clock_mhz if telemetry else None
+    return clock.median or None if clock else None

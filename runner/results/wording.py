@@ -1,0 +1,85 @@
+"""What a comparison says, in the words and numbers that all its forms share."""
+
+from runner.metrics.intervals import LEVEL, Estimate, Interval, significant
+from runner.results.comparison import CLOCKS_APART, Comparison, Row
+from runner.results.points import spoken
+
+INEFFECTIVE = "ineffective"
+CLOCKS_DIFFER = "SM clocks differ"
+#: Where a run does not depend on a swept key.
+ANY = "any"
+UNKNOWN = "–"
+INTERVAL = f"{LEVEL:.0%} interval".replace("%", " %")
+
+
+def figure_name(metric: str) -> str:
+    """``p99_ms`` is ``p99`` where the unit is said with the number."""
+    return metric.removesuffix("_ms").removesuffix("_rps").replace("_", " ")
+
+
+def short_key(key: str) -> str:
+    """``xsched.probe_work_us`` is ``probe work`` to a reader, whom the unit is told beside it."""
+    return key.rpartition(".")[2].removesuffix("_us").replace("_", " ")
+
+
+def baseline_name(selector: str) -> str:
+    """``xsched,xsched.threshold=8`` is ``xsched, threshold=8`` to a reader."""
+    arm, *fixed = selector.split(",")
+    return spoken(arm, dict(text.split("=", 1) for text in fixed))
+
+
+def treatment_name(row: Row) -> str:
+    return spoken(row.treatment, row.values)
+
+
+def repeats(count: int) -> str:
+    return f"{count} repeat{'' if count == 1 else 's'}"
+
+
+def value(estimate: Estimate | None) -> tuple[str, str]:
+    """An estimate and its interval."""
+    if estimate is None:
+        return UNKNOWN, UNKNOWN
+    return significant(estimate.value), interval(estimate.interval)
+
+
+def interval(known: Interval | None) -> str:
+    return UNKNOWN if known is None else known.show()
+
+
+def change(row: Row) -> str:
+    """The ratio, or the difference with its sign."""
+    if row.effect is None:
+        return UNKNOWN
+    sign = "+" if row.ratio is None and row.effect >= 0 else ""
+    return f"{sign}{significant(row.effect)}"
+
+
+def numbers(row: Row) -> tuple[str, str, str, str]:
+    """Baseline, treatment, the change from one to the other, its interval."""
+    sides = (row.baseline_value, row.treatment_value)
+    baseline, treatment = (significant(side.value) for side in sides)
+    return baseline, treatment, change(row), interval(row.interval)
+
+
+def verdict(row: Row) -> str:
+    """The verdict, whether the null control does the same, and whether the clocks were others."""
+    known = ((INEFFECTIVE, row.ineffective), (CLOCKS_DIFFER, row.clocks_differ))
+    return "; ".join([row.verdict, *(name for name, is_so in known if is_so)])
+
+
+def clock_warning(comparison: Comparison) -> str:
+    """Which treatments ran at other clocks than the baseline, in a sentence; "" if none did."""
+    apart = [
+        f"{f'{row.task_set}: ' if comparison.several_task_sets else ''}{treatment_name(row)} at "
+        f"{significant(row.clock_ratio)} times the clock"
+        for row in comparison.clocks_apart
+        if row.clock_ratio
+    ]
+    if not apart:
+        return ""
+    return (
+        f"{CLOCKS_DIFFER} from those of {comparison.baseline} by more than {CLOCKS_APART:.0%}: "
+        f"{'; '.join(apart)} (medians, the pair of runs furthest apart). What is compared there is "
+        "not the scheduling alone."
+    ).replace("%", " %")
