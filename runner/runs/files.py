@@ -1,7 +1,8 @@
 """The files of runs and sweeps: their names, and the one place that writes and reads them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,8 +15,8 @@ from runner.config.errors import UserError
 from runner.config.spec import TrialSpec
 from runner.metrics.requests import TaskRequests
 from runner.proof.checks import Proof
-from runner.runs import migrate
-from runner.runs.record import Provenance, Summary, SweepRecord
+from runner.runs import durable, migrate
+from runner.runs.record import Provenance, Seal, Summary, SweepRecord
 
 if TYPE_CHECKING:
     from runner.config.schema import Config
@@ -24,6 +25,8 @@ SWEEP = "sweep.json"
 SUMMARY, CONFIG, PROOF, PROVENANCE = "summary.json", "config.yaml", "proof.json", "provenance.json"
 REQUESTS, EVENTS, TELEMETRY = "requests.parquet", "events.parquet", "telemetry.parquet"
 TRACE, LATENCY_CDF, TIMELINE = "trace.json", "latency_cdf.png", "timeline.png"
+#: What of all that is derived could not be made, by file.
+PROBLEMS = "problems.json"
 EXPECTATIONS, COMPARISON, REPORT, REPORT_PAGE = (
     "expectations.json",
     "comparison",
@@ -48,9 +51,14 @@ Record = TypeVar("Record")
 
 
 def write_json(path: Path, content: Any) -> None:
+    """The file is whole or not there."""
+    durable.write(path, as_json(content))
+
+
+def as_json(content: Any) -> bytes:
     """JSON with a final newline; what is not a number becomes null, as JSON has no NaN."""
     encoded = msgspec.json.encode(content, enc_hook=_plain)
-    path.write_bytes(msgspec.json.format(encoded, indent=2) + b"\n")
+    return msgspec.json.format(encoded, indent=2) + b"\n"
 
 
 def _plain(value: Any) -> Any:
@@ -80,10 +88,6 @@ def read_proof(folder: Path) -> Proof:
     return _read_or(folder / PROOF, Proof, Proof())
 
 
-def write_proof(folder: Path, proof: Proof) -> None:
-    write_json(folder / PROOF, {"verdict": proof.verdict} | msgspec.to_builtins(proof))
-
-
 def read_provenance(folder: Path) -> Provenance:
     """Where a run comes from; nothing is known of a run that ended before it wrote that."""
     return _read_or(folder / PROVENANCE, Provenance, Provenance())
@@ -108,7 +112,7 @@ def write_config(folder: Path, config: "Config", trial: TrialSpec) -> None:
     resolved = OmegaConf.structured(config)
     resolved.platform.name, resolved.platform.placement = trial.platform, trial.placement
     header = CONFIG_HEADER.format(folder=folder.absolute())
-    (folder / CONFIG).write_text(header + OmegaConf.to_yaml(resolved))
+    durable.write(folder / CONFIG, (header + OmegaConf.to_yaml(resolved)).encode())
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -149,16 +153,16 @@ def read_table(path: Path) -> pa.Table:
 START_NS = b"start_ns"
 
 
-def write_requests(path: Path, requests: list[TaskRequests]) -> None:
+def request_table(requests: Sequence[TaskRequests]) -> pa.Table:
     """requests.parquet: one row a request, nanoseconds after the common start, int64. Warm-up
     requests count from -n to -1; `extra` ones came after the task had completed its count."""
     table = pa.concat_tables([_request_table(task) for task in requests])
     starts = json.dumps({task.name: int(task.start_ns) for task in requests})
-    pq.write_table(table.replace_schema_metadata({START_NS: starts}), path)
+    return table.replace_schema_metadata({START_NS: starts})
 
 
 def starts_of(requests: pa.Table) -> dict[str, int]:
-    """By task, the common start on the monotonic clock, as `write_requests` recorded it; {} for a
+    """By task, the common start on the monotonic clock, as `request_table` recorded it; {} for a
     file without."""
     recorded = (requests.schema.metadata or {}).get(START_NS, b"{}")
     return {name: int(start_ns) for name, start_ns in json.loads(recorded).items()}
@@ -203,6 +207,54 @@ def _request_table(task: TaskRequests) -> pa.Table:
     )
 
 
-def write_events(path: Path, events: Mapping[str, list[Any]]) -> None:
-    """events.parquet: the scheduler's log, see `xsched_bindings.host.scheduler.Event`."""
-    pq.write_table(pa.table(events, EVENT_ROWS), path)
+# --- the measured files of a run -----------------------------------------------------------------
+
+
+def keep(
+    folder: Path,
+    summary: Summary,
+    proof: Proof,
+    requests: Sequence[TaskRequests],
+    events: Mapping[str, list[Any]],
+    provenance: Provenance,
+) -> Summary:
+    """Write what was measured, each file whole and on the disk, and at last the record that makes
+    it a result, with the seals of all. config.yaml, and telemetry.parquet on GPUs, are there
+    already. Returns the summary as it was written. Raises OSError."""
+    contents = {
+        REQUESTS: _parquet(request_table(requests)),
+        EVENTS: _parquet(pa.table(events, EVENT_ROWS)),
+        PROOF: as_json({"verdict": proof.verdict} | msgspec.to_builtins(proof)),
+        PROVENANCE: as_json(provenance),
+    }
+    for name, content in contents.items():
+        durable.write(folder / name, content)
+    there = {name: folder / name for name in (CONFIG, TELEMETRY) if (folder / name).is_file()}
+    contents |= {name: path.read_bytes() for name, path in there.items()}
+    sealed = replace(summary, files={name: Seal.of(each) for name, each in contents.items()})
+    durable.sync(folder)
+    write_json(folder / SUMMARY, sealed)
+    durable.sync(folder)
+    durable.sync(folder.parent)
+    return sealed
+
+
+def _parquet(table: pa.Table) -> bytes:
+    buffer = pa.BufferOutputStream()
+    pq.write_table(table, buffer)
+    return bytes(buffer.getvalue())
+
+
+def broken(folder: Path, summary: Summary) -> str:
+    """Why a run is not what was measured, "" if it is: its files must be those that its record
+    lists. Version 1 listed none, and a run that failed early has none to list."""
+    if summary.files is None:
+        return f"{SUMMARY} does not list its files" if summary.status.has_figures else ""
+    for name, seal in summary.files.items():
+        try:
+            content = (folder / name).read_bytes()
+        except OSError as error:
+            return f"{name} cannot be read: {error.strerror}"
+        if Seal.of(content) != seal:
+            return f"{name} is not what was recorded"
+    return ""

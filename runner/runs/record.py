@@ -4,6 +4,7 @@ Times are in the unit that a field's name ends with. None is what nobody knows. 
 `runner.runs.files`; keys in words: docs/outputs.md.
 """
 
+import hashlib
 import math
 from dataclasses import dataclass, field
 from typing import Self
@@ -66,9 +67,22 @@ class TaskSummary:
 # --- a run ---------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Seal:
+    """What a file was when it was written: its bytes, and their SHA-256."""
+
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, content: bytes) -> Self:
+        return cls(len(content), hashlib.sha256(content).hexdigest())
+
+
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """summary.json: what a run came to. A failed run has no figures.
+    """summary.json: what a run came to, and the record that makes it a result: it is written last,
+    with the seals of the other measured `files`, and never changed. A failed run has no figures.
 
     as_expected: whether it ended as it was meant to; a refusal may be what was to be shown. level:
     in effect; asked_level: as configured. priority: what became of the tasks' priorities (equal,
@@ -106,6 +120,7 @@ class Summary:
     figures: dict[str, Figure] = field(default_factory=dict)
     sweep: str = ""
     folder: str = ""
+    files: dict[str, Seal] | None = None
     mlflow_run_id: str | None = None
     schema: int = SCHEMA
 

@@ -155,6 +155,14 @@ def read_run(folder: Path, entry: Entry | None = None, held: Any = None) -> Run:
     """A run from its folder and its entry in sweep.json, if there is one."""
     parameters = files.flat(files.read_config(folder))
     summary = files.read_summary(folder) or Summary.failed(entry.name if entry else folder.name)
+    if problem := files.broken(folder, summary):
+        summary = replace(
+            Summary.failed(summary.name, f"{problem}: no result without what was measured"),
+            task_set=summary.task_set,
+            arm=summary.arm,
+            platform=summary.platform,
+            placement=summary.placement,
+        )
     summary = replace(
         summary,
         name=summary.name or (entry.name if entry else "") or folder.name,

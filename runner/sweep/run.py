@@ -1,25 +1,30 @@
 """A sweep from start to end: plan, run what is missing, compare."""
 
-import shlex
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
+from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, open_dict
 
 from runner.config.errors import UserError
+from runner.config.schema import Config
 from runner.platforms.choose import shared
 from runner.results.console import console
-from runner.runs import files, tracking
-from runner.runs.record import Summary, SweepRecord
+from runner.runs import locks
+from runner.runs.record import Summary
+from runner.runs.run import read_run
 from runner.sweep import estimate, resume
 from runner.sweep.caveats import caveats
-from runner.sweep.conclusion import conclude, is_concluded
+from runner.sweep.conclusion import conclude
+from runner.sweep.derive import problems_of
 from runner.sweep.display import show_plan, show_sweep, show_warnings
-from runner.sweep.plan import Compose, Point, plan
+from runner.sweep.plan import Compose, Planned, plan
 from runner.trial.status import Status
 
+#: Below output_root: who is at which sweep.
+LOCKS = ".locks"
 Launch = Callable[[Path, list[list[str]]], None]
 
 
@@ -42,7 +47,14 @@ def run(arguments: list[str], compose: Compose, launch: Launch) -> Ended:
         show_plan([(each.name, estimate.minutes(each)) for each in points])
         return Ended(0)
     wanted = resume.identity(points, shared(config))
-    folder = resume.find(Path(config.output_root), wanted) if config.sweep.resume else None
+    with one_writer(config, wanted):
+        return _run(points, wanted, launch)
+
+
+def _run(points: list[Planned], wanted: str, launch: Launch) -> Ended:
+    config = points[0].config
+    root = Path(config.output_root)
+    folder = resume.find(root, wanted) if config.sweep.resume else None
     if folder is None:
         folder, todo = create_folder(points[0]), points
     else:
@@ -52,23 +64,48 @@ def run(arguments: list[str], compose: Compose, launch: Launch) -> Ended:
         if not todo:
             console.print("  nothing is left to run; sweep.resume=false runs all anew")
         resume.set_aside(todo, folder)
-    _write(points, folder, wanted)
+    resume.write(points, todo, folder, wanted)
     interrupted = False
     try:
         if todo:
             launch(folder, [_job_overrides(each, folder) for each in todo])
     except KeyboardInterrupt:
         interrupted = True
-    finished = _collect(points, folder)
-    _write(points, folder, wanted)
-    _report(points, finished, folder, anew=bool(todo))
+    finished = _collect(points, folder, interrupted)
+    resume.write(points, todo, folder, wanted)
+    trouble = _report(points, finished, folder)
     if interrupted:
         console.print("interrupted: what was measured until then is kept")
         return Ended(130, folder)
-    return Ended(0 if all(summary.as_expected for _, summary in finished) else 1, folder)
+    good = all(summary.as_expected for _, summary in finished) and not trouble
+    return Ended(0 if good and not console.lost else 1, folder)
 
 
-def create_folder(first: Point) -> Path:
+@contextmanager
+def one_writer(config: Config, identity: str) -> Iterator[None]:
+    """A sweep has one writer: a second start of the same command waits for its end, and then has
+    nothing left to run. Raises `UserError` with ``sweep.wait=false``."""
+    folder = Path(config.output_root) / LOCKS
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):
+            folder.chmod(0o777)  # for all users of the machine, as the locks in it
+        held = locks.held(
+            folder / f"{identity}.lock",
+            config.sweep.wait,
+            lambda owner: console.print(f"this sweep is being run by {owner}: waiting for its end"),
+        )
+        with held:
+            yield
+    except locks.Taken as taken:
+        raise UserError(
+            "sweep.wait", "false", f"this sweep is being run by {taken}", remedy="wait for its end"
+        ) from None
+    except OSError as error:
+        raise _unwritable(config.output_root, error) from error
+
+
+def create_folder(first: Planned) -> Path:
     """The sweep's folder, its name the task set's and the time's; made now, so that a place that
     cannot be written is found before anything runs."""
     root = Path(first.config.output_root)
@@ -86,15 +123,15 @@ def create_folder(first: Point) -> Path:
                 attempt += 1
                 folder = root / f"{first.trial.task_set}-{stamp}-{attempt}"
     except OSError as error:
-        raise UserError(
-            "output_root",
-            root,
-            f"cannot be written: {error.strerror}",
-            remedy="choose another folder",
-        ) from error
+        raise _unwritable(root, error) from error
 
 
-def _job_overrides(each: Point, folder: Path) -> list[str]:
+def _unwritable(root: object, error: OSError) -> UserError:
+    problem = f"cannot be written: {error.strerror}"
+    return UserError("output_root", root, problem, remedy="choose another folder")
+
+
+def _job_overrides(each: Planned, folder: Path) -> list[str]:
     """The point's own overrides and what was decided for the sweep."""
     return [
         *each.overrides,
@@ -108,8 +145,7 @@ def _job_overrides(each: Point, folder: Path) -> list[str]:
 
 def _quoted(text: str) -> str:
     """A string for Hydra's override grammar."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+    return QuotedString(text, Quote.single).with_quotes()
 
 
 def set_sweep_folder(config: DictConfig, folder: Path) -> None:
@@ -118,65 +154,36 @@ def set_sweep_folder(config: DictConfig, folder: Path) -> None:
         config.hydra.sweep.dir = str(folder)
 
 
-def _collect(points: list[Point], folder: Path) -> list[tuple[Point, Summary]]:
-    """What every started point left in its folder; a point that left nothing has failed."""
+def _collect(
+    points: list[Planned], folder: Path, interrupted: bool
+) -> list[tuple[Planned, Summary]]:
+    """What every started point left in its folder. One that left nothing has failed, but for those
+    that an interruption kept from starting."""
     finished = []
-    for each in points:
-        run_folder = folder / each.folder
-        if not run_folder.exists():
-            continue  # after Ctrl-C: never started
-        summary = files.read_summary(run_folder) or Summary.failed(each.name)
-        finished.append((each, summary))
+    for point in points:
+        place = folder / point.folder
+        if not place.exists():
+            if not interrupted:
+                gone = Summary.failed(point.name, f"its folder is gone: {place}")
+                finished.append((point, gone))
+            continue
+        finished.append((point, read_run(place).summary))
     return finished
 
 
-def _write(points: list[Point], folder: Path, identity: str) -> None:
-    """sweep.json: before the first run, so that a killed sweep can be resumed, and at the end."""
-    found = ((each, files.read_summary(folder / each.folder)) for each in points)
-    record = SweepRecord(
-        identity=identity,
-        command=shlex.join(["python", "-m", "runner", *sys.argv[1:]]),
-        swept=tuple(points[0].values),
-        repeats=points[0].config.sweep.repeats,
-        points=len(points),
-        runs=tuple(resume.entry(each, summary) for each, summary in found),
-    )
-    files.write_json(folder / files.SWEEP, record)
-
-
-def _report(
-    points: list[Point], finished: list[tuple[Point, Summary]], folder: Path, anew: bool
-) -> None:
-    """The table over the swept values, the comparison figure, conclusions, failures, the link.
-    anew: whether a run was added to what had been concluded."""
+def _report(points: list[Planned], finished: list[tuple[Planned, Summary]], folder: Path) -> bool:
+    """The table over the swept values, conclusions, failures, the link; whether something that can
+    be derived of the runs could not be."""
     config, swept = points[0].config, list(points[0].values)
-    rows = [([each.values[key] or "any" for key in swept], summary) for each, summary in finished]
+    rows = [([point.values[key] or "any" for key in swept], run) for point, run in finished]
     if len(points) > 1:
         show_sweep(swept, rows)
-    if anew or not is_concluded(config, len(finished), folder):
-        _draw(swept, rows, folder)
-        conclude(config, [summary for _, summary in finished], folder)
-    else:
-        console.print("judged already: expectations.json, comparison.*, report/ in its folder")
-    for _, summary in finished:
+    trouble = conclude(config, folder)
+    for point, summary in finished:
         if summary.status is Status.FAILED and not summary.as_expected:
             console.print(f"FAILED {summary.name}: {summary.reason}")
+        for what, why in problems_of(folder / point.folder).items():
+            trouble = True
+            console.print(f"{point.name}: {what}: {why} (the measurement is complete)")
     console.print(f"results: {folder}", soft_wrap=True)
-    ids = [summary.mlflow_run_id for _, summary in finished if summary.mlflow_run_id]
-    store = tracking.open_store(config)
-    if len(ids) > 1 and (link := store.compare_link(ids)):
-        console.print(f"compare: {link}", soft_wrap=True)
-        if link.startswith(tracking.UI):
-            console.print("         (served by: make ui)")
-
-
-def _draw(swept: list[str], rows: list[tuple[list[str], Summary]], folder: Path) -> None:
-    figures = [
-        (", ".join(values), summary)
-        for values, summary in rows
-        if summary.status is Status.FINISHED
-    ]
-    if figures and swept:
-        from runner.results.figures.run import sweep_p99
-
-        sweep_p99(folder / f"{files.COMPARISON}.png", folder.name, ", ".join(swept), figures)
+    return trouble

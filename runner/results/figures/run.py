@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from runner.metrics.requests import TaskRequests
+from runner.metrics.task import Task
 from runner.results.figures.style import (
     COLOURS,
     HEIGHT,
@@ -38,10 +38,10 @@ def _save(axes: Axes, path: Path) -> None:
     save(_figure(axes), path)
 
 
-def latency_cdf(path: Path, title: str, requests: Sequence[TaskRequests]) -> None:
+def latency_cdf(path: Path, title: str, tasks: Sequence[Task]) -> None:
     """Response latency of every task as an empirical distribution; one colour a priority."""
     axes = _axes(title, "response latency (ms)", "share of requests")
-    shown = [task for task in requests if len(task.response_ms)]
+    shown = [task for task in tasks if len(task.response_ms)]
     priorities = sorted({task.priority for task in shown}, reverse=True)
     for task in shown:
         rank = priorities.index(task.priority)
