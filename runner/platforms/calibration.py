@@ -2,25 +2,15 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
 
 from models import ModelSpec
-from runner.config.spec import TaskSpec
+from runner.platforms.contract import TaskLane
 
 REQUESTS = 7
 
 
-class Lane(Protocol):
-    """A task's way to the device, here on the bare stream."""
-
-    @property
-    def task(self) -> TaskSpec: ...
-
-    def request(self) -> None: ...
-
-
 def solo_times(
-    lanes: Iterable[Lane], models: Sequence[ModelSpec], say: Callable[[str], None]
+    lanes: Iterable[TaskLane], models: Sequence[ModelSpec], say: Callable[[str], None]
 ) -> dict[ModelSpec, float]:
     """Seconds of a request of each of these models that a lane has: the fastest of a few, for what
     disturbs a run on a shared machine only ever adds to it."""

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from models import ModelSpec
 from runner.config.arms import Arm
-from runner.config.spec import TrialSpec
+from runner.config.spec import TaskSpec, TrialSpec
 from runner.metrics.requests import TaskRequests
 from runner.platforms.device import DeviceFacts, DeviceOrigin
 from runner.proof.checks import Proof
@@ -141,6 +141,9 @@ class WindowFindings:
 
 class TaskLane(Protocol):
     """One task's way to the device."""
+
+    @property
+    def task(self) -> TaskSpec: ...
 
     def request(self) -> None:
         """Run one request of the task and return when it has completed."""

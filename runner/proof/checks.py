@@ -176,7 +176,7 @@ def check_level(evidence: Sequence[Suspension]) -> Check:
 
 
 @dataclass(frozen=True)
-class Interval:
+class HeldBack:
     """A queue from a suspension by the live policy to its resumption (or the end of the log).
 
     completed: commands that completed in between. preempted: whether it had work pending.
@@ -189,7 +189,7 @@ class Interval:
     preempted: bool
 
 
-def check_policy(policy: str, expected: Iterable[str], intervals: Sequence[Interval]) -> Check:
+def check_policy(policy: str, expected: Iterable[str], intervals: Sequence[HeldBack]) -> Check:
     """Under the live policy, with every queue given work: queues that the policy must suspend
     (`expected`) were suspended, the others were not, and suspensions held."""
     must = set(expected)
@@ -213,7 +213,7 @@ def check_policy(policy: str, expected: Iterable[str], intervals: Sequence[Inter
     )
 
 
-def check_window(intervals: Sequence[Interval], none_expected: bool) -> Check:
+def check_window(intervals: Sequence[HeldBack], none_expected: bool) -> Check:
     """In the measured window, exactly: no suspended queue completed more than its level lets."""
     leaks = [interval for interval in intervals if interval.completed > interval.limit]
     unneeded = none_expected and any(interval.preempted for interval in intervals)
@@ -237,10 +237,10 @@ def check_window(intervals: Sequence[Interval], none_expected: bool) -> Check:
     )
 
 
-def _leak(interval: Interval) -> str:
+def _leak(interval: HeldBack) -> str:
     return f"completed {interval.completed} commands while suspended, at most {interval.limit} may"
 
 
-def preemptions(intervals: Sequence[Interval]) -> int:
+def preemptions(intervals: Sequence[HeldBack]) -> int:
     """Suspensions of queues that had work pending."""
     return sum(interval.preempted for interval in intervals)

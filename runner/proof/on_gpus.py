@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.config.spec import TaskSpec
-from runner.proof.checks import Check, Interval, bound
+from runner.proof.checks import Check, HeldBack, bound
 from xsched_bindings.policies.base import UTILIZATION
 
 #: From a queue's first command until lower ones have stopped: the event, the server's answer and,
@@ -84,7 +84,7 @@ def merged(spans: Sequence[Span]) -> list[Span]:
     return joined
 
 
-def hpf_intervals(tasks: Sequence[TaskSpec], courses: Sequence[Course]) -> list[Interval]:
+def hpf_intervals(tasks: Sequence[TaskSpec], courses: Sequence[Course]) -> list[HeldBack]:
     """Under HPF: each task while any of a higher priority was ready, in the form that
     `runner.proof.checks.check_policy` judges."""
     priority = {task.name: task.priority for task in tasks}
@@ -94,7 +94,7 @@ def hpf_intervals(tasks: Sequence[TaskSpec], courses: Sequence[Course]) -> list[
         higher = [c for c in courses if priority[c.task] > task.priority]
         for span in merged([(c.began_ns + SETTLE_NS, c.done_ns) for c in higher]):
             intervals.append(
-                Interval(
+                HeldBack(
                     task.name,
                     span[0],
                     certain_commands(course.completed(span)),
@@ -105,12 +105,12 @@ def hpf_intervals(tasks: Sequence[TaskSpec], courses: Sequence[Course]) -> list[
     return intervals
 
 
-def standing_still(courses: Sequence[Course]) -> list[Interval]:
+def standing_still(courses: Sequence[Course]) -> list[HeldBack]:
     """Queues that stood still while all had work: suspensions where there should be none."""
     span = (max(c.began_ns for c in courses) + SETTLE_NS, min(c.done_ns for c in courses))
     length = span[1] - span[0]
     return [
-        Interval(course.task, span[0], 0, 0, preempted=True)
+        HeldBack(course.task, span[0], 0, 0, preempted=True)
         for course in courses
         if length > 0 and course.longest_standstill(span) > STANDSTILL * length
     ]

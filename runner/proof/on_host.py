@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runner.proof.checks import Check, Interval
+from runner.proof.checks import Check, HeldBack
 from xsched_bindings.host.scheduler import Event
 from xsched_bindings.policies import POLICIES, Policy
 
@@ -95,7 +95,7 @@ class Rehearsal:
         return before[-1] & frozenset(self.tasks) if before else frozenset()
 
 
-def check_policy(policy: str, rehearsal: Rehearsal, intervals: Sequence[Interval]) -> Check:
+def check_policy(policy: str, rehearsal: Rehearsal, intervals: Sequence[HeldBack]) -> Check:
     """Queues were held back as the pure policy says, within their bounds, and resumed."""
     faults = [
         f"{i.task}: completed {i.completed} commands while suspended, at most {i.limit} may"
@@ -157,7 +157,7 @@ def _differs(rehearsal: Rehearsal, phase: Phase, at_ns: int, ever: frozenset[int
 
 
 def _evidence(
-    rehearsal: Rehearsal, held: frozenset[int], intervals: Sequence[Interval]
+    rehearsal: Rehearsal, held: frozenset[int], intervals: Sequence[HeldBack]
 ) -> dict[str, Any]:
     return {
         "foreseen": [

@@ -34,6 +34,8 @@ EXPECTATIONS, COMPARISON, REPORT, REPORT_PAGE = (
     "report.html",
 )
 SUPERSEDED = "superseded"
+#: The digest of what the conclusions in a sweep's folder were made of.
+CONCLUDED = ".concluded"
 #: What is read of a run, the first of it always there.
 OF_A_RUN = (SUMMARY, CONFIG, REQUESTS, PROVENANCE, PROOF, EVENTS)
 

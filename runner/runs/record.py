@@ -146,11 +146,13 @@ class Summary:
 @dataclass(frozen=True)
 class Code:
     """Commit of the checkout and what differs from it: a patch, which may be cut, and the checksum
-    of all of it, "" for no difference."""
+    of all of it, "" for no difference. source_sha256: of all files of code, where there is no
+    checkout to ask."""
 
     commit: str = ""
     diff: str = ""
     diff_sha256: str = ""
+    source_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -200,7 +202,8 @@ class Provenance:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One run in sweep.json. values: by swept key; None where the run does not depend on it."""
+    """One run in sweep.json. values: by swept key; None where the run does not depend on it.
+    command: the one that made the run, "" if that of the sweep did."""
 
     name: str = ""
     folder: str
@@ -208,6 +211,7 @@ class Entry:
     repeat: int = 0
     values: dict[str, str | None] | None = None
     overrides: tuple[str, ...] = ()
+    command: str = ""
     status: Status = Status.FINISHED
     reason: str = ""
     mlflow_run_id: str | None = None
@@ -215,8 +219,8 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepRecord:
-    """sweep.json. identity: what makes two sweeps the same. command: what was typed. swept: keys.
-    points: how many, repeats included."""
+    """sweep.json. identity: what makes two sweeps the same. command: what was typed first. swept:
+    keys. points: how many, repeats included."""
 
     runs: tuple[Entry, ...]
     identity: str = ""

@@ -6,17 +6,17 @@ from dataclasses import fields
 from runner.config.arrivals import PROCESSES
 from runner.config.schema import ArrivalConfig, ArrivalOverride
 from runner.config.spec import Arrival
-from runner.sweep.plan import Point
+from runner.sweep.plan import Planned
 
 ARRIVAL = [each.name for each in fields(ArrivalConfig)]
 
 
-def caveats(points: Iterable[Point]) -> list[str]:
+def caveats(points: Iterable[Planned]) -> list[str]:
     """A line each, none twice."""
     return list(dict.fromkeys(line for each in points for line in (*_unheard(each), *_flood(each))))
 
 
-def _unheard(point: Point) -> Iterator[str]:
+def _unheard(point: Planned) -> Iterator[str]:
     """Arrivals that were asked for on the command line, or swept over, and that no task takes."""
     for key in (override.partition("=")[0].lstrip("+~") for override in point.overrides):
         group, _, name = key.partition(".")
@@ -37,7 +37,7 @@ def _takes(own: ArrivalOverride, arrival: Arrival, name: str) -> bool:
     return used and getattr(own, name) is None
 
 
-def _no_effect(point: Point, key: str, name: str, own: Sequence[ArrivalOverride]) -> str:
+def _no_effect(point: Planned, key: str, name: str, own: Sequence[ArrivalOverride]) -> str:
     tasks = ", ".join(f"{task.name}: {task.arrival.process}" for task in point.trial.tasks)
     line = f"{key} has no effect, no task of {point.trial.task_set} takes it ({tasks})"
     if all(getattr(each, name) is None for each in own):
@@ -45,7 +45,7 @@ def _no_effect(point: Point, key: str, name: str, own: Sequence[ArrivalOverride]
     return f"{line}; task_set.tasks.<name>.arrival.{name}=null lets a task take it"
 
 
-def _flood(point: Point) -> Iterator[str]:
+def _flood(point: Planned) -> Iterator[str]:
     trial = point.trial
     key = "limit_s" if trial.duration_s is None else "task_set.duration_s"
     cap_s = trial.limit_s if trial.duration_s is None else trial.duration_s

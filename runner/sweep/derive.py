@@ -43,13 +43,13 @@ def _steps(run: Run) -> dict[str, Callable[[Run], None]]:
 
 
 def _latency_cdf(run: Run) -> None:
-    from runner.results.figures.run import latency_cdf
+    from runner.results.drawings.run import latency_cdf
 
     latency_cdf(run.folder / files.LATENCY_CDF, _title(run), list(run.tasks.values()))
 
 
 def _timeline(run: Run) -> None:
-    from runner.results.figures.timelines import timeline
+    from runner.results.drawings.timelines import timeline
 
     timeline(run, _title(run))
 

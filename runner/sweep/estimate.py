@@ -7,14 +7,14 @@ from runner.config.arrivals import mean_gap_ns, times_ns
 from runner.config.spec import TaskSpec
 from runner.platforms.choose import shared
 from runner.runs import solo
-from runner.sweep.plan import Point
+from runner.sweep.plan import Planned
 
 #: Start of the processes, warm-up, calibration and proof, by platform (another is taken for
 #: host); measured on two cores and on an H100 machine.
 SET_UP_S = {"host": 3.0, "cuda": 16.0, "hip": 16.0}
 
 
-def minutes(each: Point) -> float | None:
+def minutes(each: Planned) -> float | None:
     """Minutes of one trial, from the solo times that were measured before on this machine; None if
     one of them is not known yet."""
     platform = shared(each.config)

@@ -22,7 +22,7 @@ BARE = ("task_set", "model", "arm", "platform", "arrival", "xsched", "xsched.pol
 Compose = Callable[[list[str]], DictConfig]
 
 
-class Point:
+class Planned:
     """One combination of swept values: its overrides, the trial they give, and where it goes.
 
     values: by swept key; None where the trial is the same for all values of the key, and is run
@@ -40,7 +40,7 @@ class Point:
         return f"{self.name}-{self.trial.config_hash[:8]}"
 
 
-def plan(arguments: list[str], compose: Compose) -> list[Point]:
+def plan(arguments: list[str], compose: Compose) -> list[Planned]:
     """Every trial of a sweep in the order of running. Raises `UserError` if any point is wrong."""
     points = merge(check(expand(arguments), compose))
     sweep = points[0].config.sweep
@@ -50,14 +50,14 @@ def plan(arguments: list[str], compose: Compose) -> list[Point]:
     return shuffle(repeated, points[0].config.seed) if shuffled else repeated
 
 
-def expand(arguments: list[str]) -> list[Point]:
+def expand(arguments: list[str]) -> list[Planned]:
     """Every combination of the swept values, the last key varying fastest."""
     overrides = OverridesParser.create().parse_overrides(arguments)
-    points = [Point([], {})]
+    points = [Planned([], {})]
     for override in overrides:
         choices = _choices(override)
         points = [
-            Point(
+            Planned(
                 [*each.overrides, choice],
                 each.values | ({override.key_or_group: value} if len(choices) > 1 else {}),
             )
@@ -82,7 +82,7 @@ def _choices(override: Override) -> list[tuple[str, str]]:
     )
 
 
-def check(points: list[Point], compose: Compose) -> list[Point]:
+def check(points: list[Planned], compose: Compose) -> list[Planned]:
     """Compose and validate all points and decide `auto` for all of them."""
     platform = choose()
     for number, each in enumerate(points, start=1):
@@ -116,7 +116,7 @@ def _check_figures(config: Config) -> None:
         check_figures(config)
 
 
-def _placement(points: list[Point]) -> str:
+def _placement(points: list[Planned]) -> str:
     """The one placement of a sweep: a GPU that processes share by turns is another baseline than
     one whose streams belong to a single process."""
     asked = {each.trial.placement for each in points}
@@ -132,10 +132,10 @@ def _placement(points: list[Point]) -> str:
     return choose_placement([each.trial for each in points], shared(points[0].config))
 
 
-def merge(points: list[Point]) -> list[Point]:
+def merge(points: list[Planned]) -> list[Planned]:
     """Points whose trials are the same measurement become one, which serves all their values: an
     arm without XSched does not depend on a threshold."""
-    kept: dict[str, Point] = {}
+    kept: dict[str, Planned] = {}
     for each in points:
         first = kept.setdefault(each.trial.config_hash, each)
         for key, value in each.values.items():
@@ -144,7 +144,7 @@ def merge(points: list[Point]) -> list[Point]:
     return list(kept.values())
 
 
-def repeat(points: list[Point]) -> list[Point]:
+def repeat(points: list[Planned]) -> list[Planned]:
     """All points once a repeat, each repeat with another seed, which its arms share."""
     repeats = points[0].config.sweep.repeats
     if repeats == 1:
@@ -152,7 +152,7 @@ def repeat(points: list[Point]) -> list[Point]:
     return [_repeated(each, number) for number in range(repeats) for each in points]
 
 
-def _repeated(original: Point, number: int) -> Point:
+def _repeated(original: Planned, number: int) -> Planned:
     made = copy.copy(original)
     made.repeat = number
     made.overrides = [*original.overrides, f"repeat={number}"]
@@ -160,11 +160,11 @@ def _repeated(original: Point, number: int) -> Point:
     return made
 
 
-def shuffle(points: list[Point], seed: int) -> list[Point]:
+def shuffle(points: list[Planned], seed: int) -> list[Planned]:
     """Repeat by repeat, so that what is compared runs close together; within one in random order,
     so that a drift of the machine hits no arm always."""
     order = random.Random(seed)
-    shuffled: list[Point] = []
+    shuffled: list[Planned] = []
     for number in sorted({each.repeat for each in points}):
         block = [each for each in points if each.repeat == number]
         order.shuffle(block)
@@ -172,7 +172,7 @@ def shuffle(points: list[Point], seed: int) -> list[Point]:
     return shuffled
 
 
-def name(points: list[Point]) -> None:
+def name(points: list[Planned]) -> None:
     """Give every point a name of its own."""
     taken: set[str] = set()
     for each in points:
@@ -182,7 +182,7 @@ def name(points: list[Point]) -> None:
         taken.add(each.folder)
 
 
-def run_name(each: Point) -> str:
+def run_name(each: Planned) -> str:
     """Short, as MLflow's tables cut names at 15 characters: ``block-t4``, ``native-r2``."""
     trial, values = each.trial, each.values
     levels = "+".join(sorted({task.level.name for task in trial.tasks}))

@@ -2,20 +2,22 @@
 
 import hashlib
 import json
+import shlex
 import shutil
+import sys
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from runner.config.errors import UserError
 from runner.platforms.contract import Platform
-from runner.runs import files, provenance
-from runner.runs.record import Entry, Summary
-from runner.sweep.plan import Point
+from runner.runs import durable, files, provenance
+from runner.runs.record import Entry, SweepRecord
+from runner.sweep.plan import Planned
 from runner.trial.status import Status
 
 
-def identity(points: list[Point], platform: Platform) -> str:
+def identity(points: list[Planned], platform: Platform) -> str:
     """What makes two sweeps the same: the measurements, the code and the environment, whatever the
     order. Twelve hexadecimal digits."""
     environment = provenance.environment()
@@ -39,7 +41,7 @@ def find(output_root: Path, wanted: str) -> Path | None:
     return max(found, key=lambda path: path.stat().st_mtime_ns).parent.absolute() if found else None
 
 
-def missing(points: list[Point], folder: Path) -> list[Point]:
+def missing(points: list[Planned], folder: Path) -> list[Planned]:
     """What has no result yet. With repeats a repeat that lacks one lacks all: its runs are compared
     with each other and must have run close together."""
     lacking = [each for each in points if not _done(folder / each.folder)]
@@ -51,10 +53,10 @@ def missing(points: list[Point], folder: Path) -> list[Point]:
 
 def _done(run_folder: Path) -> bool:
     summary = files.read_summary(run_folder)
-    return summary is not None and summary.as_expected
+    return bool(summary and summary.as_expected and not files.broken(run_folder, summary))
 
 
-def set_aside(points: list[Point], folder: Path) -> None:
+def set_aside(points: list[Planned], folder: Path) -> None:
     """Move what earlier attempts at these points left out of the way; nothing is deleted."""
     for each in points:
         old = folder / each.folder
@@ -65,16 +67,42 @@ def set_aside(points: list[Point], folder: Path) -> None:
             shutil.move(old, aside / f"{each.folder}-{number}")
 
 
-def entry(each: Point, summary: Summary | None) -> Entry:
+def write(points: list[Planned], todo: list[Planned], folder: Path, wanted: str) -> None:
+    """sweep.json: before the first run, so that a killed sweep can be resumed, and at the end. What
+    it says of runs that are there already stays."""
+    command = shlex.join(["python", "-m", "runner", *sys.argv[1:]])
+    try:
+        before = files.read_sweep(folder)
+    except UserError:
+        before = SweepRecord(runs=(), command=command)
+    kept = {entry.folder: entry for entry in before.runs}
+    for point in todo:
+        kept.pop(point.folder, None)
+    files.write_json(
+        folder / files.SWEEP,
+        SweepRecord(
+            identity=wanted,
+            command=before.command,
+            swept=tuple(points[0].values),
+            repeats=points[0].config.sweep.repeats,
+            points=len(points),
+            runs=tuple(_entry(point, folder, kept.get(point.folder), command) for point in points),
+        ),
+    )
+    durable.sync(folder)
+
+
+def _entry(point: Planned, folder: Path, known: Entry | None, command: str) -> Entry:
     """A run in sweep.json; without a summary it is pending."""
+    summary = files.read_summary(folder / point.folder)
     return Entry(
-        name=each.name,
-        folder=each.folder,
-        arm=each.trial.arm,
-        repeat=each.repeat,
-        values=each.values,
-        overrides=tuple(each.overrides),
+        name=point.name,
+        folder=point.folder,
+        arm=point.trial.arm,
+        repeat=point.repeat,
+        values=point.values,
+        overrides=tuple(point.overrides),
+        command=known.command if known else command,
         status=summary.status if summary else Status.PENDING,
         reason=summary.reason if summary else "",
-        mlflow_run_id=summary.mlflow_run_id if summary else None,
     )

@@ -17,7 +17,7 @@ from runner.runs.record import Summary
 from runner.runs.run import read_run
 from runner.sweep import estimate, resume
 from runner.sweep.caveats import caveats
-from runner.sweep.conclusion import conclude
+from runner.sweep.conclusion import Judgement, conclude
 from runner.sweep.derive import problems_of
 from runner.sweep.display import show_plan, show_sweep, show_warnings
 from runner.sweep.plan import Compose, Planned, plan
@@ -178,7 +178,7 @@ def _report(points: list[Planned], finished: list[tuple[Planned, Summary]], fold
     rows = [([point.values[key] or "any" for key in swept], run) for point, run in finished]
     if len(points) > 1:
         show_sweep(swept, rows)
-    trouble = conclude(config, folder)
+    trouble = conclude(Judgement.of(config), folder)
     for point, summary in finished:
         if summary.status is Status.FAILED and not summary.as_expected:
             console.print(f"FAILED {summary.name}: {summary.reason}")

@@ -50,7 +50,7 @@ INTERRUPT_S = 0.002
 
 
 @dataclass
-class Lane:
+class GpuLane:
     """One task's way to the device."""
 
     task: TaskSpec
@@ -71,7 +71,7 @@ class GpuSession:
         say: Callable[[str], None],
     ) -> None:
         self.trial = trial
-        self.lanes: list[Lane] = []
+        self.lanes: list[GpuLane] = []
         self._tasks = [trial.tasks[index] for index in tasks]
         self._running = [
             trial.tasks[index] for index in sorted({i for group in trial.groups for i in group})
@@ -95,7 +95,7 @@ class GpuSession:
             stream = self._device.open_stream(
                 hint, default=self.trial.arm.streams is Streams.shared
             )
-            self.lanes.append(Lane(task, stream, self._device.load(task.model, stream)))
+            self.lanes.append(GpuLane(task, stream, self._device.load(task.model, stream)))
 
     @property
     def _kind(self) -> Kind:
@@ -143,7 +143,7 @@ class GpuSession:
         """The vendor's tracing library."""
         return [self._look_at(lane) for lane in self.lanes]
 
-    def _look_at(self, lane: Lane) -> proof.Interception:
+    def _look_at(self, lane: GpuLane) -> proof.Interception:
         before = lane.queue.count() if lane.queue else 0
         executed, device_s = self._device.witness(lane.request, lane.stream)
         counted = (lane.queue.count() if lane.queue else 0) - before
@@ -159,7 +159,7 @@ class GpuSession:
             checks.append(proof_on_gpus.check_server(asked, xserver.queues(address)))
         return [*checks, self._prove_policy(peers)]
 
-    def _open_queue(self, lane: Lane) -> Queue:
+    def _open_queue(self, lane: GpuLane) -> Queue:
         queue = self._library().create_queue(lane.stream.pointer, lane.task.level)
         queue.set_launch_config(lane.task.threshold, lane.task.batch_size)
         return queue
@@ -172,7 +172,7 @@ class GpuSession:
                 found += [self._suspension(lane, queue) for _ in range(self.trial.probes)]
         return found
 
-    def _suspension(self, lane: Lane, queue: Queue) -> proof.Suspension:
+    def _suspension(self, lane: GpuLane, queue: Queue) -> proof.Suspension:
         """Suspend at a random moment and count what completes."""
         unit_s, task = self._device.unit_s, lane.task
         limit = proof.bound(task.level, task.threshold)
@@ -238,7 +238,7 @@ class GpuSession:
         head_start_ns = int(HEAD_START * self._device.unit_s * 1e9)
         longest = max(_probe_units(task) for task in self._running)
 
-        def run(lane: Lane) -> tuple[int, int]:
+        def run(lane: GpuLane) -> tuple[int, int]:
             ahead = lane.task.name in lower
             due_ns = start_ns + (0 if ahead else head_start_ns)
             time.sleep(max(0, due_ns - time.monotonic_ns()) / 1e9)

@@ -46,7 +46,7 @@ NICENESS_STEP = 5
 
 
 @dataclass
-class Lane:
+class HostLane:
     """One task's way to the device. waiter: its marker on the stream, which it may share."""
 
     task: TaskSpec
@@ -66,7 +66,7 @@ class Lane:
 class _Work:
     """A lane that is kept at work. end: commands that will have completed when it runs out."""
 
-    lane: Lane
+    lane: HostLane
     end: int
 
     @property
@@ -89,7 +89,7 @@ class HostSession:
 
     def __init__(self, trial: TrialSpec, device: DeviceSession, say: Callable[[str], None]) -> None:
         self.trial = trial
-        self.lanes: list[Lane] = []
+        self.lanes: list[HostLane] = []
         self._device = device
         self._say = say
         self._scheduler = HostScheduler()
@@ -110,14 +110,14 @@ class HostSession:
             shared = self._device.open_stream(specs, waiters=len(tasks))
             for i, task in enumerate(tasks):
                 program, probe = shared.programs[2 * i : 2 * i + 2]
-                self.lanes.append(Lane(task, shared, program, probe, waiter=i))
+                self.lanes.append(HostLane(task, shared, program, probe, waiter=i))
         else:
             for task in tasks:
                 stream = self._device.open_stream(
                     [task.model.as_dict(), self._probe(task)], niceness=self._niceness(task)
                 )
                 program, probe = stream.programs
-                self.lanes.append(Lane(task, stream, program, probe))
+                self.lanes.append(HostLane(task, stream, program, probe))
 
     def _probe(self, task: TaskSpec) -> dict[str, Any]:
         """Commands of fixed work, so many that some are pending when a suspended queue is quiet."""
@@ -162,7 +162,7 @@ class HostSession:
     def witnessed(self, requests: Sequence[proof.Interception]) -> None:
         """Nothing to note: figures of the window rest on the executors' own times."""
 
-    def _open_queue(self, lane: Lane) -> HostQueue:
+    def _open_queue(self, lane: HostLane) -> HostQueue:
         queue = self._scheduler.create_queue(lane.stream, lane.task.level)
         queue.set_launch_config(lane.task.threshold, lane.task.batch_size)
         return queue
@@ -175,7 +175,7 @@ class HostSession:
                 found += [self._suspension(lane, queue) for _ in range(self.trial.probes)]
         return found
 
-    def _suspension(self, lane: Lane, queue: HostQueue) -> proof.Suspension:
+    def _suspension(self, lane: HostLane, queue: HostQueue) -> proof.Suspension:
         """Suspend at a random moment and count. Repeated if this process was held up so long that
         the commands would have run out by themselves, or the executor so that it had not gone
         quiet; a queue that goes on in spite of a suspension does so every time."""
@@ -219,7 +219,7 @@ class HostSession:
             time.sleep(still_s)
         return before
 
-    def _intercept(self, lane: Lane) -> proof.Interception:
+    def _intercept(self, lane: HostLane) -> proof.Interception:
         counted = lane.queue.count() if lane.queue else 0
         executed = lane.stream.completed
         lane.request()
@@ -289,7 +289,7 @@ class HostSession:
             _top_up(work)
             time.sleep(TOP_UP_S)
 
-    def _when_idle(self, lane: Lane, limit_s: float = 1.0) -> int:
+    def _when_idle(self, lane: HostLane, limit_s: float = 1.0) -> int:
         """Commands completed once the queue says that it is idle: shortly after its last request
         has returned."""
         give_up = time.monotonic() + limit_s
@@ -299,7 +299,7 @@ class HostSession:
             time.sleep(TOP_UP_S)
         return lane.stream.completed
 
-    def _by_queue(self) -> dict[int, Lane]:
+    def _by_queue(self) -> dict[int, HostLane]:
         return {lane.queue.handle: lane for lane in self.lanes if lane.queue}
 
     # --- the window ----------------------------------------------------------------------------
@@ -329,7 +329,7 @@ class HostSession:
             _columns(self.lanes, events),
         )
 
-    def _intervals(self, events: Sequence[Event]) -> list[proof.Interval]:
+    def _intervals(self, events: Sequence[Event]) -> list[proof.HeldBack]:
         lanes = self._by_queue()
         opened: dict[int, Event] = {}
         found = []
@@ -337,7 +337,7 @@ class HostSession:
         def close(event: Event, completed: int) -> None:
             task = lanes[event.queue].task
             found.append(
-                proof.Interval(
+                proof.HeldBack(
                     task.name,
                     event.at_ns,
                     completed - event.completed,
@@ -374,7 +374,7 @@ class HostSession:
         return ""
 
 
-def _columns(lanes: Sequence[Lane], events: Sequence[Event]) -> dict[str, list[Any]]:
+def _columns(lanes: Sequence[HostLane], events: Sequence[Event]) -> dict[str, list[Any]]:
     """The scheduler's log as columns: what `events.parquet` holds."""
     names = {lane.queue.handle: lane.task.name for lane in lanes if lane.queue}
     return {

@@ -13,10 +13,10 @@ from runner.metrics import METRICS, Metric, Task
 from runner.metrics.intervals import Estimate
 from runner.metrics.latency import FIGURES
 from runner.metrics.sharing import entitlements, progress
-from runner.results.figures import plots
-from runner.results.figures.plots import NOTHING, Curve, Look, Panel, Series, Share
-from runner.results.figures.style import save
-from runner.results.figures.timelines import timelines
+from runner.results.drawings import plots
+from runner.results.drawings.plots import NOTHING, Curve, Look, Panel, Series, Share
+from runner.results.drawings.style import save
+from runner.results.drawings.timelines import timelines
 from runner.results.points import declared_primary
 from runner.results.report.points import (
     Point,

@@ -9,8 +9,8 @@ import pytest
 
 from runner.proof.checks import (
     Check,
+    HeldBack,
     Interception,
-    Interval,
     Proof,
     Suspension,
     Verdict,
@@ -30,8 +30,8 @@ GOOD = Suspension(
 )
 
 
-def interval(task: str, completed: int = 0, limit: int = 8, preempted: bool = True) -> Interval:
-    return Interval(task, 0, completed, limit, preempted)
+def interval(task: str, completed: int = 0, limit: int = 8, preempted: bool = True) -> HeldBack:
+    return HeldBack(task, 0, completed, limit, preempted)
 
 
 def test_bounds_of_the_levels() -> None:
@@ -97,7 +97,7 @@ def test_a_policy_that_suspends_what_it_must_passes() -> None:
     ],
 )
 def test_a_policy_that_does_not_fails(
-    expected: list[str], intervals: list[Interval], says: str
+    expected: list[str], intervals: list[HeldBack], says: str
 ) -> None:
     check = check_policy("hpf", expected, intervals)
     assert not check.passed

@@ -7,7 +7,7 @@ import pytest
 from runner.config.resolve import resolve
 from runner.config.schema import Config, TaskConfig
 from runner.platforms.hints import pure_policy
-from runner.proof.checks import Check, Interval
+from runner.proof.checks import Check, HeldBack
 from runner.proof.on_host import (
     TURNS_NS,
     Phase,
@@ -119,7 +119,7 @@ def judge(
     policy: str,
     foreseen: list[tuple[float, set[int]]],
     log: list[Event],
-    intervals: list[Interval] | None = None,
+    intervals: list[HeldBack] | None = None,
     starved: bool = False,
 ) -> Check:
     rehearsal = Rehearsal(
@@ -132,8 +132,8 @@ def judge(
     return check_policy(policy, rehearsal, intervals or [])
 
 
-def interval(task: str, completed: int = 8) -> Interval:
-    return Interval(task, 0, completed, limit=8, preempted=True)
+def interval(task: str, completed: int = 8) -> HeldBack:
+    return HeldBack(task, 0, completed, limit=8, preempted=True)
 
 
 LAX = [(0.0, set[int]()), (20.0, {2})]

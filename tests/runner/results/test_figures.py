@@ -6,7 +6,7 @@ import pytest
 from matplotlib.axes import Axes
 
 from runner.metrics.requests import TaskRequests
-from runner.results.figures import run as figures
+from runner.results.drawings import run as figures
 from runner.runs.record import Figure, Summary, TaskSummary
 from runner.trial.status import Status
 

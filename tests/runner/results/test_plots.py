@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from runner.metrics.intervals import Estimate, Interval
-from runner.results.figures import plots
-from runner.results.figures import style as figures
-from runner.results.figures.plots import NOTHING, Curve, Look, Panel, Series, Share, arm_look
+from runner.results.drawings import plots
+from runner.results.drawings import style as figures
+from runner.results.drawings.plots import NOTHING, Curve, Look, Panel, Series, Share, arm_look
 
 ARMS = list(plots.ARM_LOOKS)
 

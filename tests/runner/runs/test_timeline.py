@@ -10,7 +10,7 @@ import pytest
 from matplotlib.image import imread
 
 from runner.metrics.requests import TaskRequests
-from runner.results.figures.timelines import timeline
+from runner.results.drawings.timelines import timeline
 from runner.runs import files
 from runner.runs.files import START_NS, write_events, write_requests
 from runner.runs.record import Summary, TaskSummary

@@ -5,7 +5,7 @@ import pytest
 from runner.config.resolve import resolve
 from runner.config.schema import ArrivalOverride, Config, TaskConfig
 from runner.sweep.caveats import caveats
-from runner.sweep.plan import Point
+from runner.sweep.plan import Planned
 from tests.conftest import Run
 
 OWN = TaskConfig(arrival=ArrivalOverride(process="jitter", load=0.2))
@@ -15,8 +15,8 @@ OPEN = TaskConfig()
 
 def point(
     *tasks: TaskConfig, asked: str = "", process: str = "poisson", load: float = 0.15
-) -> Point:
-    made = Point([asked] if asked else [], {})
+) -> Planned:
+    made = Planned([asked] if asked else [], {})
     made.config = Config()
     made.config.task_set.name = "made"
     made.config.task_set.tasks = dict(zip("abc", tasks, strict=False))
@@ -62,7 +62,7 @@ def test_the_remedy_is_the_key_that_stands_in_the_way() -> None:
         point(OPEN, asked="arrival.cv=3", process="gamma"),
     ],
 )
-def test_what_is_taken_or_was_not_asked_for_is_not(made: Point) -> None:
+def test_what_is_taken_or_was_not_asked_for_is_not(made: Planned) -> None:
     assert caveats([made]) == []
 
 

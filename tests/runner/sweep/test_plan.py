@@ -6,16 +6,16 @@ from dataclasses import replace
 
 from runner.config.resolve import resolve
 from runner.config.schema import ArmConfig, Config, TaskConfig
-from runner.sweep.plan import Point, merge, name, repeat, shuffle
+from runner.sweep.plan import Planned, merge, name, repeat, shuffle
 
 
-def point(arm: str, threshold: int, repeats: int = 1) -> Point:
+def point(arm: str, threshold: int, repeats: int = 1) -> Planned:
     config = Config()
     config.arm = ArmConfig(arm)
     config.xsched.threshold = threshold
     config.sweep.repeats = repeats
     config.task_set.tasks = {"a": TaskConfig()}
-    made = Point([f"arm={arm}"], {"arm": arm, "xsched.threshold": str(threshold)})
+    made = Planned([f"arm={arm}"], {"arm": arm, "xsched.threshold": str(threshold)})
     made.config, made.trial = config, resolve(config)
     return made
 

@@ -6,7 +6,7 @@ import pytest
 from runner.config.errors import UserError
 from runner.config.resolve import resolve
 from runner.config.schema import Config, TaskConfig
-from runner.sweep.plan import Point, expand, run_name
+from runner.sweep.plan import Planned, expand, run_name
 from runner.sweep.run import create_folder
 from xsched_bindings.types import PreemptLevel
 
@@ -16,7 +16,7 @@ def named(of: str = "xsched", level: PreemptLevel = PreemptLevel.block, **values
     config.arm.name = of
     config.task_set.tasks = {"a": TaskConfig()}
     trial = resolve(config)
-    point = Point([], {key.replace("__", "."): value for key, value in values.items()})
+    point = Planned([], {key.replace("__", "."): value for key, value in values.items()})
     point.trial = replace(trial, tasks=tuple(replace(task, level=level) for task in trial.tasks))
     return run_name(point)
 
@@ -51,7 +51,7 @@ def test_a_name_is_a_file_name() -> None:
 
 
 def test_two_sweeps_of_one_second_get_a_folder_each(tmp_path: Path) -> None:
-    point = Point([], {})
+    point = Planned([], {})
     point.config.output_root = str(tmp_path)
     point.config.task_set.tasks = {"a": TaskConfig()}
     point.trial = resolve(point.config)
@@ -62,7 +62,7 @@ def test_two_sweeps_of_one_second_get_a_folder_each(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    point = Point([], {})
+    point = Planned([], {})
     point.config.output_root = str(tmp_path / "file" / "below")
     point.config.task_set.tasks = {"a": TaskConfig()}
     point.trial = resolve(point.config)

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from runner.results.figures.style import COLOURS, MS, legend_below, panels, save
+from runner.results.drawings.style import COLOURS, MS, legend_below, panels, save
 from runner.runs import files
 from runner.runs.run import Run
 from runner.runs.timeline import TaskTimeline, Timeline, read, readable_ns

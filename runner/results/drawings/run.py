@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from runner.metrics.task import Task
-from runner.results.figures.style import (
+from runner.results.drawings.style import (
     COLOURS,
     HEIGHT,
     STYLES,

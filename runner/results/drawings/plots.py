@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from runner.config.arms import Arm
 from runner.metrics.intervals import Estimate, significant
-from runner.results.figures.style import (
+from runner.results.drawings.style import (
     COLOURS,
     SMALL,
     STYLES,
