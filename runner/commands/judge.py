@@ -4,6 +4,7 @@ Exit codes: 0 they are made, 1 one could not be, 2 the input was wrong, 130 inte
 """
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
 
 from runner.commands.ending import end_well
@@ -28,16 +29,27 @@ def _arguments() -> argparse.Namespace:
 
 
 def _judge(folder: Path) -> int:
+    from runner.config.errors import UserError
+    from runner.results.console import console
     from runner.runs import files
     from runner.runs.load import load
     from runner.sweep.conclusion import Judgement, conclude
-    from runner.sweep.derive import derive
+    from runner.sweep.derive import derive, problems_of
 
+    if not (folder / files.SWEEP).is_file():
+        raise UserError("", "", f"{folder} is no sweep: it has no {files.SWEEP}")
     runs = load(folder)
+    judgement = Judgement.declared(runs)
     for run in runs:
         derive(run.folder)
-    (folder / files.CONCLUDED).unlink(missing_ok=True)
-    return int(conclude(Judgement.declared(runs), folder))
+    with suppress(OSError):  # of a folder that cannot be written, which is said below
+        (folder / files.CONCLUDED).unlink(missing_ok=True)
+    trouble = conclude(judgement, folder)
+    for run in runs:
+        trouble += [f"{run.name}: {what}: {why}" for what, why in problems_of(run.folder).items()]
+    for line in trouble:
+        console.print(line, soft_wrap=True)
+    return 1 if trouble else 0
 
 
 if __name__ == "__main__":

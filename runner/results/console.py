@@ -14,15 +14,17 @@ PLAIN_WIDTH = 130
 
 
 class Sink:
-    """Standard output that never fails; `lost`: whether something of it was dropped."""
+    """Standard output that never fails; `lost`: whether something of it was dropped. One that was
+    closed from the start is wanted by nobody, as /dev/null."""
 
     def __init__(self) -> None:
         self.lost = False
 
     @property
     def _stream(self) -> TextIO | None:
-        """Asked at each call: it may be replaced."""
-        return sys.stdout
+        """Asked at each call: it may be replaced. What rich puts in its place while a display is
+        live writes to us."""
+        return getattr(sys.stdout, "rich_proxied_file", sys.stdout)
 
     @property
     def encoding(self) -> str:
@@ -46,7 +48,6 @@ class Sink:
 
     def _try(self, method: str, *arguments: Any) -> None:
         if self._stream is None:
-            self.lost = True
             return
         try:
             getattr(self._stream, method)(*arguments)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write the file under another name, flush it to the disk, and put it in its place."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
+    """Write the file under a name of this process, flush it to the disk, put it in its place."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
         with unfinished.open("wb") as file:
             file.write(content)
@@ -17,9 +17,10 @@ def write(path: Path, content: bytes) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def sync(folder: Path) -> None:
-    """Flush what is in the folder: until then a new name may be lost with the power."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def sync(path: Path) -> None:
+    """Flush a file that somebody else wrote, or the names in a folder: until then a new name may be
+    lost with the power."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

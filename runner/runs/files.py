@@ -70,7 +70,10 @@ def _plain(value: Any) -> Any:
 
 def read_json(path: Path, kind: type[Record]) -> Record:
     """What a file holds. Raises OSError, and ValueError for what is no such record."""
-    return msgspec.convert(migrate.current(path.name, json.loads(path.read_bytes())), kind)
+    try:
+        return msgspec.convert(migrate.current(path.name, json.loads(path.read_bytes())), kind)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def _read_or(path: Path, kind: type[Record], missing: Record) -> Record:
@@ -124,7 +127,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         config = yaml.load((folder / CONFIG).read_text(), loader)
-    except (OSError, ValueError, yaml.YAMLError):
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return {}
     return config if isinstance(config, dict) else {}
 
@@ -149,6 +152,16 @@ def read_table(path: Path) -> pa.Table:
         return pq.read_table(path, read_dictionary=["task"])
     except (OSError, pa.ArrowInvalid) as error:
         raise UserError("", "", f"{path} cannot be read: {error}") from error
+
+
+def read_requests(path: Path) -> pa.Table:
+    """requests.parquet. Raises `UserError` for what cannot be read or has other columns."""
+    table = read_table(path)
+    known = {column.name: column.type for column in table.schema}
+    for name, kind in zip(REQUEST_ROWS.names, REQUEST_ROWS.types, strict=True):
+        if name not in known or (name != "task" and known[name] != kind):
+            raise UserError("", "", f"{path} cannot be read: it has no column {name} of {kind}")
+    return table
 
 
 #: In the metadata of requests.parquet: JSON, by task the instant that its times count from.
@@ -232,7 +245,9 @@ def keep(
     for name, content in contents.items():
         durable.write(folder / name, content)
     there = {name: folder / name for name in (CONFIG, TELEMETRY) if (folder / name).is_file()}
-    contents |= {name: path.read_bytes() for name, path in there.items()}
+    for name, path in there.items():
+        durable.sync(path)
+        contents[name] = path.read_bytes()
     sealed = replace(summary, files={name: Seal.of(each) for name, each in contents.items()})
     durable.sync(folder)
     write_json(folder / SUMMARY, sealed)
@@ -255,8 +270,13 @@ def broken(folder: Path, summary: Summary) -> str:
     for name, seal in summary.files.items():
         try:
             content = (folder / name).read_bytes()
-        except OSError as error:
-            return f"{name} cannot be read: {error.strerror}"
+        except (OSError, ValueError) as error:  # ValueError: of a name that is none
+            return f"{name} cannot be read: {getattr(error, 'strerror', error)}"
         if Seal.of(content) != seal:
             return f"{name} is not what was recorded"
+    if not summary.files and (folder / REQUESTS).exists():
+        try:
+            read_requests(folder / REQUESTS)
+        except UserError as error:
+            return str(error)
     return ""

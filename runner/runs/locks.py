@@ -82,17 +82,19 @@ def held(path: Path, wait: bool, say: Callable[[Owner], None]) -> Iterator[None]
             while not _take(descriptor):
                 interruption.check()
                 time.sleep(LOOK_S)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, msgspec.json.encode(Owner.me()), 0)
+        _sign(descriptor)
         yield
     finally:
         _close(descriptor)
 
 
 def _open(path: Path) -> int:
-    """Open before create: what another user has made in a folder for all must not be created."""
+    """Open before create: what another user has made in a folder for all must not be created. What
+    must not be written can be locked all the same."""
     try:
         return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except PermissionError:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_CREAT, MODE)
         with suppress(OSError):  # somebody else has made it meanwhile
@@ -108,11 +110,22 @@ def _take(descriptor: int) -> bool:
     return True
 
 
+def _sign(descriptor: int) -> None:
+    """Say who holds it; not on a full disk, and not in a file that must not be written."""
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, msgspec.json.encode(Owner.me()), 0)
+
+
 def _owner(descriptor: int) -> Owner:
+    """Who said that they hold it; unknown if that was somebody who has ended since."""
     try:
-        return msgspec.json.decode(os.pread(descriptor, 4096, 0), type=Owner)
-    except (OSError, msgspec.MsgspecError):
+        said = msgspec.json.decode(os.pread(descriptor, 4096, 0), type=Owner)
+    except (OSError, ValueError):
         return Owner()
+    me = Owner.me()
+    here = (said.host, said.boot) == (me.host, me.boot)
+    return Owner() if here and not Path(f"/proc/{said.pid}").exists() else said
 
 
 def _close(descriptor: int) -> None:

@@ -16,6 +16,7 @@ from runner.runs import durable, files, provenance
 from runner.runs.load import load
 from runner.runs.repeats import MIN_REPEATS
 from runner.runs.sweep import Sweep
+from runner.sweep.derive import reason
 from runner.sweep.display import show_expectations
 from runner.trial.status import Status
 
@@ -34,18 +35,24 @@ class Judgement:
 
     @classmethod
     def declared(cls, runs: Sweep) -> "Judgement":
-        """What the runs themselves were to be judged by. Raises `UserError` without a run."""
-        if not runs:
-            raise UserError("", "", "no run has ended yet")
-        parameters = runs[0].parameters
-        expect = msgspec.convert(parameters.get("expect") or [], list[ExpectConfig])
-        return cls(expect, parameters.get("sweep.primary"))
+        """What the runs themselves were to be judged by. Raises `UserError` if none says it."""
+        said = next((run.parameters for run in runs if run.parameters), None)
+        if said is None:
+            raise UserError("", "", "no run has ended yet, or none has kept its configuration")
+        try:
+            expect = msgspec.convert(said.get("expect") or [], list[ExpectConfig])
+            return cls(expect, msgspec.convert(said.get("sweep.primary"), str | None))
+        except msgspec.ValidationError as error:
+            raise UserError("", "", f"expect or sweep.primary is none: {error}") from error
 
 
-def conclude(judgement: Judgement, folder: Path) -> bool:
-    """Judge the sweep in a folder, unless that has been done of the same runs in the same way;
-    whether something went wrong."""
-    runs = load(folder)
+def conclude(judgement: Judgement, folder: Path) -> list[str]:
+    """Judge the sweep in a folder, unless that has been done of the same runs in the same way.
+    Returns what went wrong."""
+    try:
+        runs = load(folder)
+    except UserError as error:  # it was moved or deleted meanwhile
+        return [f"not concluded: {error}"]
     conclusions: list[Conclusion] = []
     if len(runs) > 1 and runs.record.swept:
         conclusions.append(_overview)
@@ -54,19 +61,17 @@ def conclude(judgement: Judgement, folder: Path) -> bool:
     if len(runs) > 1 and runs.record.repeats >= MIN_REPEATS:
         conclusions.append(_comparison)
     if not conclusions:
-        return False
+        return []
     depends_on = _digest(judgement, runs)
     if _concluded(folder) == depends_on:
         console.print("judged already: expectations.json, comparison.*, report/ in its folder")
-        return False
-    wrong = False
+        return []
+    wrong = []
     for conclusion in conclusions:
         try:
             conclusion(judgement, runs, folder)
         except Exception as error:  # of any library, or of the disk
-            wrong = True
-            said = f"{type(error).__name__}: {error}"
-            console.print(f"not concluded: {said} (the runs are complete)")
+            wrong.append(f"not concluded: {reason(error)} (the runs are complete)")
     if not wrong:
         with suppress(OSError):  # then it is concluded again
             durable.write(folder / files.CONCLUDED, depends_on.encode())

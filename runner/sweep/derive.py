@@ -15,16 +15,24 @@ def derive(folder: Path, problems: Mapping[str, str] | None = None) -> None:
     """Make what is missing in a run's folder. problems: what else went wrong after the window, by
     what could not be made."""
     known = dict(problems or {})
-    if (folder / files.REQUESTS).exists():
+    steps = _steps(folder)
+    if missing := [name for name in steps if not (folder / name).is_file()]:
         run = read_run(folder)
-        for name, make in _steps(run).items():
-            if (folder / name).exists():
-                continue
+        for name in missing:
             try:
-                make(run)
+                steps[name](run)
             except Exception as error:  # of any library, or of the disk
-                known[name] = f"{type(error).__name__}: {error}"
+                known[name] = reason(error)
     _note(folder, known)
+
+
+def reason(error: Exception) -> str:
+    """In a line."""
+    if isinstance(error, OSError) and error.strerror:
+        said = error.strerror + (f": {error.filename}" if error.filename else "")
+    else:
+        said = f"{type(error).__name__}: {error}"
+    return " ".join(said.split())
 
 
 def problems_of(folder: Path) -> dict[str, str]:
@@ -35,17 +43,21 @@ def problems_of(folder: Path) -> dict[str, str]:
         return {}
 
 
-def _steps(run: Run) -> dict[str, Callable[[Run], None]]:
-    steps: dict[str, Callable[[Run], None]] = {files.TRACE: write_trace}
-    if run.status.has_figures and run.tasks:
-        steps |= {files.LATENCY_CDF: _latency_cdf, files.TIMELINE: _timeline}
-    return steps
+def _steps(folder: Path) -> dict[str, Callable[[Run], None]]:
+    """Of what a run measured; nothing of one that is not what was recorded."""
+    summary = files.read_summary(folder)
+    if summary is None or not summary.files or files.broken(folder, summary):
+        return {}
+    if not summary.status.has_figures:
+        return {files.TRACE: write_trace}
+    return {files.TRACE: write_trace, files.LATENCY_CDF: _latency_cdf, files.TIMELINE: _timeline}
 
 
 def _latency_cdf(run: Run) -> None:
     from runner.results.drawings.run import latency_cdf
 
-    latency_cdf(run.folder / files.LATENCY_CDF, _title(run), list(run.tasks.values()))
+    if run.tasks:
+        latency_cdf(run.folder / files.LATENCY_CDF, _title(run), list(run.tasks.values()))
 
 
 def _timeline(run: Run) -> None:

@@ -96,11 +96,12 @@ def _failed(name: str, folder: Path, error: Exception) -> Summary:
     elif not isinstance(error, PlatformError):
         reason = f"{type(error).__name__}: {error} (see stderr.log)"
     summary = replace(Summary.failed(name, reason), folder=str(folder))
-    with suppress(OSError), interruption.deferred(), (folder / "stderr.log").open("a") as log:
-        traceback.print_exception(error, file=log)
-    with suppress(OSError), interruption.deferred():
-        if files.read_summary(folder) is None:  # what is recorded never changes afterwards
-            files.write_json(folder / files.SUMMARY, summary)
+    with interruption.deferred():
+        with suppress(OSError), (folder / "stderr.log").open("a") as log:
+            traceback.print_exception(error, file=log)
+        with suppress(OSError):
+            if files.read_summary(folder) is None:  # what is recorded never changes afterwards
+                files.write_json(folder / files.SUMMARY, summary)
     return summary
 
 

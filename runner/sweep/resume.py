@@ -5,14 +5,16 @@ import json
 import shlex
 import shutil
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 
 from runner.config.errors import UserError
 from runner.platforms.contract import Platform
 from runner.runs import durable, files, provenance
-from runner.runs.record import Entry, SweepRecord
+from runner.runs.record import Entry, Summary, SweepRecord
 from runner.sweep.plan import Planned
 from runner.trial.status import Status
 
@@ -63,13 +65,20 @@ def set_aside(points: list[Planned], folder: Path) -> None:
         if old.exists():
             aside = folder / files.SUPERSEDED
             aside.mkdir(exist_ok=True)
-            number = sum(1 for _ in aside.glob(f"{each.folder}*"))
-            shutil.move(old, aside / f"{each.folder}-{number}")
+            places = (aside / f"{each.folder}-{number}" for number in count())
+            shutil.move(old, next(place for place in places if not place.exists()))
 
 
-def write(points: list[Planned], todo: list[Planned], folder: Path, wanted: str) -> None:
+def write(
+    points: list[Planned],
+    todo: list[Planned],
+    found: Mapping[Planned, Summary],
+    folder: Path,
+    wanted: str,
+) -> None:
     """sweep.json: before the first run, so that a killed sweep can be resumed, and at the end. What
-    it says of runs that are there already stays."""
+    has not been found is pending. Runs that are there already keep their command. Raises OSError.
+    """
     command = shlex.join(["python", "-m", "runner", *sys.argv[1:]])
     try:
         before = files.read_sweep(folder)
@@ -86,15 +95,15 @@ def write(points: list[Planned], todo: list[Planned], folder: Path, wanted: str)
             swept=tuple(points[0].values),
             repeats=points[0].config.sweep.repeats,
             points=len(points),
-            runs=tuple(_entry(point, folder, kept.get(point.folder), command) for point in points),
+            runs=tuple(
+                _entry(point, found.get(point), kept.get(point.folder), command) for point in points
+            ),
         ),
     )
     durable.sync(folder)
 
 
-def _entry(point: Planned, folder: Path, known: Entry | None, command: str) -> Entry:
-    """A run in sweep.json; without a summary it is pending."""
-    summary = files.read_summary(folder / point.folder)
+def _entry(point: Planned, summary: Summary | None, known: Entry | None, command: str) -> Entry:
     return Entry(
         name=point.name,
         folder=point.folder,

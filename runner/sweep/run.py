@@ -1,7 +1,7 @@
 """A sweep from start to end: plan, run what is missing, compare."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -12,13 +12,13 @@ from runner.config.errors import UserError
 from runner.config.schema import Config
 from runner.platforms.choose import shared
 from runner.results.console import console
-from runner.runs import locks
+from runner.runs import files, locks
 from runner.runs.record import Summary
 from runner.runs.run import read_run
 from runner.sweep import estimate, resume
 from runner.sweep.caveats import caveats
 from runner.sweep.conclusion import Judgement, conclude
-from runner.sweep.derive import problems_of
+from runner.sweep.derive import derive, problems_of
 from runner.sweep.display import show_plan, show_sweep, show_warnings
 from runner.sweep.plan import Compose, Planned, plan
 from runner.trial.status import Status
@@ -52,9 +52,39 @@ def run(arguments: list[str], compose: Compose, launch: Launch) -> Ended:
 
 
 def _run(points: list[Planned], wanted: str, launch: Launch) -> Ended:
+    with _writing(points[0].config.output_root):
+        folder, todo = _begin(points, wanted)
+    interrupted, trouble = False, []
+    try:
+        if todo:
+            launch(folder, [_job_overrides(each, folder) for each in todo])
+    except KeyboardInterrupt:
+        interrupted = True
+    except OSError as error:  # a run's folder could not even be made
+        trouble.append(f"the sweep ended early: {_said(error, folder)}")
+    for each in points:
+        if each not in todo:
+            derive(folder / each.folder)
+    found = _collect(points, folder, interrupted)
+    try:
+        resume.write(points, todo, found, folder, wanted)
+    except OSError as error:  # what was written before the first run stays
+        trouble.append(f"{files.SWEEP} is not up to date: {_said(error, folder)}")
+    trouble += _report(points, found, folder)
+    for line in trouble:
+        console.print(line, soft_wrap=True)
+    console.print(f"results: {folder}", soft_wrap=True)
+    if interrupted:
+        console.print("interrupted: what was measured until then is kept")
+        return Ended(130, folder)
+    good = all(summary.as_expected for summary in found.values())
+    return Ended(0 if good and not trouble and not console.lost else 1, folder)
+
+
+def _begin(points: list[Planned], wanted: str) -> tuple[Path, list[Planned]]:
+    """The sweep's folder with sweep.json, and what is to be run. Raises OSError."""
     config = points[0].config
-    root = Path(config.output_root)
-    folder = resume.find(root, wanted) if config.sweep.resume else None
+    folder = resume.find(Path(config.output_root), wanted) if config.sweep.resume else None
     if folder is None:
         folder, todo = create_folder(points[0]), points
     else:
@@ -64,21 +94,9 @@ def _run(points: list[Planned], wanted: str, launch: Launch) -> Ended:
         if not todo:
             console.print("  nothing is left to run; sweep.resume=false runs all anew")
         resume.set_aside(todo, folder)
-    resume.write(points, todo, folder, wanted)
-    interrupted = False
-    try:
-        if todo:
-            launch(folder, [_job_overrides(each, folder) for each in todo])
-    except KeyboardInterrupt:
-        interrupted = True
-    finished = _collect(points, folder, interrupted)
-    resume.write(points, todo, folder, wanted)
-    trouble = _report(points, finished, folder)
-    if interrupted:
-        console.print("interrupted: what was measured until then is kept")
-        return Ended(130, folder)
-    good = all(summary.as_expected for _, summary in finished) and not trouble
-    return Ended(0 if good and not console.lost else 1, folder)
+    there = [each for each in points if each not in todo]
+    resume.write(points, todo, _collect(there, folder), folder, wanted)
+    return folder, todo
 
 
 @contextmanager
@@ -86,49 +104,53 @@ def one_writer(config: Config, identity: str) -> Iterator[None]:
     """A sweep has one writer: a second start of the same command waits for its end, and then has
     nothing left to run. Raises `UserError` with ``sweep.wait=false``."""
     folder = Path(config.output_root) / LOCKS
+    held = locks.held(
+        folder / f"{identity}.lock",
+        config.sweep.wait,
+        lambda owner: console.print(f"this sweep is being run by {owner}: waiting for its end"),
+    )
+    with ExitStack() as stack:
+        with _writing(config.output_root):
+            folder.mkdir(parents=True, exist_ok=True)
+            with suppress(OSError):
+                folder.chmod(0o1777)  # for all users of the machine, as the locks in it
+            try:
+                stack.enter_context(held)
+            except locks.Taken as taken:
+                problem = f"this sweep is being run by {taken}"
+                raise UserError("sweep.wait", "false", problem, remedy="wait for its end") from None
+        yield
+
+
+@contextmanager
+def _writing(root: str) -> Iterator[None]:
+    """Whoever gave a place that cannot be written learns it before anything runs."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with suppress(OSError):
-            folder.chmod(0o777)  # for all users of the machine, as the locks in it
-        held = locks.held(
-            folder / f"{identity}.lock",
-            config.sweep.wait,
-            lambda owner: console.print(f"this sweep is being run by {owner}: waiting for its end"),
-        )
-        with held:
-            yield
-    except locks.Taken as taken:
-        raise UserError(
-            "sweep.wait", "false", f"this sweep is being run by {taken}", remedy="wait for its end"
-        ) from None
+        yield
     except OSError as error:
-        raise _unwritable(config.output_root, error) from error
+        problem = f"cannot be written: {_said(error, root)}"
+        raise UserError("output_root", root, problem, remedy="choose another folder") from error
+
+
+def _said(error: OSError, place: object) -> str:
+    return f"{error.strerror}: {error.filename or place}"
 
 
 def create_folder(first: Planned) -> Path:
-    """The sweep's folder, its name the task set's and the time's; made now, so that a place that
-    cannot be written is found before anything runs."""
+    """The sweep's folder, its name the task set's and the time's. Raises OSError."""
     root = Path(first.config.output_root)
     stamp = f"{datetime.now():%Y%m%d-%H%M%S}"
     folder = root / f"{first.trial.task_set}-{stamp}"
-    try:
-        attempt = 1
-        while True:
-            try:
-                folder.mkdir(parents=True)
-                return folder.absolute()
-            except FileExistsError:
-                if not folder.is_dir():
-                    raise
-                attempt += 1
-                folder = root / f"{first.trial.task_set}-{stamp}-{attempt}"
-    except OSError as error:
-        raise _unwritable(root, error) from error
-
-
-def _unwritable(root: object, error: OSError) -> UserError:
-    problem = f"cannot be written: {error.strerror}"
-    return UserError("output_root", root, problem, remedy="choose another folder")
+    attempt = 1
+    while True:
+        try:
+            folder.mkdir(parents=True)
+            return folder.absolute()
+        except FileExistsError:
+            if not folder.is_dir():
+                raise
+            attempt += 1
+            folder = root / f"{first.trial.task_set}-{stamp}-{attempt}"
 
 
 def _job_overrides(each: Planned, folder: Path) -> list[str]:
@@ -155,35 +177,33 @@ def set_sweep_folder(config: DictConfig, folder: Path) -> None:
 
 
 def _collect(
-    points: list[Planned], folder: Path, interrupted: bool
-) -> list[tuple[Planned, Summary]]:
+    points: list[Planned], folder: Path, interrupted: bool = False
+) -> dict[Planned, Summary]:
     """What every started point left in its folder. One that left nothing has failed, but for those
     that an interruption kept from starting."""
-    finished = []
+    found = {}
     for point in points:
         place = folder / point.folder
-        if not place.exists():
-            if not interrupted:
-                gone = Summary.failed(point.name, f"its folder is gone: {place}")
-                finished.append((point, gone))
-            continue
-        finished.append((point, read_run(place).summary))
-    return finished
+        if place.exists():
+            found[point] = read_run(place).summary
+        elif not interrupted:
+            found[point] = Summary.failed(point.name, f"its folder is gone: {place}")
+    return found
 
 
-def _report(points: list[Planned], finished: list[tuple[Planned, Summary]], folder: Path) -> bool:
-    """The table over the swept values, conclusions, failures, the link; whether something that can
-    be derived of the runs could not be."""
+def _report(points: list[Planned], found: Mapping[Planned, Summary], folder: Path) -> list[str]:
+    """Show the table over the swept values, conclusions and failures; returns what could not be
+    derived of the runs."""
     config, swept = points[0].config, list(points[0].values)
-    rows = [([point.values[key] or "any" for key in swept], run) for point, run in finished]
     if len(points) > 1:
-        show_sweep(swept, rows)
+        values = ([point.values[key] or "any" for key in swept] for point in found)
+        show_sweep(swept, list(zip(values, found.values(), strict=True)))
     trouble = conclude(Judgement.of(config), folder)
-    for point, summary in finished:
+    for summary in found.values():
         if summary.status is Status.FAILED and not summary.as_expected:
-            console.print(f"FAILED {summary.name}: {summary.reason}")
-        for what, why in problems_of(folder / point.folder).items():
-            trouble = True
-            console.print(f"{point.name}: {what}: {why} (the measurement is complete)")
-    console.print(f"results: {folder}", soft_wrap=True)
-    return trouble
+            console.print(f"FAILED {summary.name}: {summary.reason}", soft_wrap=True)
+    return trouble + [
+        f"{point.name}: {what}: {why} (the measurement is complete)"
+        for point in found
+        for what, why in problems_of(folder / point.folder).items()
+    ]

@@ -25,14 +25,16 @@ def _interrupt(*_: object) -> None:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Interruptions, however many, wait for the end of this: what is written is written whole."""
+    """Interruptions, however many, wait for the end of this: what is written is written whole. One
+    from before has been heard already."""
     global _deferring
+    before = _asked
     _deferring += 1
     try:
         yield
     finally:
         _deferring -= 1
-    if not _deferring:
+    if not (_deferring or before):
         check()
 
 

@@ -7,7 +7,7 @@ from runner.config.errors import UserError
 from runner.config.resolve import resolve
 from runner.config.schema import Config, TaskConfig
 from runner.sweep.plan import Planned, expand, run_name
-from runner.sweep.run import create_folder
+from runner.sweep.run import create_folder, one_writer
 from xsched_bindings.types import PreemptLevel
 
 
@@ -66,5 +66,8 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     point.config.output_root = str(tmp_path / "file" / "below")
     point.config.task_set.tasks = {"a": TaskConfig()}
     point.trial = resolve(point.config)
-    with pytest.raises(UserError, match="cannot be written"):
-        create_folder(point)
+    with (
+        pytest.raises(UserError, match="cannot be written: Not a directory: "),
+        one_writer(point.config, "0123456789ab"),
+    ):
+        pass
