@@ -343,6 +343,10 @@ class SweepConfig:
         "metric/scope as runner.compare takes it (p50_ms/urgent, throughput_rps/priority_0); null "
         "is p99 of the highest priority. All others are secondary.",
     )
+    wait: bool = key(
+        True,
+        "Whether a second start of the same command waits while the first runs, or is refused.",
+    )
     resume: bool = key(
         True,
         "Whether the same sweep (measurements, code, environment) goes on in the folder that it "

@@ -1,7 +1,8 @@
 """The files of runs and sweeps: their names, and the one place that writes and reads them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,8 +15,8 @@ from runner.config.errors import UserError
 from runner.config.spec import TrialSpec
 from runner.metrics.requests import TaskRequests
 from runner.proof.checks import Proof
-from runner.runs import migrate
-from runner.runs.record import Provenance, Summary, SweepRecord
+from runner.runs import durable, migrate
+from runner.runs.record import Provenance, Seal, Summary, SweepRecord
 
 if TYPE_CHECKING:
     from runner.config.schema import Config
@@ -24,6 +25,8 @@ SWEEP = "sweep.json"
 SUMMARY, CONFIG, PROOF, PROVENANCE = "summary.json", "config.yaml", "proof.json", "provenance.json"
 REQUESTS, EVENTS, TELEMETRY = "requests.parquet", "events.parquet", "telemetry.parquet"
 TRACE, LATENCY_CDF, TIMELINE = "trace.json", "latency_cdf.png", "timeline.png"
+#: What of all that is derived could not be made, by file.
+PROBLEMS = "problems.json"
 EXPECTATIONS, COMPARISON, REPORT, REPORT_PAGE = (
     "expectations.json",
     "comparison",
@@ -31,6 +34,8 @@ EXPECTATIONS, COMPARISON, REPORT, REPORT_PAGE = (
     "report.html",
 )
 SUPERSEDED = "superseded"
+#: The digest of what the conclusions in a sweep's folder were made of.
+CONCLUDED = ".concluded"
 #: What is read of a run, the first of it always there.
 OF_A_RUN = (SUMMARY, CONFIG, REQUESTS, PROVENANCE, PROOF, EVENTS)
 
@@ -48,9 +53,14 @@ Record = TypeVar("Record")
 
 
 def write_json(path: Path, content: Any) -> None:
+    """The file is whole or not there."""
+    durable.write(path, as_json(content))
+
+
+def as_json(content: Any) -> bytes:
     """JSON with a final newline; what is not a number becomes null, as JSON has no NaN."""
     encoded = msgspec.json.encode(content, enc_hook=_plain)
-    path.write_bytes(msgspec.json.format(encoded, indent=2) + b"\n")
+    return msgspec.json.format(encoded, indent=2) + b"\n"
 
 
 def _plain(value: Any) -> Any:
@@ -60,7 +70,10 @@ def _plain(value: Any) -> Any:
 
 def read_json(path: Path, kind: type[Record]) -> Record:
     """What a file holds. Raises OSError, and ValueError for what is no such record."""
-    return msgspec.convert(migrate.current(path.name, json.loads(path.read_bytes())), kind)
+    try:
+        return msgspec.convert(migrate.current(path.name, json.loads(path.read_bytes())), kind)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def _read_or(path: Path, kind: type[Record], missing: Record) -> Record:
@@ -78,10 +91,6 @@ def read_summary(folder: Path) -> Summary | None:
 def read_proof(folder: Path) -> Proof:
     """A run's proof, without checks if it came to none."""
     return _read_or(folder / PROOF, Proof, Proof())
-
-
-def write_proof(folder: Path, proof: Proof) -> None:
-    write_json(folder / PROOF, {"verdict": proof.verdict} | msgspec.to_builtins(proof))
 
 
 def read_provenance(folder: Path) -> Provenance:
@@ -108,7 +117,7 @@ def write_config(folder: Path, config: "Config", trial: TrialSpec) -> None:
     resolved = OmegaConf.structured(config)
     resolved.platform.name, resolved.platform.placement = trial.platform, trial.placement
     header = CONFIG_HEADER.format(folder=folder.absolute())
-    (folder / CONFIG).write_text(header + OmegaConf.to_yaml(resolved))
+    durable.write(folder / CONFIG, (header + OmegaConf.to_yaml(resolved)).encode())
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -118,7 +127,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         config = yaml.load((folder / CONFIG).read_text(), loader)
-    except (OSError, ValueError, yaml.YAMLError):
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return {}
     return config if isinstance(config, dict) else {}
 
@@ -145,20 +154,30 @@ def read_table(path: Path) -> pa.Table:
         raise UserError("", "", f"{path} cannot be read: {error}") from error
 
 
+def read_requests(path: Path) -> pa.Table:
+    """requests.parquet. Raises `UserError` for what cannot be read or has other columns."""
+    table = read_table(path)
+    known = {column.name: column.type for column in table.schema}
+    for name, kind in zip(REQUEST_ROWS.names, REQUEST_ROWS.types, strict=True):
+        if name not in known or (name != "task" and known[name] != kind):
+            raise UserError("", "", f"{path} cannot be read: it has no column {name} of {kind}")
+    return table
+
+
 #: In the metadata of requests.parquet: JSON, by task the instant that its times count from.
 START_NS = b"start_ns"
 
 
-def write_requests(path: Path, requests: list[TaskRequests]) -> None:
+def request_table(requests: Sequence[TaskRequests]) -> pa.Table:
     """requests.parquet: one row a request, nanoseconds after the common start, int64. Warm-up
     requests count from -n to -1; `extra` ones came after the task had completed its count."""
     table = pa.concat_tables([_request_table(task) for task in requests])
     starts = json.dumps({task.name: int(task.start_ns) for task in requests})
-    pq.write_table(table.replace_schema_metadata({START_NS: starts}), path)
+    return table.replace_schema_metadata({START_NS: starts})
 
 
 def starts_of(requests: pa.Table) -> dict[str, int]:
-    """By task, the common start on the monotonic clock, as `write_requests` recorded it; {} for a
+    """By task, the common start on the monotonic clock, as `request_table` recorded it; {} for a
     file without."""
     recorded = (requests.schema.metadata or {}).get(START_NS, b"{}")
     return {name: int(start_ns) for name, start_ns in json.loads(recorded).items()}
@@ -203,6 +222,61 @@ def _request_table(task: TaskRequests) -> pa.Table:
     )
 
 
-def write_events(path: Path, events: Mapping[str, list[Any]]) -> None:
-    """events.parquet: the scheduler's log, see `xsched_bindings.host.scheduler.Event`."""
-    pq.write_table(pa.table(events, EVENT_ROWS), path)
+# --- the measured files of a run -----------------------------------------------------------------
+
+
+def keep(
+    folder: Path,
+    summary: Summary,
+    proof: Proof,
+    requests: Sequence[TaskRequests],
+    events: Mapping[str, list[Any]],
+    provenance: Provenance,
+) -> Summary:
+    """Write what was measured, each file whole and on the disk, and at last the record that makes
+    it a result, with the seals of all. config.yaml, and telemetry.parquet on GPUs, are there
+    already. Returns the summary as it was written. Raises OSError."""
+    contents = {
+        REQUESTS: _parquet(request_table(requests)),
+        EVENTS: _parquet(pa.table(events, EVENT_ROWS)),
+        PROOF: as_json({"verdict": proof.verdict} | msgspec.to_builtins(proof)),
+        PROVENANCE: as_json(provenance),
+    }
+    for name, content in contents.items():
+        durable.write(folder / name, content)
+    there = {name: folder / name for name in (CONFIG, TELEMETRY) if (folder / name).is_file()}
+    for name, path in there.items():
+        durable.sync(path)
+        contents[name] = path.read_bytes()
+    sealed = replace(summary, files={name: Seal.of(each) for name, each in contents.items()})
+    durable.sync(folder)
+    write_json(folder / SUMMARY, sealed)
+    durable.sync(folder)
+    durable.sync(folder.parent)
+    return sealed
+
+
+def _parquet(table: pa.Table) -> bytes:
+    buffer = pa.BufferOutputStream()
+    pq.write_table(table, buffer)
+    return bytes(buffer.getvalue())
+
+
+def broken(folder: Path, summary: Summary) -> str:
+    """Why a run is not what was measured, "" if it is: its files must be those that its record
+    lists. Version 1 listed none, and a run that failed early has none to list."""
+    if summary.files is None:
+        return f"{SUMMARY} does not list its files" if summary.status.has_figures else ""
+    for name, seal in summary.files.items():
+        try:
+            content = (folder / name).read_bytes()
+        except (OSError, ValueError) as error:  # ValueError: of a name that is none
+            return f"{name} cannot be read: {getattr(error, 'strerror', error)}"
+        if Seal.of(content) != seal:
+            return f"{name} is not what was recorded"
+    if not summary.files and (folder / REQUESTS).exists():
+        try:
+            read_requests(folder / REQUESTS)
+        except UserError as error:
+            return str(error)
+    return ""

@@ -8,7 +8,7 @@ from typing import Any
 
 from runner.config.errors import UserError
 from runner.runs import archive, files, repeats
-from runner.runs.record import SweepRecord
+from runner.runs.record import Entry, SweepRecord
 from runner.runs.run import Run, read_run
 from runner.runs.sweep import Sweep
 from runner.runs.tracking import Reader
@@ -76,8 +76,13 @@ def _no_run(path: str) -> UserError:
 def _sweep(folder: Path, held: Any = None) -> Sweep:
     """The runs that sweep.json lists, without those that are still to be run."""
     record = files.read_sweep(folder)
-    ended = [entry for entry in record.runs if entry.status is not Status.PENDING]
+    # Of a sweep that was killed, runs have ended that it did not come to write down.
+    ended = [e for e in record.runs if e.status is not Status.PENDING or _has_ended(folder, e)]
     return Sweep(tuple(read_run(folder / e.folder, e, held) for e in ended), record, folder)
+
+
+def _has_ended(folder: Path, entry: Entry) -> bool:
+    return (folder / entry.folder / files.SUMMARY).is_file()
 
 
 def _run(folder: Path) -> Run:

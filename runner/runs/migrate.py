@@ -43,6 +43,7 @@ def _summary(old: dict[str, Any]) -> dict[str, Any]:
     for priority, pooled in old.get("priorities", {}).items():
         made["figures"] |= _figures(pooled, f"priority_{priority}")
     made.setdefault("name", "")
+    made["files"] = {}
     made["proof"] = old.get("proof") or None
     made.setdefault("valid", old.get("status") == "FINISHED")
     return made

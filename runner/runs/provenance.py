@@ -32,6 +32,7 @@ LIBRARIES = (
 ROOT = Path(__file__).parents[2]
 #: Where a file that git does not know yet can change what a run does.
 CODE = ("conf", "hydra_plugins", "models", "runner", "xsched_bindings")
+SOURCES = (".py", ".yaml", ".html")
 #: Whatever a person has configured git to show instead.
 DIFF = ("diff", "--no-ext-diff", "--no-color")
 MAX_DIFF = 100_000
@@ -60,8 +61,12 @@ def _git(*arguments: str) -> str:
 
 @cache
 def code() -> Code:
-    """Commit of the checkout and what differs from it, new files of code included: a patch, which
-    may be cut, and the checksum of all of it ("" outside a checkout and for no difference)."""
+    """Commit of the checkout and what differs from it, new files of code included. Without a
+    checkout of this project (a zip, an installation, a checkout that belongs to another user) a
+    checksum of the code itself, so that other code's results are never taken for this one's."""
+    top = _git("rev-parse", "--show-toplevel").strip()
+    if not top or Path(top).resolve() != ROOT.resolve():
+        return Code(source_sha256=_source())
     new = _git("ls-files", "--others", "--exclude-standard", "--", *CODE).splitlines()
     diff = _git(*DIFF, "HEAD") + "".join(
         _git(*DIFF, "--no-index", "--", os.devnull, name) for name in new
@@ -71,6 +76,15 @@ def code() -> Code:
         diff=diff[:MAX_DIFF],
         diff_sha256=hashlib.sha256(diff.encode()).hexdigest() if diff else "",
     )
+
+
+def _source() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(path for name in CODE for path in (ROOT / name).rglob("*")):
+        if path.suffix in SOURCES:
+            digest.update(f"{path.relative_to(ROOT).as_posix()}\0".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _version(library: str) -> str:
@@ -161,7 +175,7 @@ def facts(origin: Provenance) -> dict[str, str]:
 def _changes(code: Code) -> str:
     """A checksum of what differed from the commit; of older runs, of as much as they recorded."""
     older = hashlib.sha256(code.diff.encode()).hexdigest() if code.diff else ""
-    return (code.diff_sha256 or older)[:DIGITS]
+    return (code.diff_sha256 or code.source_sha256 or older)[:DIGITS]
 
 
 def _group(prefix: str, record: GpuInfo | GpuSettings | TorchBuild | None) -> dict[str, object]:

@@ -4,6 +4,7 @@ Times are in the unit that a field's name ends with. None is what nobody knows. 
 `runner.runs.files`; keys in words: docs/outputs.md.
 """
 
+import hashlib
 import math
 from dataclasses import dataclass, field
 from typing import Self
@@ -66,9 +67,22 @@ class TaskSummary:
 # --- a run ---------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Seal:
+    """What a file was when it was written: its bytes, and their SHA-256."""
+
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, content: bytes) -> Self:
+        return cls(len(content), hashlib.sha256(content).hexdigest())
+
+
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """summary.json: what a run came to. A failed run has no figures.
+    """summary.json: what a run came to, and the record that makes it a result: it is written last,
+    with the seals of the other measured `files`, and never changed. A failed run has no figures.
 
     as_expected: whether it ended as it was meant to; a refusal may be what was to be shown. level:
     in effect; asked_level: as configured. priority: what became of the tasks' priorities (equal,
@@ -106,6 +120,7 @@ class Summary:
     figures: dict[str, Figure] = field(default_factory=dict)
     sweep: str = ""
     folder: str = ""
+    files: dict[str, Seal] | None = None
     mlflow_run_id: str | None = None
     schema: int = SCHEMA
 
@@ -131,11 +146,13 @@ class Summary:
 @dataclass(frozen=True)
 class Code:
     """Commit of the checkout and what differs from it: a patch, which may be cut, and the checksum
-    of all of it, "" for no difference."""
+    of all of it, "" for no difference. source_sha256: of all files of code, where there is no
+    checkout to ask."""
 
     commit: str = ""
     diff: str = ""
     diff_sha256: str = ""
+    source_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -185,7 +202,8 @@ class Provenance:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One run in sweep.json. values: by swept key; None where the run does not depend on it."""
+    """One run in sweep.json. values: by swept key; None where the run does not depend on it.
+    command: the one that made the run, "" if that of the sweep did."""
 
     name: str = ""
     folder: str
@@ -193,6 +211,7 @@ class Entry:
     repeat: int = 0
     values: dict[str, str | None] | None = None
     overrides: tuple[str, ...] = ()
+    command: str = ""
     status: Status = Status.FINISHED
     reason: str = ""
     mlflow_run_id: str | None = None
@@ -200,8 +219,8 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepRecord:
-    """sweep.json. identity: what makes two sweeps the same. command: what was typed. swept: keys.
-    points: how many, repeats included."""
+    """sweep.json. identity: what makes two sweeps the same. command: what was typed first. swept:
+    keys. points: how many, repeats included."""
 
     runs: tuple[Entry, ...]
     identity: str = ""

@@ -86,7 +86,7 @@ class Run:
     def requests(self) -> pa.Table:
         """requests.parquet: one row a request, nanoseconds after the start (docs/outputs.md).
         With pandas, ``run.requests().to_pandas()`` is a DataFrame. Raises `UserError`."""
-        return files.read_table(self.folder / files.REQUESTS)
+        return files.read_requests(self.folder / files.REQUESTS)
 
     def events(self) -> pa.Table:
         """events.parquet: the scheduler's log, on the monotonic clock; without rows where XSched
@@ -154,7 +154,15 @@ class Run:
 def read_run(folder: Path, entry: Entry | None = None, held: Any = None) -> Run:
     """A run from its folder and its entry in sweep.json, if there is one."""
     parameters = files.flat(files.read_config(folder))
-    summary = files.read_summary(folder) or Summary.failed(entry.name if entry else folder.name)
+    summary = files.read_summary(folder) or _without_summary(folder, entry)
+    if problem := files.broken(folder, summary):
+        summary = replace(
+            Summary.failed(summary.name, f"{problem}: no result without what was measured"),
+            task_set=summary.task_set,
+            arm=summary.arm,
+            platform=summary.platform,
+            placement=summary.placement,
+        )
     summary = replace(
         summary,
         name=summary.name or (entry.name if entry else "") or folder.name,
@@ -162,15 +170,24 @@ def read_run(folder: Path, entry: Entry | None = None, held: Any = None) -> Run:
         task_set=summary.task_set or str(parameters.get("task_set.name", "")),
     )
     values = entry.values if entry else None
+    repeat = entry.repeat if entry else parameters.get("repeat")
     return Run(
         folder,
         summary,
         parameters,
         dict(values or {}),
-        entry.repeat if entry else int(parameters.get("repeat", 0)),
+        repeat if isinstance(repeat, int) else 0,
         values is not None,
         held,
     )
+
+
+def _without_summary(folder: Path, entry: Entry | None) -> Summary:
+    """Of a run that ended before it wrote one; the sweep may know why."""
+    if entry is None:
+        return Summary.failed(folder.name)
+    known = entry.reason if entry.status is Status.FAILED else ""
+    return Summary.failed(entry.name, *filter(None, [known]))
 
 
 def _names(rows: pa.Table) -> list[str]:

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from models import ModelSpec
-from runner.runs.files import write_json
+from runner.runs.files import read_json, write_json
 
 FILE = Path(".cache") / "solo.json"
 
@@ -16,10 +16,7 @@ def _key(fingerprint: str, model: ModelSpec) -> str:
 
 def known(output_root: Path, fingerprint: str, models: set[ModelSpec]) -> dict[ModelSpec, float]:
     """Seconds of a request, of those models that have been measured."""
-    try:
-        kept = json.loads((output_root / FILE).read_text())
-    except (OSError, ValueError):
-        return {}
+    kept = _read(output_root / FILE)
     return {m: kept[key] for m in models if (key := _key(fingerprint, m)) in kept}
 
 
@@ -27,9 +24,14 @@ def keep(output_root: Path, fingerprint: str, seconds: dict[ModelSpec, float]) -
     """Add to the file what is not there yet."""
     path = output_root / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        kept = json.loads(path.read_text())
-    except (OSError, ValueError):
-        kept = {}
     new = {_key(fingerprint, model): time for model, time in seconds.items()}
-    write_json(path, new | kept)
+    kept = _read(path)
+    if new.keys() - kept.keys():
+        write_json(path, new | kept)
+
+
+def _read(path: Path) -> dict[str, float]:
+    try:
+        return read_json(path, dict[str, float])
+    except (OSError, ValueError):
+        return {}

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from runner.runs import files
+from runner.runs import durable, files
 from runner.runs.files import starts_of
 from runner.runs.run import Run
 from runner.trial.recording import COMPLETED, SCHEDULED, STARTED
@@ -84,7 +84,8 @@ def _end_ns(tasks: Sequence[TaskTimeline]) -> int:
 def write_trace(run: Run) -> None:
     """trace.json in the run's folder."""
     content = trace(read(run), run.folder.name)
-    (run.folder / files.TRACE).write_text(json.dumps(content, separators=(",", ":")) + "\n")
+    written = json.dumps(content, separators=(",", ":")) + "\n"
+    durable.write(run.folder / files.TRACE, written.encode())
 
 
 # --- reading -------------------------------------------------------------------------------------

@@ -1,11 +1,10 @@
-"""One point of a sweep: run the trial, write its folder, log it, show it. Called by the launcher,
-possibly in a process of its own."""
+"""One point of a sweep: run the trial, keep what it measured, derive the rest, show it. Called by
+the launcher, possibly in a process of its own."""
 
-import fcntl
 import tempfile
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,13 @@ from runner.config.resolve import as_config, resolve
 from runner.platforms.choose import settle, shared
 from runner.platforms.contract import PlatformError
 from runner.proof.checks import Verdict
-from runner.results.console import console
-from runner.runs import files, provenance, solo, tracking
-from runner.runs.record import Provenance, Summary
-from runner.runs.run import read_run
+from runner.runs import files, locks, provenance, solo, tracking
+from runner.runs.record import Summary
 from runner.runs.summary import summarise
-from runner.runs.timeline import write_trace
-from runner.runs.tracking import Store
+from runner.sweep.derive import derive
 from runner.sweep.display import TrialDisplay, show_run
-from runner.trial.run import TrialResult, run_trial
+from runner.trial import interruption
+from runner.trial.run import run_trial
 from runner.trial.status import Status
 
 
@@ -35,20 +32,23 @@ def run(composed: DictConfig) -> None:
     anything else that goes wrong is a failed run, and the sweep goes on."""
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
+    problems: dict[str, str] = {}
     try:
-        _run(composed, hydra, folder)
+        summary, problems = _measure(composed, hydra, folder)
     except Exception as error:
-        reason = str(error)
-        if not isinstance(error, PlatformError):
-            reason = f"{type(error).__name__}: {error} (see stderr.log)"
-            with (folder / "stderr.log").open("a") as log:
-                traceback.print_exc(file=log)
-        summary = replace(Summary.failed(hydra.job.name, reason), folder=str(folder))
-        files.write_json(folder / files.SUMMARY, summary)
-        show_run(summary)
+        summary = _failed(hydra.job.name, folder, error)
+    show_run(summary)
+    derive(folder, problems)
+    _log(composed, folder)
+    if summary.status is Status.KILLED:
+        raise KeyboardInterrupt
 
 
-def _run(composed: DictConfig, hydra: HydraConf, folder: Path) -> None:
+def _measure(
+    composed: DictConfig, hydra: HydraConf, folder: Path
+) -> tuple[Summary, dict[str, str]]:
+    """Run the trial and keep what it measured; from the end of the window on nothing comes before
+    that. Returns what was kept, and what went wrong afterwards."""
     config = as_config(composed)
     output_root = Path(config.output_root)
     platform = shared(config)
@@ -56,35 +56,57 @@ def _run(composed: DictConfig, hydra: HydraConf, folder: Path) -> None:
     store = tracking.open_store(config)
     models = {task.model for task in trial.tasks}
     known = solo.known(output_root, platform.fingerprint(), models)
-    name = hydra.job.name
     load_before = provenance.load()
     files.write_config(folder, config, trial)
     with (
-        TrialDisplay(trial, name) as progress,
+        TrialDisplay(trial, hydra.job.name) as progress,
         device_lock(platform.lock, config.platform.wait, progress.say),
     ):
         result = run_trial(trial, platform, known, folder, progress, store.prepare_if_there)
-    solo.keep(output_root, platform.fingerprint(), result.solo)
-    summary = summarise(trial, result, name)
-    summary = replace(
-        summary,
-        as_expected=as_expected(config.outcome, summary),
-        sweep=Path(hydra.sweep.dir).name,
-        folder=str(folder),
-    )
-    origin = replace(
-        provenance.present(platform.provenance()),
-        overrides=tuple(hydra.overrides.task),
-        load_before=load_before,
-        load_after=provenance.load(),
-        weights={m.pretrained: m.weights_sha256 for m in models if m.pretrained},
-    )
-    write_folder(folder, summary, result, origin)
-    summary = replace(summary, mlflow_run_id=log(store, folder, summary, result))
-    files.write_json(folder / files.SUMMARY, summary)
-    show_run(summary)
-    if result.status is Status.KILLED:
-        raise KeyboardInterrupt
+    with interruption.deferred():
+        summary = summarise(trial, result, hydra.job.name)
+        summary = replace(
+            summary,
+            as_expected=as_expected(config.outcome, summary),
+            sweep=Path(hydra.sweep.dir).name,
+            folder=str(folder),
+        )
+        origin = replace(
+            provenance.present(platform.provenance()),
+            overrides=tuple(hydra.overrides.task),
+            load_before=load_before,
+            load_after=provenance.load(),
+            weights={m.pretrained: m.weights_sha256 for m in models if m.pretrained},
+        )
+        kept = files.keep(folder, summary, result.proof, result.requests, result.events, origin)
+    problems = {}
+    try:
+        solo.keep(output_root, platform.fingerprint(), result.solo)
+    except OSError as error:  # a cache of another user: measured anew next time
+        problems[str(solo.FILE)] = f"cannot be written: {error.strerror}"
+    return kept, problems
+
+
+def _failed(name: str, folder: Path, error: Exception) -> Summary:
+    """The record of a run that came to no result. A disk that takes not even this leaves none, and
+    the sweep says so."""
+    reason = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        reason = f"{error.strerror}: {error.filename or folder}"
+    elif not isinstance(error, PlatformError):
+        reason = f"{type(error).__name__}: {error} (see stderr.log)"
+    summary = replace(Summary.failed(name, reason), folder=str(folder))
+    with interruption.deferred():
+        with suppress(OSError), (folder / "stderr.log").open("a") as log:
+            traceback.print_exception(error, file=log)
+        with suppress(OSError):
+            if files.read_summary(folder) is None:  # what is recorded never changes afterwards
+                files.write_json(folder / files.SUMMARY, summary)
+    return summary
+
+
+def _log(composed: DictConfig, folder: Path) -> None:
+    """Log the finished folder; a store that is away costs the link, not the run."""
 
 
 def as_expected(outcome: str, summary: Summary) -> bool:
@@ -99,46 +121,10 @@ def device_lock(device: str, wait: bool, say: Any) -> Iterator[None]:
     """One device, one experiment: a second trial on this machine waits for its turn or, without
     `wait`, is refused with `PlatformError`."""
     path = Path(tempfile.gettempdir()) / f"xsched-runner-{device}.lock"
-    with path.open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if not wait:
-                raise PlatformError(
-                    f"another trial uses this device ({device}), and platform.wait=false"
-                ) from None
-            say("waiting for another trial on this device")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def write_folder(folder: Path, summary: Summary, result: TrialResult, origin: Provenance) -> None:
-    """Raw data, proof and figures."""
-    files.write_json(folder / files.SUMMARY, summary)
-    files.write_proof(folder, result.proof)
-    files.write_requests(folder / files.REQUESTS, result.requests)
-    files.write_events(folder / files.EVENTS, result.events)
-    files.write_json(folder / files.PROVENANCE, origin)
-    run = read_run(folder)
-    write_trace(run)
-    if summary.status.has_figures:
-        from runner.results.drawings.run import latency_cdf
-        from runner.results.drawings.style import save
-        from runner.results.drawings.timelines import timeline
-
-        claim = "" if summary.proof is Verdict.NOT_CLAIMED else f", {summary.proof}"
-        title = f"{summary.sweep}: {summary.name} ({summary.arm}{claim})"
-        save(latency_cdf(title, result.requests), folder / files.LATENCY_CDF)
-        timeline(run, title)
-
-
-def log(store: Store, folder: Path, summary: Summary, result: TrialResult) -> str | None:
-    """Log the finished folder; a store that is away costs the link, not the run."""
-    parameters = files.flat(files.read_config(folder))
     try:
-        commit = provenance.code().commit
-        metrics = result.observations.metrics
-        return store.log(folder, summary, parameters, result.requests, commit, metrics)
-    except Exception as error:  # any of MLflow's, its database's and its HTTP client's
-        console.print(f"  not logged to MLflow: {error}\n  the folder is complete: {folder}")
-        return None
+        with locks.held(path, wait, lambda owner: say(f"waiting for another trial: {owner}")):
+            yield
+    except locks.Taken as taken:
+        raise PlatformError(
+            f"another trial uses this device ({device}): {taken}; and platform.wait=false"
+        ) from None

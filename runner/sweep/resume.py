@@ -2,15 +2,19 @@
 
 import hashlib
 import json
+import shlex
 import shutil
+import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 
 from runner.config.errors import UserError
 from runner.platforms.contract import Platform
-from runner.runs import files, provenance
-from runner.runs.record import Entry, Summary
+from runner.runs import durable, files, provenance
+from runner.runs.record import Entry, Summary, SweepRecord
 from runner.sweep.plan import Planned
 from runner.trial.status import Status
 
@@ -51,7 +55,7 @@ def missing(points: list[Planned], folder: Path) -> list[Planned]:
 
 def _done(run_folder: Path) -> bool:
     summary = files.read_summary(run_folder)
-    return summary is not None and summary.as_expected
+    return bool(summary and summary.as_expected and not files.broken(run_folder, summary))
 
 
 def set_aside(points: list[Planned], folder: Path) -> None:
@@ -61,20 +65,53 @@ def set_aside(points: list[Planned], folder: Path) -> None:
         if old.exists():
             aside = folder / files.SUPERSEDED
             aside.mkdir(exist_ok=True)
-            number = sum(1 for _ in aside.glob(f"{each.folder}*"))
-            shutil.move(old, aside / f"{each.folder}-{number}")
+            places = (aside / f"{each.folder}-{number}" for number in count())
+            shutil.move(old, next(place for place in places if not place.exists()))
 
 
-def entry(each: Planned, summary: Summary | None) -> Entry:
-    """A run in sweep.json; without a summary it is pending."""
+def write(
+    points: list[Planned],
+    todo: list[Planned],
+    found: Mapping[Planned, Summary],
+    folder: Path,
+    wanted: str,
+) -> None:
+    """sweep.json: before the first run, so that a killed sweep can be resumed, and at the end. What
+    has not been found is pending. Runs that are there already keep their command. Raises OSError.
+    """
+    command = shlex.join(["python", "-m", "runner", *sys.argv[1:]])
+    try:
+        before = files.read_sweep(folder)
+    except UserError:
+        before = SweepRecord(runs=(), command=command)
+    kept = {entry.folder: entry for entry in before.runs}
+    for point in todo:
+        kept.pop(point.folder, None)
+    files.write_json(
+        folder / files.SWEEP,
+        SweepRecord(
+            identity=wanted,
+            command=before.command,
+            swept=tuple(points[0].values),
+            repeats=points[0].config.sweep.repeats,
+            points=len(points),
+            runs=tuple(
+                _entry(point, found.get(point), kept.get(point.folder), command) for point in points
+            ),
+        ),
+    )
+    durable.sync(folder)
+
+
+def _entry(point: Planned, summary: Summary | None, known: Entry | None, command: str) -> Entry:
     return Entry(
-        name=each.name,
-        folder=each.folder,
-        arm=each.trial.arm,
-        repeat=each.repeat,
-        values=each.values,
-        overrides=tuple(each.overrides),
+        name=point.name,
+        folder=point.folder,
+        arm=point.trial.arm,
+        repeat=point.repeat,
+        values=point.values,
+        overrides=tuple(point.overrides),
+        command=known.command if known else command,
         status=summary.status if summary else Status.PENDING,
         reason=summary.reason if summary else "",
-        mlflow_run_id=summary.mlflow_run_id if summary else None,
     )

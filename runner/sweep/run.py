@@ -1,25 +1,30 @@
 """A sweep from start to end: plan, run what is missing, compare."""
 
-import shlex
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
+from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, open_dict
 
 from runner.config.errors import UserError
+from runner.config.schema import Config
 from runner.platforms.choose import shared
 from runner.results.console import console
-from runner.runs import files, tracking
-from runner.runs.record import Summary, SweepRecord
+from runner.runs import files, locks
+from runner.runs.record import Summary
+from runner.runs.run import read_run
 from runner.sweep import estimate, resume
 from runner.sweep.caveats import caveats
-from runner.sweep.conclusion import conclude, is_concluded
+from runner.sweep.conclusion import Judgement, conclude
+from runner.sweep.derive import derive, problems_of
 from runner.sweep.display import show_plan, show_sweep, show_warnings
 from runner.sweep.plan import Compose, Planned, plan
 from runner.trial.status import Status
 
+#: Below output_root: who is at which sweep.
+LOCKS = ".locks"
 Launch = Callable[[Path, list[list[str]]], None]
 
 
@@ -42,6 +47,43 @@ def run(arguments: list[str], compose: Compose, launch: Launch) -> Ended:
         show_plan([(each.name, estimate.minutes(each)) for each in points])
         return Ended(0)
     wanted = resume.identity(points, shared(config))
+    with one_writer(config, wanted):
+        return _run(points, wanted, launch)
+
+
+def _run(points: list[Planned], wanted: str, launch: Launch) -> Ended:
+    with _writing(points[0].config.output_root):
+        folder, todo = _begin(points, wanted)
+    interrupted, trouble = False, []
+    try:
+        if todo:
+            launch(folder, [_job_overrides(each, folder) for each in todo])
+    except KeyboardInterrupt:
+        interrupted = True
+    except OSError as error:  # a run's folder could not even be made
+        trouble.append(f"the sweep ended early: {_said(error, folder)}")
+    for each in points:
+        if each not in todo:
+            derive(folder / each.folder)
+    found = _collect(points, folder, interrupted)
+    try:
+        resume.write(points, todo, found, folder, wanted)
+    except OSError as error:  # what was written before the first run stays
+        trouble.append(f"{files.SWEEP} is not up to date: {_said(error, folder)}")
+    trouble += _report(points, found, folder)
+    for line in trouble:
+        console.print(line, soft_wrap=True)
+    console.print(f"results: {folder}", soft_wrap=True)
+    if interrupted:
+        console.print("interrupted: what was measured until then is kept")
+        return Ended(130, folder)
+    good = all(summary.as_expected for summary in found.values())
+    return Ended(0 if good and not trouble and not console.lost else 1, folder)
+
+
+def _begin(points: list[Planned], wanted: str) -> tuple[Path, list[Planned]]:
+    """The sweep's folder with sweep.json, and what is to be run. Raises OSError."""
+    config = points[0].config
     folder = resume.find(Path(config.output_root), wanted) if config.sweep.resume else None
     if folder is None:
         folder, todo = create_folder(points[0]), points
@@ -52,46 +94,63 @@ def run(arguments: list[str], compose: Compose, launch: Launch) -> Ended:
         if not todo:
             console.print("  nothing is left to run; sweep.resume=false runs all anew")
         resume.set_aside(todo, folder)
-    _write(points, folder, wanted)
-    interrupted = False
+    there = [each for each in points if each not in todo]
+    resume.write(points, todo, _collect(there, folder), folder, wanted)
+    return folder, todo
+
+
+@contextmanager
+def one_writer(config: Config, identity: str) -> Iterator[None]:
+    """A sweep has one writer: a second start of the same command waits for its end, and then has
+    nothing left to run. Raises `UserError` with ``sweep.wait=false``."""
+    folder = Path(config.output_root) / LOCKS
+    held = locks.held(
+        folder / f"{identity}.lock",
+        config.sweep.wait,
+        lambda owner: console.print(f"this sweep is being run by {owner}: waiting for its end"),
+    )
+    with ExitStack() as stack:
+        with _writing(config.output_root):
+            folder.mkdir(parents=True, exist_ok=True)
+            with suppress(OSError):
+                folder.chmod(0o1777)  # for all users of the machine, as the locks in it
+            try:
+                stack.enter_context(held)
+            except locks.Taken as taken:
+                problem = f"this sweep is being run by {taken}"
+                raise UserError("sweep.wait", "false", problem, remedy="wait for its end") from None
+        yield
+
+
+@contextmanager
+def _writing(root: str) -> Iterator[None]:
+    """Whoever gave a place that cannot be written learns it before anything runs."""
     try:
-        if todo:
-            launch(folder, [_job_overrides(each, folder) for each in todo])
-    except KeyboardInterrupt:
-        interrupted = True
-    finished = _collect(points, folder)
-    _write(points, folder, wanted)
-    _report(points, finished, folder, anew=bool(todo))
-    if interrupted:
-        console.print("interrupted: what was measured until then is kept")
-        return Ended(130, folder)
-    return Ended(0 if all(summary.as_expected for _, summary in finished) else 1, folder)
+        yield
+    except OSError as error:
+        problem = f"cannot be written: {_said(error, root)}"
+        raise UserError("output_root", root, problem, remedy="choose another folder") from error
+
+
+def _said(error: OSError, place: object) -> str:
+    return f"{error.strerror}: {error.filename or place}"
 
 
 def create_folder(first: Planned) -> Path:
-    """The sweep's folder, its name the task set's and the time's; made now, so that a place that
-    cannot be written is found before anything runs."""
+    """The sweep's folder, its name the task set's and the time's. Raises OSError."""
     root = Path(first.config.output_root)
     stamp = f"{datetime.now():%Y%m%d-%H%M%S}"
     folder = root / f"{first.trial.task_set}-{stamp}"
-    try:
-        attempt = 1
-        while True:
-            try:
-                folder.mkdir(parents=True)
-                return folder.absolute()
-            except FileExistsError:
-                if not folder.is_dir():
-                    raise
-                attempt += 1
-                folder = root / f"{first.trial.task_set}-{stamp}-{attempt}"
-    except OSError as error:
-        raise UserError(
-            "output_root",
-            root,
-            f"cannot be written: {error.strerror}",
-            remedy="choose another folder",
-        ) from error
+    attempt = 1
+    while True:
+        try:
+            folder.mkdir(parents=True)
+            return folder.absolute()
+        except FileExistsError:
+            if not folder.is_dir():
+                raise
+            attempt += 1
+            folder = root / f"{first.trial.task_set}-{stamp}-{attempt}"
 
 
 def _job_overrides(each: Planned, folder: Path) -> list[str]:
@@ -108,8 +167,7 @@ def _job_overrides(each: Planned, folder: Path) -> list[str]:
 
 def _quoted(text: str) -> str:
     """A string for Hydra's override grammar."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+    return QuotedString(text, Quote.single).with_quotes()
 
 
 def set_sweep_folder(config: DictConfig, folder: Path) -> None:
@@ -118,67 +176,34 @@ def set_sweep_folder(config: DictConfig, folder: Path) -> None:
         config.hydra.sweep.dir = str(folder)
 
 
-def _collect(points: list[Planned], folder: Path) -> list[tuple[Planned, Summary]]:
-    """What every started point left in its folder; a point that left nothing has failed."""
-    finished = []
-    for each in points:
-        run_folder = folder / each.folder
-        if not run_folder.exists():
-            continue  # after Ctrl-C: never started
-        summary = files.read_summary(run_folder) or Summary.failed(each.name)
-        finished.append((each, summary))
-    return finished
+def _collect(
+    points: list[Planned], folder: Path, interrupted: bool = False
+) -> dict[Planned, Summary]:
+    """What every started point left in its folder. One that left nothing has failed, but for those
+    that an interruption kept from starting."""
+    found = {}
+    for point in points:
+        place = folder / point.folder
+        if place.exists():
+            found[point] = read_run(place).summary
+        elif not interrupted:
+            found[point] = Summary.failed(point.name, f"its folder is gone: {place}")
+    return found
 
 
-def _write(points: list[Planned], folder: Path, identity: str) -> None:
-    """sweep.json: before the first run, so that a killed sweep can be resumed, and at the end."""
-    found = ((each, files.read_summary(folder / each.folder)) for each in points)
-    record = SweepRecord(
-        identity=identity,
-        command=shlex.join(["python", "-m", "runner", *sys.argv[1:]]),
-        swept=tuple(points[0].values),
-        repeats=points[0].config.sweep.repeats,
-        points=len(points),
-        runs=tuple(resume.entry(each, summary) for each, summary in found),
-    )
-    files.write_json(folder / files.SWEEP, record)
-
-
-def _report(
-    points: list[Planned], finished: list[tuple[Planned, Summary]], folder: Path, anew: bool
-) -> None:
-    """The table over the swept values, the comparison drawn, conclusions, failures, the link.
-    anew: whether a run was added to what had been concluded."""
+def _report(points: list[Planned], found: Mapping[Planned, Summary], folder: Path) -> list[str]:
+    """Show the table over the swept values, conclusions and failures; returns what could not be
+    derived of the runs."""
     config, swept = points[0].config, list(points[0].values)
-    rows = [([each.values[key] or "any" for key in swept], summary) for each, summary in finished]
     if len(points) > 1:
-        show_sweep(swept, rows)
-    if anew or not is_concluded(config, len(finished), folder):
-        _draw(swept, rows, folder)
-        conclude(config, [summary for _, summary in finished], folder)
-    else:
-        console.print("judged already: expectations.json, comparison.*, report/ in its folder")
-    for _, summary in finished:
+        values = ([point.values[key] or "any" for key in swept] for point in found)
+        show_sweep(swept, list(zip(values, found.values(), strict=True)))
+    trouble = conclude(Judgement.of(config), folder)
+    for summary in found.values():
         if summary.status is Status.FAILED and not summary.as_expected:
-            console.print(f"FAILED {summary.name}: {summary.reason}")
-    console.print(f"results: {folder}", soft_wrap=True)
-    ids = [summary.mlflow_run_id for _, summary in finished if summary.mlflow_run_id]
-    store = tracking.open_store(config)
-    if len(ids) > 1 and (link := store.compare_link(ids)):
-        console.print(f"compare: {link}", soft_wrap=True)
-        if link.startswith(tracking.UI):
-            console.print("         (served by: make ui)")
-
-
-def _draw(swept: list[str], rows: list[tuple[list[str], Summary]], folder: Path) -> None:
-    finished = [
-        (", ".join(values), summary)
-        for values, summary in rows
-        if summary.status is Status.FINISHED
+            console.print(f"FAILED {summary.name}: {summary.reason}", soft_wrap=True)
+    return trouble + [
+        f"{point.name}: {what}: {why} (the measurement is complete)"
+        for point in found
+        for what, why in problems_of(folder / point.folder).items()
     ]
-    if finished and swept:
-        from runner.results.drawings.run import sweep_p99
-        from runner.results.drawings.style import save
-
-        drawing = sweep_p99(folder.name, ", ".join(swept), finished)
-        save(drawing, folder / f"{files.COMPARISON}.png")

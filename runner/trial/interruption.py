@@ -3,8 +3,11 @@ always enough: Python drops an exception that falls into a finalizer or a weak r
 of which an import runs many. So it is remembered, too."""
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _asked = False
+_deferring = 0
 
 
 def listen() -> None:
@@ -16,7 +19,23 @@ def listen() -> None:
 def _interrupt(*_: object) -> None:
     global _asked
     _asked = True
-    raise KeyboardInterrupt
+    if not _deferring:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Interruptions, however many, wait for the end of this: what is written is written whole. One
+    from before has been heard already."""
+    global _deferring
+    before = _asked
+    _deferring += 1
+    try:
+        yield
+    finally:
+        _deferring -= 1
+    if not (_deferring or before):
+        check()
 
 
 def check() -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike
 
+from runner.metrics.requests import TaskRequests
 from runner.platforms.device import DeviceFacts, Spread, TelemetrySummary
-from runner.proof.checks import Verdict
+from runner.proof.checks import Proof, Verdict
 from runner.runs import files
-from runner.runs.record import Entry, Summary, SweepRecord, TaskSummary
+from runner.runs.record import Entry, Provenance, Seal, Summary, SweepRecord, TaskSummary
 from runner.trial.status import Status
 
 GAP_MS = 100.0
@@ -62,12 +63,40 @@ def write_run(
         "tasks": {n: TaskSummary(priority=t.priority, solo_ms=t.solo_ms) for n, t in tasks.items()},
         "folder": str(folder),
     }
-    files.write_json(folder / files.SUMMARY, Summary(**known | summary))
     # JSON is YAML, too.
     (folder / files.CONFIG).write_text(json.dumps(whole))
     table = pa.concat_tables([_rows(name, task) for name, task in tasks.items()])
     pq.write_table(table, folder / files.REQUESTS)
+    files.write_json(folder / files.SUMMARY, Summary(**known | summary))
+    return seal(folder)
+
+
+def seal(folder: Path) -> Path:
+    """Let the record of a run list the files that are in its folder now."""
+    summary = files.read_summary(folder)
+    assert summary is not None
+    there = [path for path in folder.iterdir() if path.name in files.OF_A_RUN]
+    seals = {path.name: Seal.of(path.read_bytes()) for path in there}
+    seals.pop(files.SUMMARY)
+    files.write_json(folder / files.SUMMARY, replace(summary, files=seals))
     return folder
+
+
+NO_EVENTS: dict[str, list[Any]] = {name: [] for name in files.EVENT_ROWS.names}
+TIMES = np.arange(3, dtype=np.int64)
+THREE_REQUESTS = TaskRequests("a", 1, 3, TIMES, TIMES + 1, TIMES + 2, np.zeros((0, 3), np.int64))
+
+
+def keep(
+    folder: Path,
+    summary: Summary | None = None,
+    proof: Proof | None = None,
+    requests: Sequence[TaskRequests] = (THREE_REQUESTS,),
+    events: Mapping[str, list[Any]] = NO_EVENTS,
+) -> Summary:
+    """`files.keep` over what a test does not care about."""
+    made = summary or Summary(name="made", status=Status.FINISHED, as_expected=True)
+    return files.keep(folder, made, proof or Proof(), requests, events, Provenance())
 
 
 def _rows(name: str, task: MadeTask) -> pa.Table:

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from runner.metrics.requests import TaskRequests
+from runner.metrics.task import Task
 from runner.results.drawings.style import (
     COLOURS,
     STYLES,
@@ -26,10 +26,10 @@ def _panel(title: str, x: str, y: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def latency_cdf(title: str, requests: Sequence[TaskRequests]) -> Figure:
+def latency_cdf(title: str, tasks: Sequence[Task]) -> Figure:
     """Response latency of every task as an empirical distribution; one colour a priority."""
     figure, axes = _panel(title, "response latency (ms)", "share of requests")
-    shown = [task for task in requests if len(task.response_ms)]
+    shown = [task for task in tasks if len(task.response_ms)]
     priorities = sorted({task.priority for task in shown}, reverse=True)
     for task in shown:
         rank = priorities.index(task.priority)

@@ -2,6 +2,7 @@
 Okabe and Ito's (2008), safe for colour-blind readers."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
+
+from runner.runs import durable
 
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLES = ("-", "--", ":", "-.")
@@ -71,7 +74,9 @@ def save(figure: Figure, *paths: Path) -> None:
     give the same bytes."""
     for path in paths:
         dated = {"CreationDate": None} if path.suffix == ".pdf" else {}
-        figure.savefig(path, dpi=DPI, metadata=dated)
+        drawn = BytesIO()
+        figure.savefig(drawn, format=path.suffix[1:], dpi=DPI, metadata=dated)
+        durable.write(path, drawn.getvalue())
         figure.set_layout_engine("none")  # it has its layout; finding it is half of the work
     plt.close(figure)
 

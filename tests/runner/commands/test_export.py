@@ -28,7 +28,7 @@ from runner.runs import archive, files
 from runner.runs.load import load
 from runner.runs.record import Code, Environment, Provenance
 from tests.conftest import environment
-from tests.runner.run_folders import MadeTask, write_run, write_sweep
+from tests.runner.run_folders import MadeTask, seal, write_run, write_sweep
 
 SWEEP = "made-20260102-030405"
 COMMAND = (
@@ -57,7 +57,8 @@ def sweep(tmp_path: Path) -> Path:
             latency = random.uniform(10, 12, 400) * (2 if arm == "native" else 1)
             run = write_run(folder / name, arm, {"urgent": MadeTask(latency, 1)})
             files.write_json(run / files.PROVENANCE, ORIGIN)
-            files.write_proof(run, Proof((Check("level", True, "fine"),)))
+            files.write_json(run / files.PROOF, Proof((Check("level", True, "fine"),)))
+            seal(run)
             (run / "stderr.log").write_text("last words")
             (run / "latency_cdf.png").write_bytes(b"a figure")
             entries.append({"folder": name, "arm": arm, "repeat": repeat, "values": {"arm": arm}})

@@ -22,7 +22,8 @@ from runner.proof.checks import (
     check_window,
     preemptions,
 )
-from runner.runs.files import read_proof, write_proof
+from runner.runs.files import read_proof
+from tests.runner.run_folders import keep
 from xsched_bindings.types import PreemptLevel
 
 GOOD = Suspension(
@@ -151,6 +152,6 @@ def test_the_evidence_of_a_level_is_how_many_probes_and_the_worst() -> None:
 def test_the_file_says_the_verdict_and_is_the_proof_again(tmp_path: Path) -> None:
     evidence = check_window([interval("a", 3)], none_expected=False)
     proof = Proof((check_level([GOOD]), evidence, Check("policy", False, "no", "Do.")), (GOOD,))
-    write_proof(tmp_path, proof)
+    keep(tmp_path, proof=proof)
     assert json.loads((tmp_path / "proof.json").read_text())["verdict"] == "failed"
     assert read_proof(tmp_path) == proof

@@ -25,6 +25,7 @@ from runner.trial.measured import read
 from runner.trial.recording import Recording
 from runner.trial.run import TrialResult
 from runner.trial.status import Status
+from tests.runner.run_folders import keep
 from xsched_bindings.types import PreemptLevel
 
 MS = 1_000_000
@@ -164,10 +165,8 @@ def test_the_summary_and_the_run_that_is_read_back_say_the_same(arm: str, tmp_pa
         preemptions=7,
         stolen=0.0625,
     )
-    files.write_json(tmp_path / files.SUMMARY, summarise(spec, result, "one"))
     files.write_config(tmp_path, config, spec)
-    files.write_proof(tmp_path, result.proof)
-    files.write_requests(tmp_path / files.REQUESTS, requests)
+    keep(tmp_path, summarise(spec, result, "one"), result.proof, requests)
     (run,) = load(tmp_path)
     computed = {
         name_of(metric, scope): Figure.of(figure)

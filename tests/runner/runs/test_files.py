@@ -1,5 +1,7 @@
+import errno
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +33,14 @@ from runner.runs.record import (
     Figure,
     Load,
     Provenance,
+    Seal,
     Summary,
     SweepRecord,
     TaskSummary,
 )
+from runner.runs.run import read_run
 from runner.trial.status import Status
+from tests.runner.run_folders import NO_EVENTS, THREE_REQUESTS, TIMES, keep
 from xsched_bindings.types import PreemptLevel
 
 SAMPLE = GpuSample(86779336610, 1980, 2619, 246.32, 44, 54, 4768, ("sw_power_cap",))
@@ -107,13 +112,14 @@ RECORDS = {
         },
         sweep="s",
         folder="/somewhere",
+        files={files.REQUESTS: Seal(3, "ab" * 32)},
         mlflow_run_id="0" * 32,
     ),
     files.PROVENANCE: Provenance(
         time="2026-03-01T10:00:00+00:00",
         command=("python", "-m", "runner"),
         overrides=("arm=native",),
-        code=Code("c0ffee", "--- a", "ab" * 32),
+        code=Code("c0ffee", "--- a", "ab" * 32, "cd" * 32),
         environment=Environment("3.11", "Linux", "A CPU", 8, "performance", 32.0, {"numpy": "2"}),
         xsched_variables={"XSCHED_POLICY": "GBL"},
         load_before=Load(0.5, 2300.0),
@@ -140,6 +146,7 @@ RECORDS = {
                 repeat=1,
                 values={"xsched.threshold": "4", "model": None},
                 overrides=("arm=xsched",),
+                command="python -m runner arm=xsched",
                 status=Status.PENDING,
                 reason="why",
                 mlflow_run_id="0" * 32,
@@ -161,19 +168,12 @@ EMPTY: dict[str, Any] = {
 }
 
 
-def write(folder: Path, name: str, record: Any) -> None:
-    if isinstance(record, Proof):
-        files.write_proof(folder, record)
-    else:
-        files.write_json(folder / name, record)
-
-
 @pytest.mark.parametrize("made", [RECORDS, EMPTY], ids=["full", "empty"])
 @pytest.mark.parametrize("name", list(RECORDS))
 def test_a_record_is_read_as_it_was_written(
     name: str, made: dict[str, Any], tmp_path: Path
 ) -> None:
-    write(tmp_path, name, made[name])
+    files.write_json(tmp_path / name, made[name])
     read = {
         files.SUMMARY: files.read_summary,
         files.PROVENANCE: files.read_provenance,
@@ -194,7 +194,7 @@ def test_there_is_a_value_for_every_field_above(name: str) -> None:
 
 def test_a_proof_s_verdict_is_said_in_its_file(tmp_path: Path) -> None:
     """For people: what counts is in the checks."""
-    files.write_proof(tmp_path, RECORDS[files.PROOF])  # type: ignore[arg-type]
+    keep(tmp_path, proof=RECORDS[files.PROOF])  # type: ignore[arg-type]
     content = json.loads((tmp_path / files.PROOF).read_text())
     assert content["verdict"] == "failed"
     (tmp_path / files.PROOF).write_text(json.dumps(content | {"verdict": "proven"}))
@@ -352,8 +352,8 @@ def test_requests_are_one_row_each_also_of_a_task_that_never_ran(tmp_path: Path)
         TaskRequests("a", 1, 2, times, times + 1, times + 2, warmup, 7 * 10**18),
         TaskRequests("b", 1, 2, times[:0], times[:0], times[:0], none),
     ]
-    files.write_requests(tmp_path / "r.parquet", tasks)
-    table = pq.read_table(tmp_path / "r.parquet")
+    keep(tmp_path, requests=tasks)
+    table = pq.read_table(tmp_path / files.REQUESTS)
     assert files.starts_of(table) == {"a": 7 * 10**18, "b": 0}
     rows = table.to_pylist()
     assert [row["request"] for row in rows] == [-1, 0, 1, 2]
@@ -364,6 +364,108 @@ def test_requests_are_one_row_each_also_of_a_task_that_never_ran(tmp_path: Path)
 
 
 def test_an_empty_log_of_events_has_its_columns(tmp_path: Path) -> None:
-    events: dict[str, list[object]] = {"at_ns": [], "event": [], "task": [], "completed": []}
-    files.write_events(tmp_path / "e.parquet", events)
-    assert pq.read_table(tmp_path / "e.parquet").column_names == list(events)
+    keep(tmp_path, events=NO_EVENTS)
+    events = pq.read_table(tmp_path / files.EVENTS)
+    assert events.column_names == ["at_ns", "event", "task", "completed"]
+
+
+# --- results that cannot be half true ------------------------------------------------------------
+
+
+def test_what_is_kept_is_listed_with_its_seal_and_is_right(tmp_path: Path) -> None:
+    (tmp_path / files.CONFIG).write_text("a: 1")
+    kept = keep(tmp_path)
+    assert kept.files is not None
+    assert set(kept.files) == {*files.OF_A_RUN} - {files.SUMMARY}
+    assert files.read_summary(tmp_path) == kept
+    assert files.broken(tmp_path, kept) == ""
+    assert {path.name for path in tmp_path.iterdir()} == {*kept.files, files.SUMMARY}
+
+
+@pytest.mark.parametrize("name", sorted({*files.OF_A_RUN} - {files.SUMMARY}))
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda path: path.unlink(), "cannot be read: No such file"),
+        (lambda path: (path.unlink(), path.mkdir()), "cannot be read: Is a directory"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "is not what was recorded"),
+        (lambda path: path.write_bytes(path.read_bytes() + b" "), "is not what was recorded"),
+        (lambda path: path.write_bytes(b"x" * path.stat().st_size), "is not what was recorded"),
+        (lambda path: path.write_bytes(b""), "is not what was recorded"),
+    ],
+    ids=["missing", "folder", "truncated", "longer", "changed", "empty"],
+)
+def test_no_file_of_a_result_can_be_lost_or_changed(
+    name: str, damage: Any, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / files.CONFIG).write_text("a: 1")
+    kept = keep(tmp_path)
+    damage(tmp_path / name)
+    assert files.broken(tmp_path, kept).startswith(f"{name} {said}")
+    run = read_run(tmp_path)
+    assert run.status is Status.FAILED
+    assert run.summary.reason.startswith(f"{name} {said}")
+
+
+def test_the_raw_data_of_another_run_are_noticed(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    kept = keep(tmp_path / "one")
+    two = TaskRequests("a", 1, 2, TIMES[:2], TIMES[:2] + 1, TIMES[:2] + 2, np.zeros((0, 3)))
+    keep(tmp_path / "other", requests=(two,))
+    (tmp_path / "other" / files.REQUESTS).replace(tmp_path / "one" / files.REQUESTS)
+    assert files.broken(tmp_path / "one", kept) == "requests.parquet is not what was recorded"
+
+
+@pytest.mark.parametrize("status", [Status.FINISHED, Status.KILLED])
+def test_a_result_without_a_list_of_its_files_is_none(status: Status, tmp_path: Path) -> None:
+    summary = replace(keep(tmp_path), status=status, files=None)
+    assert files.broken(tmp_path, summary) == "summary.json does not list its files"
+
+
+def test_a_run_that_failed_before_it_measured_has_nothing_to_list(tmp_path: Path) -> None:
+    assert files.broken(tmp_path, Summary.failed("a", "no GPU")) == ""
+
+
+def test_a_listed_name_that_is_none_is_a_file_that_is_missing(tmp_path: Path) -> None:
+    summary = Summary(name="a", status=Status.FINISHED, files={"a\0b": Seal(0, "")})
+    assert "cannot be read: embedded null byte" in files.broken(tmp_path, summary)
+
+
+def test_version_1_listed_nothing_and_is_believed(tmp_path: Path) -> None:
+    old = {"status": "FINISHED", "tasks": {}, "priorities": {}, "name": "old"}
+    (tmp_path / files.SUMMARY).write_text(json.dumps(old))
+    summary = files.read_summary(tmp_path)
+    assert summary is not None
+    assert files.broken(tmp_path, summary) == ""
+
+
+@pytest.mark.parametrize("column", files.REQUEST_ROWS.names)
+def test_version_1_with_a_table_of_other_columns_is_broken(column: str, tmp_path: Path) -> None:
+    table = files.request_table([THREE_REQUESTS])
+    pq.write_table(table.drop_columns([column]), tmp_path / files.REQUESTS)
+    summary = Summary(name="old", status=Status.FINISHED, files={})
+    assert f"it has no column {column} of" in files.broken(tmp_path, summary)
+
+
+@pytest.mark.parametrize("name", [files.SUMMARY, files.PROOF, files.PROVENANCE])
+def test_what_is_nested_too_deeply_is_no_record(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("[" * 100_000 + "]" * 100_000)
+    with pytest.raises(ValueError, match="nested"):
+        files.read_json(tmp_path / name, dict)
+
+
+def test_a_failed_write_leaves_the_record_of_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written is put in its place by a rename alone."""
+    before = keep(tmp_path)
+
+    def no_space(self: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", no_space)
+    with pytest.raises(OSError, match="No space left"):
+        keep(tmp_path, replace(before, name="later"))
+    assert files.read_summary(tmp_path) == before
+    assert files.broken(tmp_path, before) == ""

@@ -81,11 +81,23 @@ def test_a_long_diff_is_cut_and_its_checksum_is_of_all_of_it(
     assert len(sums) == 2
 
 
-def test_outside_a_checkout_nothing_is_known(
+def test_outside_a_checkout_the_code_is_known_by_its_checksum(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkout: Path
 ) -> None:
-    monkeypatch.setattr(provenance, "ROOT", tmp_path / "elsewhere")
-    assert provenance.code() == Code("", "", "")
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "runner").mkdir(parents=True)
+    monkeypatch.setattr(provenance, "ROOT", elsewhere)
+    seen = set()
+    for name, content in [("a.py", "1"), ("a.py", "2"), ("b.py", "2"), ("c.yaml", "1")]:
+        (elsewhere / "runner" / name).write_text(content)
+        provenance.code.cache_clear()
+        found = provenance.code()
+        assert (found.commit, found.diff, found.diff_sha256) == ("", "", "")
+        seen.add(found.source_sha256)
+    assert len(seen) == 4
+    (elsewhere / "runner" / "notes.txt").write_text("no code")
+    provenance.code.cache_clear()
+    assert provenance.code().source_sha256 in seen
 
 
 # --- what can change a figure --------------------------------------------------------------------

@@ -11,7 +11,7 @@ from runner.runs import files
 from runner.runs.record import Entry, Provenance, Summary, TaskSummary
 from runner.runs.run import read_run
 from runner.trial.status import Status
-from tests.runner.run_folders import GAP_MS, MadeTask, write_run
+from tests.runner.run_folders import GAP_MS, MadeTask, keep, seal, write_run
 from xsched_bindings.types import PreemptLevel
 
 ONE = {"urgent": MadeTask([10.0, 20.0, 30.0], priority=1)}
@@ -112,14 +112,14 @@ def test_the_table_of_requests_has_every_one(tmp_path: Path) -> None:
 
 
 def test_the_table_of_events_is_the_scheduler_s_log(tmp_path: Path) -> None:
-    run = read_run(write_run(tmp_path / "run", "xsched", ONE))
     log: dict[str, list[Any]] = {
         "at_ns": [5],
         "event": ["ready"],
         "task": ["urgent"],
         "completed": [0],
     }
-    files.write_events(run.folder / files.EVENTS, log)
+    keep(tmp_path, events=log)
+    run = read_run(tmp_path)
     assert run.events().to_pydict() == log
     (run.folder / files.EVENTS).unlink()
     with pytest.raises(UserError, match=r"events\.parquet cannot be read"):
@@ -159,8 +159,8 @@ def test_suspensions_that_proved_the_level_are_timed(tmp_path: Path) -> None:
         Suspension("urgent", PreemptLevel.block, 4, 3, 9, True, True, ms) for ms in (1.5, 2.5)
     ]
     checks = (Check("level", True, "fine"), Check("window", True, "", "", {"suspensions": 7}))
-    files.write_proof(folder, Proof(checks, tuple(probes)))
-    run = read_run(folder)
+    files.write_json(folder / files.PROOF, Proof(checks, tuple(probes)))
+    run = read_run(seal(folder))
     assert run.proof.verdict is Verdict.PROVEN
     assert run.tasks["urgent"].preemption_ms.tolist() == [1.5, 2.5]
     assert run.tasks["other"].preemption_ms.tolist() == []

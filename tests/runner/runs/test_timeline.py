@@ -12,7 +12,7 @@ from matplotlib.image import imread
 from runner.metrics.requests import TaskRequests
 from runner.results.drawings.timelines import timeline
 from runner.runs import files
-from runner.runs.files import START_NS, write_events, write_requests
+from runner.runs.files import START_NS
 from runner.runs.record import Summary, TaskSummary
 from runner.runs.run import Run, read_run
 from runner.runs.timeline import (
@@ -26,6 +26,7 @@ from runner.runs.timeline import (
     write_trace,
 )
 from runner.trial.status import Status
+from tests.runner.run_folders import keep, seal
 
 START = 5_000_000_000_000
 MS = 1_000_000
@@ -195,7 +196,7 @@ def a_run(tmp_path: Path, **summary: Any) -> Run:
     pq.write_table(PREEMPTED, tmp_path / files.EVENTS)
     made = Summary(**{"name": "r", "status": Status.FINISHED, **summary})
     files.write_json(tmp_path / files.SUMMARY, made)
-    return read_run(tmp_path)
+    return read_run(seal(tmp_path))
 
 
 def test_both_files_are_written_from_the_folder_alone(tmp_path: Path) -> None:
@@ -231,12 +232,8 @@ def test_a_run_without_a_log_has_its_requests(tmp_path: Path) -> None:
 
 def test_a_run_that_died_before_its_window_has_an_empty_trace(tmp_path: Path) -> None:
     none = np.zeros((0, 3), np.int64)
-    write_requests(
-        tmp_path / files.REQUESTS,
-        [TaskRequests("a", 1, 9, none[:, 0], none[:, 1], none[:, 2], none)],
-    )
-    columns = ("at_ns", "event", "task", "completed")
-    write_events(tmp_path / files.EVENTS, {name: [] for name in columns})
+    requests = [TaskRequests("a", 1, 9, none[:, 0], none[:, 1], none[:, 2], none)]
+    keep(tmp_path, Summary.failed("a run", "it died"), requests=requests)
     run = read_run(tmp_path)
     write_trace(run)
     timeline(run, "a run")

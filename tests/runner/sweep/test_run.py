@@ -11,7 +11,7 @@ from runner.config.schema import Config, TaskConfig
 from runner.runs import files
 from runner.runs.record import Figure, Summary, TaskSummary
 from runner.sweep.plan import Planned, expand, run_name
-from runner.sweep.run import Ended, create_folder, run
+from runner.sweep.run import Ended, create_folder, one_writer, run
 from runner.trial.status import Status
 from tests.runner.sweep.composed import compose
 from xsched_bindings.types import PreemptLevel
@@ -72,8 +72,11 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     point.config.output_root = str(tmp_path / "file" / "below")
     point.config.task_set.tasks = {"a": TaskConfig()}
     point.trial = resolve(point.config)
-    with pytest.raises(UserError, match="cannot be written"):
-        create_folder(point)
+    with (
+        pytest.raises(UserError, match="cannot be written: Not a directory: "),
+        one_writer(point.config, "0123456789ab"),
+    ):
+        pass
 
 
 # --- from start to end, with runs that somebody else made --------------------------------------

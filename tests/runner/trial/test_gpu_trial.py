@@ -16,11 +16,12 @@ from runner.platforms.device import Spread
 from runner.platforms.gpu import xserver
 from runner.platforms.gpu.management.base import GpuProcess
 from runner.proof.checks import Verdict
-from runner.runs.files import SUMMARY, read_proof, read_summary, write_json, write_proof
+from runner.runs.files import read_proof, read_summary
 from runner.runs.summary import summarise
 from runner.trial.run import TrialResult, run_trial
 from runner.trial.status import Status
 from tests.runner.gpu_double import FAULT, QUEUES, DoublePlatform, trial
+from tests.runner.run_folders import keep
 from tests.xsched_bindings.double import build
 
 
@@ -38,9 +39,8 @@ def run(platform: DoublePlatform, folder: Path, **changes: Any) -> TrialResult:
     assert psutil.Process().children(recursive=True) == before, "nothing is left behind"
     summary = summarise(spec, result, "made")  # every outcome can be summarised
     assert summary.status is result.status
-    write_json(folder / SUMMARY, summary)
-    assert read_summary(folder) == summary, "and kept"
-    write_proof(folder, result.proof)
+    kept = keep(folder, summary, result.proof, result.requests, result.events)
+    assert read_summary(folder) == kept, "and kept"
     assert read_proof(folder) == result.proof
     return result
 

@@ -104,11 +104,7 @@ def _run(
             folder=str(folder),
             as_expected=name not in broken,
         )
-        files.write_json(folder / files.SUMMARY, summary)
-        files.write_proof(folder, result.proof)
-        files.write_requests(folder / files.REQUESTS, result.requests)
-        files.write_events(folder / files.EVENTS, result.events)
-        files.write_json(folder / files.PROVENANCE, ORIGIN)
+        files.keep(folder, summary, result.proof, result.requests, result.events, ORIGIN)
     return Entry(
         name=name,
         folder=name,

@@ -1,0 +1,134 @@
+"""Who is at something: locks of the whole machine, for all of its users.
+
+A lock ends with the process that holds it, however that ends. On a network folder, let one host
+write: not every server tells its clients of each other's locks.
+"""
+
+import fcntl
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from runner.trial import interruption
+
+LOOK_S = 0.2
+#: Every user of the machine must be able to take it, whatever the umask of the first one.
+MODE = 0o666
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+#: Descriptors of the locks that this process holds. A child that is forked would hold them, too.
+_HELD: set[int] = set()
+
+
+def _let_go() -> None:
+    for descriptor in [*_HELD]:
+        _close(descriptor)
+
+
+os.register_at_fork(after_in_child=_let_go)
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who holds a lock. boot: which start of the machine; "" where that is not told."""
+
+    host: str = ""
+    pid: int = 0
+    boot: str = ""
+    since: str = ""
+
+    @classmethod
+    def me(cls) -> Self:
+        boot = ""
+        with suppress(OSError):
+            boot = BOOT.read_text().strip()
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        return cls(socket.gethostname(), os.getpid(), boot, since)
+
+    def __str__(self) -> str:
+        if not self.pid:
+            return "somebody"
+        return f"process {self.pid} on {self.host}, since {self.since[11:16]} UTC"
+
+
+class Taken(Exception):
+    """Somebody else holds the lock, and nobody wants to wait."""
+
+    def __init__(self, owner: Owner) -> None:
+        super().__init__(str(owner))
+        self.owner = owner
+
+
+@contextmanager
+def held(path: Path, wait: bool, say: Callable[[Owner], None]) -> Iterator[None]:
+    """Hold the lock of that file. If somebody has it: wait, having said who, or raise `Taken`.
+
+    Raises OSError where the file can neither be opened nor made."""
+    descriptor = _open(path)
+    _HELD.add(descriptor)
+    try:
+        if not _take(descriptor):
+            owner = _owner(descriptor)
+            if not wait:
+                raise Taken(owner)
+            say(owner)
+            while not _take(descriptor):
+                interruption.check()
+                time.sleep(LOOK_S)
+        _sign(descriptor)
+        yield
+    finally:
+        _close(descriptor)
+
+
+def _open(path: Path) -> int:
+    """Open before create: what another user has made in a folder for all must not be created. What
+    must not be written can be locked all the same."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except PermissionError:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_CREAT, MODE)
+        with suppress(OSError):  # somebody else has made it meanwhile
+            os.fchmod(descriptor, MODE)
+        return descriptor
+
+
+def _take(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _sign(descriptor: int) -> None:
+    """Say who holds it; not on a full disk, and not in a file that must not be written."""
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, msgspec.json.encode(Owner.me()), 0)
+
+
+def _owner(descriptor: int) -> Owner:
+    """Who said that they hold it; unknown if that was somebody who has ended since."""
+    try:
+        said = msgspec.json.decode(os.pread(descriptor, 4096, 0), type=Owner)
+    except (OSError, ValueError):
+        return Owner()
+    me = Owner.me()
+    here = (said.host, said.boot) == (me.host, me.boot)
+    return Owner() if here and not Path(f"/proc/{said.pid}").exists() else said
+
+
+def _close(descriptor: int) -> None:
+    _HELD.discard(descriptor)
+    with suppress(OSError):
+        os.close(descriptor)
