@@ -97,8 +97,9 @@ def _failed(name: str, folder: Path, error: Exception) -> Summary:
         reason = f"{type(error).__name__}: {error} (see stderr.log)"
     summary = replace(Summary.failed(name, reason), folder=str(folder))
     with interruption.deferred():
-        with suppress(OSError), (folder / "stderr.log").open("a") as log:
-            traceback.print_exception(error, file=log)
+        if not isinstance(error, PlatformError):
+            with suppress(OSError), (folder / "stderr.log").open("a") as log:
+                traceback.print_exception(error, file=log)
         with suppress(OSError):
             if files.read_summary(folder) is None:  # what is recorded never changes afterwards
                 files.write_json(folder / files.SUMMARY, summary)

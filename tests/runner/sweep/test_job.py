@@ -24,7 +24,7 @@ def run(folder: Path, error: BaseException, monkeypatch: pytest.MonkeyPatch) -> 
         runtime=SimpleNamespace(output_dir=str(folder)), job=SimpleNamespace(name="block-t4")
     )
     monkeypatch.setattr(HydraConfig, "get", lambda: hydra)
-    monkeypatch.setattr(job, "_run", fails)
+    monkeypatch.setattr(job, "_measure", fails)
     job.run(DictConfig({}))
 
 

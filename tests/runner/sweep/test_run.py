@@ -1,7 +1,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -9,10 +8,11 @@ from runner.config.errors import UserError
 from runner.config.resolve import resolve
 from runner.config.schema import Config, TaskConfig
 from runner.runs import files
-from runner.runs.record import Figure, Summary, TaskSummary
+from runner.runs.record import Figure
 from runner.sweep.plan import Planned, expand, run_name
 from runner.sweep.run import Ended, create_folder, one_writer, run
 from runner.trial.status import Status
+from tests.runner.run_folders import MadeTask, write_run
 from tests.runner.sweep.composed import compose
 from xsched_bindings.types import PreemptLevel
 
@@ -85,10 +85,7 @@ SWEEP = ("task_set=smoke", "platform=host", "tracking=none", "arm=native,urgent_
 Launch = Callable[[Path, list[list[str]]], None]
 
 
-MEASURED: dict[str, Any] = {
-    "tasks": {"urgent": TaskSummary(priority=1)},
-    "figures": {"p99_ms/priority_1": Figure(12.5)},
-}
+FIGURES = {"p99_ms/priority_1": Figure(12.5)}
 
 
 def ended(tmp_path: Path, launch: Launch, *more: str) -> Ended:
@@ -102,12 +99,13 @@ def leaving(*statuses: Status | None) -> Launch:
         for job, status in zip(jobs, statuses, strict=True):
             (place,) = (each.partition("=")[2] for each in job if "sweep.subdir" in each)
             made = folder / place.strip("'")
-            made.mkdir()
-            if status is not None:
-                good = status is Status.FINISHED
-                reason = "" if good else "why"
-                summary = Summary(name=made.name, status=status, reason=reason, as_expected=good)
-                files.write_json(made / files.SUMMARY, replace(summary, **MEASURED))
+            if status is None:
+                made.mkdir()
+                continue
+            good = status is Status.FINISHED
+            ending = {"status": status, "reason": "" if good else "why", "as_expected": good}
+            task = MadeTask([12.5] * 5, priority=1)
+            write_run(made, "native", {"urgent": task}, **ending, figures=FIGURES)
 
     return launch
 
