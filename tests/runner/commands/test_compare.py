@@ -12,6 +12,7 @@ import pytest
 from runner.results.comparison import compare
 from runner.results.tables import as_csv, as_latex, as_plain, latex, show
 from runner.runs.load import load
+from runner.trial.status import Status
 from tests.conftest import ROOT, environment
 from tests.runner.run_folders import MadeTask, at_clock, write_repeats, write_run
 
@@ -59,7 +60,7 @@ def test_the_tables(sweep: Path, tmp_path: Path) -> None:
 
 
 def test_csv_has_a_row_a_figure(sweep: Path) -> None:
-    rows = list(csv.DictReader(as_csv(compare(load([sweep]))).splitlines()))
+    rows = list(csv.DictReader(as_csv(compare(load(sweep).runs)).splitlines()))
     first = rows[0]
     assert (first["figure"], first["role"], first["verdict"]) == (
         "p99_ms/priority_1",
@@ -72,7 +73,7 @@ def test_csv_has_a_row_a_figure(sweep: Path) -> None:
 
 
 def test_json_knows_all_of_it(sweep: Path) -> None:
-    content = json.loads(json.dumps(as_plain(compare(load([sweep])))))
+    content = json.loads(json.dumps(as_plain(compare(load(sweep).runs))))
     assert content["baseline"] == "native"
     assert content["swept"] == ["xsched.threshold"]
     first = content["rows"][0]
@@ -92,7 +93,7 @@ def test_json_has_no_infinite_numbers(tmp_path: Path) -> None:
 
 
 def test_latex_is_escaped(sweep: Path) -> None:
-    text = as_latex(compare(load([sweep])))
+    text = as_latex(compare(load(sweep).runs))
     assert r"\textbf{p99\_ms}" in text
     assert r"xsched\_null, threshold=8" in text
     body = [line for line in text.splitlines() if line.endswith(r"\\")]
@@ -105,9 +106,8 @@ def test_clocks_that_differ_are_said_in_every_form(
 ) -> None:
     tasks = {"a": MadeTask([1.0] * 9)}
     clocks = {"native": 1980, "xsched": 1800, "solo": 1980}
-    found = compare(
-        load([write_run(tmp_path / a, a, tasks, device=at_clock(c)) for a, c in clocks.items()])
-    )
+    runs = [write_run(tmp_path / a, a, tasks, device=at_clock(c)) for a, c in clocks.items()]
+    found = compare(load(*runs).runs)
     show(found)
     said = " ".join(capsys.readouterr().out.split())
     assert "no verdict (repeats < 3); SM clocks differ" in said
@@ -132,7 +132,7 @@ def test_clocks_that_differ_are_said_in_every_form(
 def test_names_are_no_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tasks = {"[red]a": MadeTask([1.0] * 9), "[/b]": MadeTask([1.0] * 9)}
     folders = [write_run(tmp_path / arm, arm, tasks) for arm in ("native", "xsched")]
-    show(compare(load(folders)))
+    show(compare(load(*folders).runs))
     assert "[red]a" in capsys.readouterr().out
 
 
@@ -141,7 +141,9 @@ def test_runs_that_failed_are_named(tmp_path: Path) -> None:
     folders = [
         write_run(tmp_path / "native", "native", task),
         write_run(tmp_path / "xsched", "xsched", task),
-        write_run(tmp_path / "bad", "xsched", task, status="FAILED", reason="no level", repeat=1),
+        write_run(
+            tmp_path / "bad", "xsched", task, repeat=1, status=Status.FAILED, reason="no level"
+        ),
     ]
     done = command(*folders)
     assert done.returncode == 0, done.stderr

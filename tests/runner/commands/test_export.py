@@ -10,6 +10,7 @@ import sys
 import tempfile
 import zipfile
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -21,8 +22,11 @@ from hypothesis import strategies as st
 
 from runner.commands.export import export
 from runner.config.errors import UserError
-from runner.runs import archive
+from runner.platforms.device import DeviceOrigin, GpuInfo
+from runner.proof.checks import Check, Proof
+from runner.runs import archive, files
 from runner.runs.load import load
+from runner.runs.record import Code, Environment, Provenance
 from tests.conftest import environment
 from tests.runner.run_folders import MadeTask, write_run, write_sweep
 
@@ -32,12 +36,13 @@ COMMAND = (
     "output_root=/home/somebody/outputs tracking.uri=http://somewhere:5000 --config-dir mine "
     "'xsched.home=/opt/x y/xsched' arm=native,xsched hydra.mode=MULTIRUN hydra/sweeper=trials"
 )
-ORIGIN = {
-    "time": "2026-01-02T03:04:05+00:00",
-    "code": {"commit": "c0ffee" * 6, "diff": "--- a/x\n+++ b/x\n"},
-    "environment": {"cpu": "A processor", "cores": 8, "libraries": {"torch": "2.11.0"}},
-    "device": {"gpu": {"name": "A GPU", "driver": "580"}, "xsched_libraries": {"a.so": "f" * 64}},
-}
+GPU = GpuInfo("nvidia", 0, "A GPU", "", "", "580", None, "", None)
+ORIGIN = Provenance(
+    time="2026-01-02T03:04:05+00:00",
+    code=Code("c0ffee" * 6, "--- a/x\n+++ b/x\n"),
+    environment=Environment(cpu="A processor", cores=8, libraries={"torch": "2.11.0"}),
+    device=DeviceOrigin(gpu=GPU, xsched_libraries={"a.so": "f" * 64}),
+)
 
 
 @pytest.fixture
@@ -50,9 +55,9 @@ def sweep(tmp_path: Path) -> Path:
         for repeat in range(3):
             name = f"{arm}-r{repeat}-0123abcd"
             latency = random.uniform(10, 12, 400) * (2 if arm == "native" else 1)
-            run = write_run(folder / name, arm, {"urgent": MadeTask(latency, 1)}, valid=True)
-            (run / "provenance.json").write_text(json.dumps(ORIGIN))
-            (run / "proof.json").write_text('{"verdict": "proven", "checks": []}')
+            run = write_run(folder / name, arm, {"urgent": MadeTask(latency, 1)})
+            files.write_json(run / files.PROVENANCE, ORIGIN)
+            files.write_proof(run, Proof((Check("level", True, "fine"),)))
             (run / "stderr.log").write_text("last words")
             (run / "latency_cdf.png").write_bytes(b"a figure")
             entries.append({"folder": name, "arm": arm, "repeat": repeat, "values": {"arm": arm}})
@@ -95,8 +100,10 @@ def test_it_has_the_runs_and_neither_logs_nor_databases(paper: Path, sweep: Path
             if name.startswith(SWEEP):
                 assert opened.read(name) == (sweep.parent / name).read_bytes(), "as it is"
     run = f"{SWEEP}/native-r0-0123abcd"
-    files = "config.yaml latency_cdf.png proof.json provenance.json requests.parquet summary.json"
-    assert [name for name in names if name.startswith(run)] == [f"{run}/{f}" for f in files.split()]
+    wanted = "config.yaml latency_cdf.png proof.json provenance.json requests.parquet summary.json"
+    assert [name for name in names if name.startswith(run)] == [
+        f"{run}/{f}" for f in wanted.split()
+    ]
     assert {name for name in names if not name.startswith(f"{SWEEP}/")} == {
         "README.md",
         "SHA256SUMS",
@@ -146,8 +153,9 @@ def test_the_readme_has_commands_and_no_path_of_the_machine(paper: Path, tmp_pat
 
 
 def test_weights_stay_behind_and_are_named(sweep: Path, tmp_path: Path) -> None:
-    path = sweep / "native-r0-0123abcd" / "provenance.json"
-    path.write_text(json.dumps(ORIGIN | {"weights": {"/home/somebody/w.pt": "ab" * 32}}))
+    weights = {"/home/somebody/w.pt": "ab" * 32}
+    path = sweep / "native-r0-0123abcd" / files.PROVENANCE
+    files.write_json(path, replace(ORIGIN, weights=weights))
     export(sweep, tmp_path / "paper.zip")
     readme = text(tmp_path / "paper.zip", "README.md")
     assert f"# weights of your own copy, model.pretrained=…/w.pt: sha256 {'ab' * 32}" in readme
@@ -164,11 +172,14 @@ def test_a_trace_comes_along_under_a_name_of_its_own(sweep: Path, tmp_path: Path
     config["task_set"]["tasks"]["urgent"]["arrival"] = own
     (run / "config.yaml").write_text(json.dumps(config))
     export(sweep, tmp_path / "paper.zip")
-    assert "# a" in text(tmp_path / "paper.zip", "traces/arrivals.txt")
-    assert "# b" in text(tmp_path / "paper.zip", "traces/1-arrivals.txt")
-    again = text(tmp_path / "paper.zip", "README.md")
-    assert f"{SWEEP}/native-r0-0123abcd arrival.trace=traces/arrivals.txt" in again
-    assert "task_set.tasks.urgent.arrival.trace=traces/1-arrivals.txt" in again
+    readme = text(tmp_path / "paper.zip", "README.md")
+    (again,) = (line for line in readme.splitlines() if line.startswith("python -m runner.replay"))
+    _, _, _, folder, *words = again.removesuffix("   # one run").split()
+    assert folder == f"{SWEEP}/native-r0-0123abcd"
+    given = dict(word.split("=") for word in words)
+    assert set(given.values()) == {"traces/arrivals.txt", "traces/1-arrivals.txt"}
+    for key, place in (("arrival.trace", "a"), ("task_set.tasks.urgent.arrival.trace", "b")):
+        assert f"# {place}" in text(tmp_path / "paper.zip", given[key])
     archive.unpack(tmp_path / "paper.zip")
 
 
@@ -209,10 +220,10 @@ def test_a_sweep_that_is_not_done_says_so(sweep: Path, tmp_path: Path) -> None:
 
 
 def test_a_patch_that_was_cut_is_not_passed_off_as_one(sweep: Path, tmp_path: Path) -> None:
-    origin = ORIGIN | {"code": {"commit": "c0ffee", "diff": "x" * 100_000}}
+    origin = replace(ORIGIN, code=Code("c0ffee", "x" * 100_000))
     for run in sweep.glob("*/provenance.json"):
         if "superseded" not in run.parts:
-            run.write_text(json.dumps(origin))
+            files.write_json(run, origin)
     export(sweep, tmp_path / "paper.zip")
     with zipfile.ZipFile(tmp_path / "paper.zip") as opened:
         assert "code.patch" not in opened.namelist()
@@ -223,14 +234,16 @@ def test_a_patch_that_was_cut_is_not_passed_off_as_one(sweep: Path, tmp_path: Pa
 
 
 def test_the_runs_in_a_zip_are_those_of_the_folder(paper: Path, sweep: Path) -> None:
-    packed, plain = load([paper]), load([sweep])
+    packed, plain = load(paper), load(sweep)
     assert [each.name for each in packed] == [each.name for each in plain]
-    assert packed[0].values == plain[0].values
-    mine, theirs = packed[3].requests()["urgent"], plain[3].requests()["urgent"]
-    assert (mine.response_ms == theirs.response_ms).all()
+    for one, other in zip(packed, plain, strict=True):
+        assert (one.summary, one.values, one.repeat) == (other.summary, other.values, other.repeat)
+        assert (one.provenance, one.proof) == (ORIGIN, other.proof)
+        assert one.requests().equals(other.requests())
+    assert packed.record == plain.record
     folder = packed[0].folder.parent
     assert folder.is_dir()
-    del packed
+    del packed, one
     assert not folder.exists()
 
 
@@ -255,7 +268,7 @@ def test_a_context_keeps_it_unpacked(paper: Path) -> None:
 def test_a_zip_made_by_hand_is_read_too(sweep: Path, tmp_path: Path) -> None:
     shutil.make_archive(str(tmp_path / "hand"), "zip", sweep)
     with archive.unpacked(tmp_path / "hand.zip") as folder:
-        assert len(load([folder])) == 6
+        assert len(load(folder)) == 6
 
 
 def entry(name: str, mode: int = stat.S_IFREG | 0o644) -> zipfile.ZipInfo:

@@ -1,77 +1,79 @@
 """A logged run again: what differs, that it is the same measurement, then and now."""
 
-import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from runner.commands import replay
 from runner.commands.replay import differences, facts, remarks
-from runner.runs import provenance
+from runner.platforms.device import DeviceOrigin, GpuInfo, GpuSettings, TorchBuild
+from runner.proof.checks import Verdict
+from runner.runs import files, provenance
+from runner.runs.load import load
+from runner.runs.record import Code, Environment, Load, Provenance, Summary, TaskSummary
+from runner.trial.status import Status
 from tests.conftest import ROOT, command, environment
 
-MODERN = {
-    "code": {"commit": "a" * 40, "diff": "", "diff_sha256": ""},
-    "environment": {
-        "python": "3.12.3",
-        "system": "Linux-6",
-        "cpu": "A processor",
-        "cores": 8,
-        "governor": "performance",
-        "memory_gib": 23.5,
-        "libraries": {"torch": "2.11.0", "numpy": "2.5.2"},
-    },
-    "xsched_variables": {},
-    "load_before": {"load_1min": 0.1},
-    "device": {
-        "gpu": {"name": "A GPU", "driver": "580", "index": 0, "compute_capability": [9, 0]},
-        "settings": {"applications_sm_clock_mhz": 1980, "ecc": True},
-        "torch": {"version": "2.11.0", "cuda": "13.0"},
-        "xsched_libraries": {"libpreempt.so": "5ae022eb54b07ee6b0"},
-        "device_cores": [6, 7],
-    },
-}
-
-
-def changed(**parts: dict[str, Any]) -> dict[str, Any]:
-    made = json.loads(json.dumps(MODERN))
-    for name, values in parts.items():
-        made[name] |= values
-    return dict(made)
+SHA = "5ae022eb54b07ee6b0"
+GPU = GpuInfo("nvidia", 0, "A GPU", "GPU-1", "0000:3b:00.0", "580", (9, 0), "sm_90", 81559)
+SETTINGS = GpuSettings(True, "default", False, True, 700.0, 700.0, 1980, 1980, None)
+MODERN = Provenance(
+    time="2026-01-02T03:04:05+00:00",
+    code=Code("a" * 40),
+    environment=Environment(
+        python="3.12.3",
+        system="Linux-6",
+        cpu="A processor",
+        cores=8,
+        governor="performance",
+        memory_gib=23.5,
+        libraries={"torch": "2.11.0", "numpy": "2.5.2"},
+    ),
+    load_before=Load(0.1),
+    device=DeviceOrigin(
+        (6, 7), GPU, SETTINGS, TorchBuild("2.11.0", "13.0"), {"libpreempt.so": SHA}
+    ),
+)
 
 
 # ---------------------------------------------------------------------- differences
 
 
 def test_the_same_environment_differs_in_nothing() -> None:
-    busier = changed(environment={"memory_gib": 12.0}, load_before={"load_1min": 9.0})
+    busier = replace(
+        MODERN,
+        time="later",
+        environment=replace(MODERN.environment, memory_gib=12.0),
+        load_before=Load(9.0),
+    )
     assert differences(facts(MODERN), facts(busier)) == []
 
 
 def test_every_difference_that_matters_is_a_line() -> None:
-    gpu = {"name": "Another GPU", "driver": "590", "index": 1, "compute_capability": [8, 0]}
-    now = changed(
-        code={"commit": "b" * 40, "diff": "x", "diff_sha256": "c" * 64},
-        environment={
-            "python": "3.11.7",
-            "cpu": "Another processor",
-            "cores": 2,
-            "governor": "",
-            "libraries": {"torch": "2.13.0+cpu", "numpy": "2.5.2", "mlflow": "3.17"},
-        },
+    gpu = replace(GPU, name="Another GPU", driver="590", index=1, compute_capability=(8, 0))
+    now = replace(
+        MODERN,
+        code=Code("b" * 40, "x", "c" * 64),
+        environment=replace(
+            MODERN.environment,
+            python="3.11.7",
+            cpu="Another processor",
+            cores=2,
+            governor="",
+            libraries={"torch": "2.13.0+cpu", "numpy": "2.5.2", "mlflow": "3.17"},
+        ),
         xsched_variables={"XSCHED_POLICY": "GBL"},
-        device={
-            "gpu": gpu,
-            "settings": {"applications_sm_clock_mhz": 1200, "ecc": False},
-            "torch": {"version": "2.13.0", "cuda": None},
-            "xsched_libraries": {},
-            "device_cores": [1],
-        },
+        device=DeviceOrigin(
+            (1,),
+            gpu,
+            replace(SETTINGS, applications_sm_clock_mhz=1200, ecc=False),
+            TorchBuild("2.13.0"),
+        ),
     )
     assert differences(facts(MODERN), facts(now)) == [
         "commit: was aaaaaaaaaaaa, is bbbbbbbbbbbb",
@@ -85,8 +87,8 @@ def test_every_difference_that_matters_is_a_line() -> None:
         "gpu name: was A GPU, is Another GPU",
         "gpu driver: was 580, is 590",
         "gpu compute capability: was 9 0, is 8 0",
-        "gpu applications sm clock mhz: was 1980, is 1200",
         "gpu ecc: was yes, is no",
+        "gpu applications sm clock mhz: was 1980, is 1200",
         "torch cuda: was 13.0, is none",
         "libpreempt.so: was 5ae022eb54b0, is none",
         "mlflow: was none, is 3.17",
@@ -95,21 +97,23 @@ def test_every_difference_that_matters_is_a_line() -> None:
 
 
 def test_a_machine_without_the_gpu_and_a_run_without_provenance() -> None:
-    assert "gpu name: was A GPU, is none" in differences(facts(MODERN), facts({"device": {}}))
-    assert not any(facts({}).values())
+    without = replace(MODERN, device=DeviceOrigin())
+    assert "gpu name: was A GPU, is none" in differences(facts(MODERN), facts(without))
+    assert not any(facts(Provenance()).values())
 
 
 def test_what_gpu_runs_recorded_is_compared() -> None:
     """Runs of a real GPU, which are in this repository."""
-    (path, *_) = sorted((ROOT / "docs" / "results" / "h100").glob("six_bert-*/xsched*/prov*.json"))
-    found = facts(json.loads(path.read_text()))
+    folder = ROOT / "docs" / "results" / "h100"
+    (run, *_) = sorted(path.parent for path in folder.glob("six_bert-*/xsched*/provenance.json"))
+    found = facts(files.read_provenance(run))
     for name in ("gpu name", "gpu driver", "gpu power limit w", "gpu applications sm clock mhz"):
         assert found[name]
     assert len(found["libpreempt.so"]) == provenance.DIGITS
 
 
 def test_changes_of_before_there_were_checksums_are_compared_by_what_is_recorded() -> None:
-    old, same, other = ({"code": {"commit": "a", "diff": diff}} for diff in ("x", "x", "y"))
+    old, same, other = (Provenance(code=Code("a", diff)) for diff in ("x", "x", "y"))
     assert differences(facts(old), facts(same)) == []
     assert len(differences(facts(old), facts(other))) == 1
 
@@ -118,17 +122,31 @@ def test_changes_of_before_there_were_checksums_are_compared_by_what_is_recorded
 
 
 def test_remarks_name_what_makes_two_runs_differ_by_themselves() -> None:
-    task = {"solo_ms": 10.0, "offered_rps": 5.0}
-    closed = {"solo_ms": 10.0, "offered_rps": None}
-    then = {"status": "FINISHED", "config_hash": "a", "tasks": {"open": task, "closed": closed}}
+    task = TaskSummary(priority=1, solo_ms=10.0, offered_rps=5.0)
+    closed = TaskSummary(priority=0, solo_ms=10.0)
+    then = Summary(
+        name="r",
+        status=Status.FINISHED,
+        valid=True,
+        level="block",
+        proof=Verdict.PROVEN,
+        config_hash="a",
+        tasks={"open": task, "closed": closed},
+    )
     assert remarks(then, then) == []
-    tasks = {"open": task | {"solo_ms": 12.0}, "closed": closed | {"solo_ms": 12.0}}
-    assert remarks(then, then | {"config_hash": "b", "tasks": tasks}) == [
+    tasks = {"open": replace(task, solo_ms=12.0), "closed": replace(closed, solo_ms=12.0)}
+    assert remarks(then, replace(then, config_hash="b", tasks=tasks)) == [
         "not the same measurement, config hash: was a, is b",
         "open alone took 10.00 ms, takes 12.00 ms: arrivals by load are spaced by it",
     ]
-    failed = remarks(then, {"status": "FAILED", "reason": "no GPU"})
-    assert failed[:2] == ["status: was FINISHED, is FAILED", "reason: was none, is no GPU"]
+    assert remarks(then, Summary.failed("r", "no GPU")) == [
+        "status: was FINISHED, is FAILED",
+        "reason: was none, is no GPU",
+        "valid: was yes, is no",
+        "proof: was proven, is none",
+        "level in effect: was block, is none",
+        "not the same measurement, config hash: was a, is none",
+    ]
 
 
 def test_it_writes_where_the_run_was_written_if_that_place_is_here(tmp_path: Path) -> None:
@@ -188,23 +206,28 @@ def test_a_repeat_runs_again_on_its_own_schedule(place: Path) -> None:
     done = run("runner.replay", original, cwd=place)
     assert done.returncode == 0, done.stdout + done.stderr
     (new,) = sweeps(place) - before
-    (again,) = new.parent.glob("*/summary.json")
-    assert schedule(again.parent) == schedule(original)
+    (again,) = load(new.parent)
+    assert schedule(again.folder) == schedule(original)
     (first,) = place.glob("outputs/*/native-r0-*")
-    assert schedule(again.parent) != schedule(first)
+    assert schedule(again.folder) != schedule(first)
     assert "native: then and now" in done.stdout
     assert "not the same measurement" not in done.stdout
-    for summary in (original / "summary.json", again):
-        figures = json.loads(summary.read_text())["priorities"]["1"]["latency_ms"]
-        assert f" {figures['p99']:.1f} " in done.stdout.split("then and now")[1]
+    (table,) = done.stdout.split("then and now")[1:]
+    (row,) = (line.split() for line in table.splitlines() if line.split()[:1] == ["1"])
+    (then,) = load(original)
+    said: list[str] = []
+    for name in ("p50_ms/priority_1", "p99_ms/priority_1"):
+        figures = [run.summary.figures[name].value for run in (then, again)]
+        said += [*(f"{figure:.1f}" for figure in figures), f"{figures[1] / figures[0]:.2f}"]
+    assert row[1:] == said
 
 
 def test_dry_shows_the_differences_and_runs_nothing(place: Path, tmp_path: Path) -> None:
     copy, before = tmp_path / "run", sweeps(place)
     shutil.copytree(second(place), copy)
-    origin = json.loads((copy / "provenance.json").read_text())
-    origin["environment"] |= {"governor": "a governor", "libraries": {"torch": "1.0"}}
-    (copy / "provenance.json").write_text(json.dumps(origin))
+    origin = files.read_provenance(copy)
+    changed = replace(origin.environment, governor="a governor", libraries={"torch": "1.0"})
+    files.write_json(copy / files.PROVENANCE, replace(origin, environment=changed))
     done = run("runner.replay", "--dry", copy, cwd=place)
     assert done.returncode == 0, done.stderr
     assert "governor: was a governor, is " in done.stdout
@@ -217,8 +240,8 @@ def test_dry_shows_the_differences_and_runs_nothing(place: Path, tmp_path: Path)
 
 
 def test_a_run_is_found_by_its_mlflow_id_and_may_be_changed(place: Path) -> None:
-    run_id = json.loads((second(place) / "summary.json").read_text())["mlflow_run_id"]
-    before = sweeps(place)
+    (original,) = load(second(place))
+    run_id, before = original.summary.mlflow_run_id, sweeps(place)
     changes = ("task_set.requests=3", "tracking.backend=none")
     done = run("runner.replay", run_id, *changes, "-m", "seed=7,8", cwd=place)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -12,7 +12,10 @@ from runner.config.schema import PLATFORMS, Config
 from runner.platforms.choose import choose_placement, get
 from runner.platforms.contract import PlatformError
 from runner.platforms.gpu.platform import GpuPlatform, checksums, driver
+from runner.proof.checks import Verdict
+from runner.runs.record import Summary
 from runner.sweep.job import as_expected, device_lock
+from runner.trial.status import Status
 from tests.runner.gpu_double import DoublePlatform, trial
 from tests.xsched_bindings.double import build
 from xsched_bindings.capability import cuda_levels
@@ -186,14 +189,16 @@ def test_a_second_trial_waits_for_the_device_or_is_refused(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("expect", "status", "proof", "good"),
     [
-        ("result", "FINISHED", "proven", True),
-        ("result", "FAILED", "failed", False),
-        ("refusal", "FAILED", "failed", True),
-        ("refusal", "FAILED", "not claimed", False),  # it crashed, and was not refused
-        ("refusal", "FINISHED", "proven", False),
+        ("result", Status.FINISHED, Verdict.PROVEN, True),
+        ("result", Status.FAILED, Verdict.FAILED, False),
+        ("result", Status.KILLED, Verdict.INCOMPLETE, False),
+        ("refusal", Status.FAILED, Verdict.FAILED, True),
+        ("refusal", Status.FAILED, Verdict.NOT_CLAIMED, False),  # it crashed, and was not refused
+        ("refusal", Status.FAILED, None, False),  # it never came to a proof
+        ("refusal", Status.FINISHED, Verdict.PROVEN, False),
     ],
 )
 def test_a_negative_control_expects_the_refusal(
-    expect: str, status: str, proof: str, good: bool
+    expect: str, status: Status, proof: Verdict | None, good: bool
 ) -> None:
-    assert as_expected(expect, {"status": status, "proof": proof}) is good
+    assert as_expected(expect, Summary(name="n", status=status, proof=proof)) is good

@@ -2,18 +2,18 @@
 one that does nothing, one that counts but never suspends, one that counts only events."""
 
 import dataclasses
+import json
+from pathlib import Path
 
 import pytest
 
 from runner.proof.checks import (
-    FAILED,
-    NOT_CLAIMED,
-    PROVEN,
     Check,
     Interception,
     Interval,
     Proof,
     Suspension,
+    Verdict,
     bound,
     check_hardware_hint,
     check_interception,
@@ -22,6 +22,7 @@ from runner.proof.checks import (
     check_window,
     preemptions,
 )
+from runner.runs.files import read_proof, write_proof
 from xsched_bindings.types import PreemptLevel
 
 GOOD = Suspension(
@@ -125,9 +126,31 @@ def test_preemptions_are_suspensions_of_queues_with_work() -> None:
 
 def test_the_verdict() -> None:
     good, bad = Check("level", True, "fine"), Check("policy", False, "not so", "Do this.")
-    assert Proof().verdict == NOT_CLAIMED
-    assert Proof((good,)).verdict == PROVEN
+    assert Proof().verdict is Verdict.NOT_CLAIMED
+    assert Proof((good,)).verdict is Verdict.PROVEN
     failed = Proof((good, bad))
-    assert failed.verdict == FAILED
+    assert failed.verdict is Verdict.FAILED
     assert failed.failure == "policy: not so. Do this."
-    assert failed.as_dict()["checks"][1]["passed"] is False
+    assert (Proof().failure, Proof((good,)).failure) == ("", "")
+
+
+def test_what_is_checked_of_the_window_comes_behind_and_keeps_the_probes() -> None:
+    good, bad = Check("level", True, "fine"), Check("window", False, "not so")
+    proof, window = Proof((good,), (GOOD,)), [bad]
+    whole = proof + window
+    assert whole == Proof((good, bad), (GOOD,))
+    assert whole.verdict is Verdict.FAILED
+
+
+def test_the_evidence_of_a_level_is_how_many_probes_and_the_worst() -> None:
+    probes = [GOOD, dataclasses.replace(GOOD, passed=8), dataclasses.replace(GOOD, passed=0)]
+    assert check_level(probes).evidence == {"suspensions": 3, "most_completed": 8}
+    assert check_level([]).evidence == {"suspensions": 0, "most_completed": 0}
+
+
+def test_the_file_says_the_verdict_and_is_the_proof_again(tmp_path: Path) -> None:
+    evidence = check_window([interval("a", 3)], none_expected=False)
+    proof = Proof((check_level([GOOD]), evidence, Check("policy", False, "no", "Do.")), (GOOD,))
+    write_proof(tmp_path, proof)
+    assert json.loads((tmp_path / "proof.json").read_text())["verdict"] == "failed"
+    assert read_proof(tmp_path) == proof

@@ -1,51 +1,41 @@
 import io
-from typing import Any
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from runner.config.resolve import resolve
 from runner.config.schema import Config, TaskConfig
+from runner.proof.checks import Verdict
+from runner.runs.record import Figure, Summary, TaskSummary
 from runner.sweep import display
 from runner.trial.recording import Recording
+from runner.trial.status import Status
 
-SUMMARY: dict[str, Any] = {
-    "name": "block-t4",
-    "status": "FINISHED",
-    "reason": "",
-    "proof": "proven",
-    "saturation": 0.914,
-    "preemptions": 146,
-    "window_s": 40.9,
-    "notes": ["mind this"],
-    "as_expected": True,
-    "folder": "/out/run",
-    "tasks": {
-        "high-1": {
-            "priority": 3,
-            "requests": 29,
-            "wanted": 30,
-            "latency_ms": {"p50": 1.25, "p99": 2.5, "max": 3.0},
-            "throughput_rps": 0.731,
-        },
-        "lost": {
-            "priority": 1,
-            "requests": 0,
-            "wanted": 30,
-            "latency_ms": {},
-            "throughput_rps": 0.0,
-        },
+SUMMARY = Summary(
+    name="block-t4",
+    status=Status.FINISHED,
+    proof=Verdict.PROVEN,
+    saturation=0.914,
+    preemptions=146,
+    window_s=40.9,
+    notes=("mind this",),
+    as_expected=True,
+    folder="/out/run",
+    tasks={
+        "high-1": TaskSummary(priority=3, requests=29, wanted=30),
+        "lost": TaskSummary(priority=1, wanted=30),
     },
-    "priorities": {"3": {"latency_ms": {"p50": 1.25, "p99": 2.5}}},
-}
-FAILED = {
-    "name": "block-t8",
-    "status": "FAILED",
-    "reason": "why",
-    "as_expected": False,
-    "priorities": {},
-    "folder": "/f",
-}
+    figures={
+        "p50_ms/high-1": Figure(1.25),
+        "p99_ms/high-1": Figure(2.5),
+        "max_ms/high-1": Figure(3.0),
+        "throughput_rps/high-1": Figure(0.731),
+        "p50_ms/priority_3": Figure(1.25),
+        "p99_ms/priority_3": Figure(2.5),
+    },
+)
+FAILED = replace(Summary.failed("block-t8", "why"), folder="/f")
 
 
 @pytest.fixture
@@ -58,31 +48,51 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 def test_a_run_shows_tasks_saturation_preemptions_and_notes(screen: io.StringIO) -> None:
     display.show_run(SUMMARY)
     shown = screen.getvalue()
-    for words in ("29/30", "1.2", "0.73", "proven", "saturation 0.91", "146 preemptions"):
+    for words in ("proven", "saturation 0.91", "146 preemptions", "window 40.9 s", "/out/run"):
         assert words in shown
     assert "mind this" in shown
-    assert "–" in shown, "a task without requests has no figures"
+    lines = {line.split()[0]: line.split() for line in shown.splitlines() if line.strip()}
+    assert lines["high-1"] == ["high-1", "3", "29/30", "1.2", "2.5", "3.0", "0.73", "proven"]
+    none = ["–", "–", "–", "0.00"]
+    assert lines["lost"] == ["lost", "1", "0/30", *none, "proven"], "without requests no figures"
 
 
 def test_a_failed_run_shows_the_reason_and_no_figures(screen: io.StringIO) -> None:
-    display.show_run(FAILED | {"reason": "level: not in effect"})
+    display.show_run(replace(FAILED, reason="level: not in effect"))
     assert "FAILED block-t8" in screen.getvalue()
     assert "level: not in effect" in screen.getvalue()
     assert "29/30" not in screen.getvalue()
 
 
 def test_a_refusal_that_was_expected_is_no_failure(screen: io.StringIO) -> None:
-    display.show_run(FAILED | {"as_expected": True})
+    display.show_run(replace(FAILED, as_expected=True))
     assert "REFUSED, as expected block-t8" in screen.getvalue()
-    display.show_run(SUMMARY | {"as_expected": False})
+    display.show_run(replace(SUMMARY, as_expected=False))
     assert "a refusal was expected, and there is a result" in screen.getvalue()
 
 
 def test_a_sweep_shows_one_row_a_run(screen: io.StringIO) -> None:
     display.show_sweep(["xsched.threshold"], [(["4"], SUMMARY), (["8"], FAILED)])
     lines = [line for line in screen.getvalue().splitlines() if "block-t" in line]
-    assert lines[0].split() == ["block-t4", "4", "1.2", "2.5", "146", "0.91", "proven"]
-    assert lines[1].split() == ["block-t8", "8", "–", "–", "–", "–", "FAILED"]
+    assert lines[0].split() == ["block-t4", "4", "1.2", "2.5", "–", "–", "146", "0.91", "proven"]
+    assert lines[1].split() == ["block-t8", "8", "–", "–", "–", "–", "–", "–", "FAILED"]
+    assert "priority 3" in screen.getvalue()
+    assert "priority 1" in screen.getvalue()
+
+
+def test_an_interrupted_run_shows_what_there_is(screen: io.StringIO) -> None:
+    killed = replace(
+        SUMMARY, status=Status.KILLED, proof=Verdict.INCOMPLETE, preemptions=None, saturation=None
+    )
+    display.show_run(killed)
+    display.show_sweep([], [([], killed)])
+    shown = screen.getvalue()
+    assert "KILLED block-t4" in shown
+    assert "saturation – · – preemptions" in shown
+    assert "29/30" in shown
+    assert "a refusal was expected" not in shown
+    row = next(line.split() for line in shown.splitlines() if line.split()[-1:] == ["KILLED"])
+    assert row == ["block-t4", "1.2", "2.5", "–", "–", "–", "–", "KILLED"]
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -1,10 +1,12 @@
 """The same sweep again, through the command, and what is left to do after a sweep was killed."""
 
-import json
 import shutil
 import time
 from pathlib import Path
 
+from runner.runs.files import read_sweep
+from runner.runs.load import load
+from runner.trial.status import Status
 from tests.conftest import Run
 
 SWEEP = ("task_set=smoke", "task_set.requests=3", "tracking=none", "warmup=1")
@@ -48,9 +50,12 @@ def test_a_finished_sweep_runs_nothing_and_an_incomplete_repeat_runs_whole(
         name for name in before if "-r1-" in name
     }, "the repeat whose runs are compared runs whole"
     assert len(list((folder / "superseded").iterdir())) == 2, "nothing is deleted"
-    entries = json.loads((folder / "sweep.json").read_text())["runs"]
-    assert {entry["status"] for entry in entries} == {"FINISHED"}
-    assert sorted(entry["repeat"] for entry in entries) == [0, 0, 1, 1]
+    entries = read_sweep(folder).runs
+    assert {entry.status for entry in entries} == {Status.FINISHED}
+    assert sorted(entry.repeat for entry in entries) == [0, 0, 1, 1]
+    assert [(each.name, each.repeat) for each in load(folder)] == [
+        (entry.name, entry.repeat) for entry in entries
+    ]
 
     fresh = run(*SWEEP, *POINTS, "sweep.resume=false")
     assert fresh.returncode == 0

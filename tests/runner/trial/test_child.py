@@ -15,7 +15,7 @@ import pytest
 from runner.config.resolve import resolve
 from runner.config.schema import Config, TaskConfig
 from runner.config.spec import TrialSpec
-from runner.proof.checks import FAILED, PROVEN
+from runner.proof.checks import Verdict
 from runner.trial.messages import Begin, Gather, Gathered, Go, Outcome, Ready, Role, Saying, Solo
 from runner.trial.recording import Recording
 from tests.conftest import environment
@@ -116,14 +116,13 @@ def test_a_trial_from_the_beginning_to_the_outcome() -> None:
     with started(spec()) as child:
         said = child.until_ready()
         kinds = [type(each) for each in said]
-        assert kinds[:3] == [Saying, Saying, Gather]
+        assert kinds == [Saying, Saying, Solo, Ready], "one process has nobody to meet"
         assert [each.text for each in said[:2]] == ["warming up first", "warming up second"]
-        assert kinds[-2:] == [Solo, Ready]
         assert [child.recording.start_ns(task) for task in (0, 1)] == [0, 0], "before it may begin"
         assert not child.parent.poll(0.2), "it waits"
         child.parent.send(Go())
         outcome = child.to_the_end()
-        assert (outcome.error, outcome.cut, outcome.proof.verdict) == ("", False, PROVEN)
+        assert (outcome.error, outcome.cut, outcome.proof.verdict) == ("", False, Verdict.PROVEN)
         assert [check.name for check in outcome.proof.checks] == ["level", "window"]
         assert outcome.found.saturation == 0.5
         assert list(outcome.timing_s) == ["load", "warm_up", "calibrate", "prove", "window"]
@@ -152,7 +151,7 @@ def test_a_failed_proof_is_the_outcome_and_nothing_is_measured() -> None:
         said = child.until_ready()
         assert Ready() not in said
         assert said[-1].error == "level: nothing was suspended. Look"
-        assert said[-1].proof.verdict == FAILED
+        assert said[-1].proof.verdict is Verdict.FAILED
         assert child.recording.start_ns(0) == 0
 
 

@@ -12,12 +12,14 @@ import psutil
 import pytest
 
 from runner.platforms.contract import PlatformError
+from runner.platforms.device import Spread
 from runner.platforms.gpu import xserver
 from runner.platforms.gpu.management.base import GpuProcess
-from runner.proof.checks import FAILED as REFUSED
-from runner.proof.checks import NOT_CLAIMED, PROVEN
+from runner.proof.checks import Verdict
+from runner.runs.files import SUMMARY, read_proof, read_summary, write_json, write_proof
 from runner.runs.summary import summarise
-from runner.trial.run import FAILED, FINISHED, TrialResult, run_trial
+from runner.trial.run import TrialResult, run_trial
+from runner.trial.status import Status
 from tests.runner.gpu_double import FAULT, QUEUES, DoublePlatform, trial
 from tests.xsched_bindings.double import build
 
@@ -34,8 +36,12 @@ def run(platform: DoublePlatform, folder: Path, **changes: Any) -> TrialResult:
     before = psutil.Process().children(recursive=True)
     result = run_trial(spec, platform, {}, folder, Silent(), lambda: None)
     assert psutil.Process().children(recursive=True) == before, "nothing is left behind"
-    summary = summarise(spec, result)  # every outcome can be summarised
-    assert summary["status"] == result.status
+    summary = summarise(spec, result, "made")  # every outcome can be summarised
+    assert summary.status is result.status
+    write_json(folder / SUMMARY, summary)
+    assert read_summary(folder) == summary, "and kept"
+    write_proof(folder, result.proof)
+    assert read_proof(folder) == result.proof
     return result
 
 
@@ -49,8 +55,8 @@ def double(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_xsched_is_proven_and_preempts(double: Path, tmp_path: Path) -> None:
     result = run(DoublePlatform(double), tmp_path / "run")
-    assert (result.status, result.reason) == (FINISHED, "")
-    assert result.proof.verdict == PROVEN
+    assert (result.status, result.reason) == (Status.FINISHED, "")
+    assert result.proof.verdict is Verdict.PROVEN
     assert [check.name for check in result.proof.checks] == [
         "level",
         "intercepted",
@@ -62,6 +68,11 @@ def test_xsched_is_proven_and_preempts(double: Path, tmp_path: Path) -> None:
     assert result.saturation > 0.3
     assert (tmp_path / "run" / "telemetry.parquet").exists()
     assert any("throttled: hw_slowdown" in note for note in result.observations.notes)
+    assert len(result.proof.suspensions) == result.proof.checks[0].evidence["suspensions"] > 0
+    facts = result.observations.facts
+    assert facts.throttled == ("hw_slowdown",)
+    assert facts.telemetry is not None
+    assert facts.telemetry.sm_clock_mhz == Spread(1000, 1000, 1000)
 
 
 def test_hip_differs_in_the_environment_and_the_queues_constructor(
@@ -73,32 +84,32 @@ def test_hip_differs_in_the_environment_and_the_queues_constructor(
     assert environment["HIP_VISIBLE_DEVICES"] == "0"
     platform.environment = lambda *_, **__: dict(os.environ)  # type: ignore[method-assign]
     result = run(platform, tmp_path)
-    assert (result.status, result.proof.verdict) == (FINISHED, PROVEN)
+    assert (result.status, result.proof.verdict) == (Status.FINISHED, Verdict.PROVEN)
 
 
 def test_a_wrong_library_is_one_failed_run_that_names_it(tmp_path: Path) -> None:
     lacking = build(tmp_path / "old", "-DLACKS_SYMBOL")
     result = run(DoublePlatform(lacking), tmp_path / "run")
-    assert result.status == FAILED
+    assert result.status is Status.FAILED
     assert "XHintKDeadline" in result.reason
     other = build(tmp_path / "other")
     (other / "libpreempt.so").write_bytes(b"no library at all")
     result = run(DoublePlatform(other), tmp_path / "run-2")
-    assert result.status == FAILED
+    assert result.status is Status.FAILED
     assert "libpreempt.so" in result.reason
 
 
 @pytest.mark.parametrize("arm", ["native", "urgent_only", "default_stream", "solo"])
 def test_other_arms_claim_nothing(double: Path, tmp_path: Path, arm: str) -> None:
     result = run(DoublePlatform(double), tmp_path, arm=arm)
-    assert (result.status, result.proof.verdict) == (FINISHED, NOT_CLAIMED)
+    assert (result.status, result.proof.verdict) == (Status.FINISHED, Verdict.NOT_CLAIMED)
     assert len(result.requests[0].completed) >= 10
     assert (len(result.requests[1].completed) > 0) is (arm != "urgent_only")
 
 
 def test_the_null_control_is_proven_to_suspend_nothing(double: Path, tmp_path: Path) -> None:
     result = run(DoublePlatform(double), tmp_path, arm="xsched_null")
-    assert (result.status, result.proof.verdict) == (FINISHED, PROVEN)
+    assert (result.status, result.proof.verdict) == (Status.FINISHED, Verdict.PROVEN)
     assert "nothing was suspended" in result.proof.checks[-1].finding
 
 
@@ -116,7 +127,7 @@ INERT = {
 def test_an_inert_library_is_refused(tmp_path: Path, flag: str) -> None:
     platform = DoublePlatform(build(tmp_path / "xsched", flag))
     result = run(platform, tmp_path / "run")
-    assert (result.status, result.proof.verdict) == (FAILED, REFUSED)
+    assert (result.status, result.proof.verdict) == (Status.FAILED, Verdict.FAILED)
     assert len(result.requests[0].completed) == 0, "nothing was measured"
     for finding in INERT[flag]:
         assert finding in result.reason
@@ -126,7 +137,7 @@ def test_processes_that_are_not_ours_are_named(double: Path, tmp_path: Path) -> 
     ours = GpuProcess(os.getpid(), "python", 1)
     platform = DoublePlatform(double, others=[ours, GpuProcess(1, "somebody", 400)])
     result = run(platform, tmp_path, arm="native", requests=3)
-    assert result.observations.facts["foreign_processes"] == ["somebody (1)"]
+    assert result.observations.facts.foreign_processes == ("somebody (1)",)
     assert "the GPU was not ours alone: somebody (1)" in result.observations.notes
 
 
@@ -172,7 +183,7 @@ def test_every_task_has_a_process_and_all_start_at_one_instant(
     server: Path, tmp_path: Path
 ) -> None:
     result = run(DoublePlatform(server), tmp_path, arm="native", placement="processes")
-    assert (result.status, result.reason) == (FINISHED, "")
+    assert (result.status, result.reason) == (Status.FINISHED, "")
     assert {path.name for path in tmp_path.glob("stderr-*.log")} == {
         "stderr-urgent.log",
         "stderr-low-1.log",
@@ -185,7 +196,7 @@ def test_every_task_has_a_process_and_all_start_at_one_instant(
 
 def test_the_server_schedules_the_null_control(server: Path, tmp_path: Path) -> None:
     result = run(DoublePlatform(server), tmp_path, arm="xsched_null", placement="processes")
-    assert (result.status, result.reason) == (FINISHED, "")
+    assert (result.status, result.reason) == (Status.FINISHED, "")
     assert "server" in [check.name for check in result.proof.checks]
     assert "serving HPF" in (tmp_path / "xserver.log").read_text()
     assert not xserver.RECORD.exists()
@@ -194,7 +205,7 @@ def test_the_server_schedules_the_null_control(server: Path, tmp_path: Path) -> 
 def test_queues_that_the_server_does_not_schedule_are_refused(server: Path, tmp_path: Path) -> None:
     """The double's processes know nothing of each other, as with a server that nobody hears."""
     result = run(DoublePlatform(server), tmp_path, placement="processes")
-    assert (result.status, result.proof.verdict) == (FAILED, REFUSED)
+    assert (result.status, result.proof.verdict) == (Status.FAILED, Verdict.FAILED)
     assert "policy: low-1" in result.reason
 
 
@@ -203,7 +214,7 @@ def test_a_server_that_knows_other_queues_is_found_out(server: Path, tmp_path: P
     (tmp_path / "queues" / "1").write_text(json.dumps(stranger))
     platform = DoublePlatform(server, **{QUEUES: ""})  # its own processes tell nothing
     result = run(platform, tmp_path / "run", arm="xsched_null", placement="processes")
-    assert result.status == FAILED
+    assert result.status is Status.FAILED
     assert "urgent: the server knows 0 queues of its process" in result.reason
 
 
@@ -212,7 +223,7 @@ def test_a_server_that_ends_at_once_fails_the_run(
 ) -> None:
     monkeypatch.setenv("DOUBLE_SERVER", "refuses")
     result = run(DoublePlatform(server), tmp_path, placement="processes")
-    assert result.status == FAILED
+    assert result.status is Status.FAILED
     assert "the xserver ended with" in result.reason
     assert "the port is taken" in result.reason
 
@@ -223,7 +234,7 @@ def test_a_server_that_never_answers_fails_the_run(
     monkeypatch.setenv("DOUBLE_SERVER", "silent")
     monkeypatch.setattr(xserver, "ANSWER_S", 1.0)
     result = run(DoublePlatform(server), tmp_path, placement="processes")
-    assert result.status == FAILED
+    assert result.status is Status.FAILED
     assert "does not answer" in result.reason
 
 
@@ -239,7 +250,7 @@ def test_a_server_that_dies_in_mid_run_fails_the_run(server: Path, tmp_path: Pat
     platform.begin_window = begin_and_kill  # type: ignore[method-assign]
     began = time.monotonic()
     result = run(platform, tmp_path, arm="xsched_null", placement="processes", requests=2000)
-    assert result.status == FAILED
+    assert result.status is Status.FAILED
     assert "the xserver was killed by SIGKILL (serving HPF)" in result.reason
     assert time.monotonic() - began < 15
 
@@ -252,7 +263,7 @@ def test_a_second_server_is_refused(server: Path, tmp_path: Path) -> None:
         platform = DoublePlatform(server)
         platform._server_address = first.address
         given = run(platform, tmp_path, arm="xsched_null", placement="processes")
-        assert given.status == FINISHED, given.reason
+        assert given.status is Status.FINISHED, given.reason
         assert not first.trouble(), "a server that was given is left running"
         with pytest.raises(PlatformError, match="has policy hpf, and up was asked for"):
             xserver.check_policy(first.address, "up")
@@ -293,7 +304,7 @@ def test_a_worker_that_dies_is_one_failed_run_with_its_last_words(
 ) -> None:
     platform = DoublePlatform(server, **{FAULT: fault})
     result = run(platform, tmp_path / "run", arm="native", placement=placement, requests=50)
-    assert result.status == FAILED
+    assert result.status is Status.FAILED
     assert FAULTS[fault] in result.reason
 
 
@@ -307,5 +318,5 @@ def test_a_killed_process_names_its_task(server: Path, tmp_path: Path) -> None:
 
     platform.begin_window = begin_and_kill  # type: ignore[method-assign]
     result = run(platform, tmp_path, arm="native", placement="processes", requests=500)
-    assert result.status == FAILED
+    assert result.status is Status.FAILED
     assert "the process of task low-1 was killed by SIGKILL" in result.reason

@@ -1,14 +1,14 @@
 """A sweep over weights: what fits is run and recorded, what does not fails with the reason."""
 
 import hashlib
-import json
 from pathlib import Path
 
 import torch
 
 from models import ModelSpec
 from models.build import build
-from runner.runs.files import read_summary
+from runner.runs.files import read_provenance, read_summary
+from runner.trial.status import Status
 from tests.conftest import Run
 
 
@@ -26,10 +26,11 @@ def test_weights_that_do_not_fit_fail_their_run_alone(run: Run, tmp_path: Path) 
     failed, finished = read_summary(bad), read_summary(good)
     assert failed
     assert finished
-    assert failed["status"] == "FAILED"
-    assert f"{tmp_path}/bad.pt: does not fit bert_mini" in failed["reason"]
-    assert "bert.embeddings.word_embeddings.weight is missing" in failed["reason"]
-    assert finished["status"] == "FINISHED"
-    origin = json.loads((good / "provenance.json").read_text())
+    assert failed.status is Status.FAILED
+    assert f"{tmp_path}/bad.pt: does not fit bert_mini" in failed.reason
+    assert "bert.embeddings.word_embeddings.weight is missing" in failed.reason
+    assert finished.status is Status.FINISHED
     path = tmp_path / "good.pt"
-    assert origin["weights"] == {str(path): hashlib.sha256(path.read_bytes()).hexdigest()}
+    assert read_provenance(good).weights == {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+    }

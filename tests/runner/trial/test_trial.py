@@ -1,6 +1,5 @@
 """Real trials from end to end, through the command that users type."""
 
-import json
 import os
 import signal
 import subprocess
@@ -15,21 +14,26 @@ import pyarrow.parquet as pq
 import pytest
 
 from runner.config.arms import Arm
+from runner.proof.checks import Verdict
+from runner.runs.load import load
+from runner.runs.run import Run
 from runner.trial.recording import Recording
-from tests.conftest import Run, command, environment
+from runner.trial.status import Status
+from tests.conftest import Run as Command
+from tests.conftest import command, environment
 
 #: A quick real model, and an urgent task that comes and goes.
 QUICK = ("task_set=two_bert", "model=bert_mini", "task_set.requests=10", "warmup=1")
 SMOKE = ("task_set=smoke", "tracking=none", "warmup=1")
 
 
-def runs(root: Path) -> dict[str, dict[str, Any]]:
-    """Summaries by name, of all sweeps below an output folder."""
+def runs(root: Path) -> dict[str, Run]:
+    """By name, of all sweeps below an output folder; in order of time."""
     found = sorted(root.glob("*/*/summary.json"), key=lambda path: path.stat().st_mtime_ns)
-    return {s["name"]: s for s in (json.loads(path.read_text()) for path in found)}
+    return {run.name: run for path in found for run in load(path.parent)}
 
 
-def the_run(root: Path) -> dict[str, Any]:
+def the_run(root: Path) -> Run:
     (only,) = runs(root).values()
     return only
 
@@ -38,14 +42,15 @@ def ok(done: "subprocess.CompletedProcess[str]") -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_sweep_over_a_real_model_leaves_everything_behind(run: Run, tmp_path: Path) -> None:
+def test_a_sweep_over_a_real_model_leaves_everything_behind(run: Command, tmp_path: Path) -> None:
     done = run(*QUICK, "xsched.level=block", "-m", "xsched.threshold=4,8")
     ok(done)
     found = runs(tmp_path / "out")
     assert list(found) == ["block-t4", "block-t8"]
-    for name, summary in found.items():
-        folder = Path(summary["folder"])
-        assert folder.name == f"{name}-{summary['config_hash'][:8]}"
+    for name, each in found.items():
+        folder, summary = each.folder, each.summary
+        assert summary.folder == str(folder)
+        assert folder.name == f"{name}-{summary.config_hash[:8]}"
         assert {path.name for path in folder.iterdir()} >= {
             "requests.parquet",
             "summary.json",
@@ -55,11 +60,18 @@ def test_a_sweep_over_a_real_model_leaves_everything_behind(run: Run, tmp_path: 
             "events.parquet",
             "latency_cdf.png",
         }
-        assert (summary["status"], summary["proof"]) == ("FINISHED", "proven")
-        assert summary["preemptions"] >= 5
-        assert summary["tasks"]["first"]["requests"] == 10
-        checks = json.loads((folder / "proof.json").read_text())["checks"]
-        assert [c["name"] for c in checks] == ["level", "intercepted", "policy", "window"]
+        assert (summary.status, summary.proof) == (Status.FINISHED, Verdict.PROVEN)
+        assert summary.preemptions is not None
+        assert summary.preemptions >= 5
+        assert summary.tasks["first"].requests == 10
+        checks = [check.name for check in each.proof.checks]
+        assert checks == ["level", "intercepted", "policy", "window"]
+        assert {probe.task for probe in each.proof.suspensions} == {"first", "second"}
+        assert summary.preemption_ms.keys() == {"p50", "p90", "p99", "max", "mean"}
+        for name_, figure in summary.figures.items():
+            again = each.figure(name_)
+            assert again is not None, name_
+            assert again.value == pytest.approx(figure.value, rel=1e-6), name_
         rows = pq.read_table(folder / "requests.parquet").to_pandas()
         assert list(rows.columns)[:6] == (
             "task request scheduled_ns started_ns completed_ns warmup".split()
@@ -68,41 +80,45 @@ def test_a_sweep_over_a_real_model_leaves_everything_behind(run: Run, tmp_path: 
         assert counted.request.tolist() == list(range(10))
         assert (rows[rows.warmup].request < 0).all()
         events = pq.read_table(folder / "events.parquet").to_pandas()
-        assert (events.event == "suspend").sum() >= summary["preemptions"]
-        provenance = json.loads((folder / "provenance.json").read_text())
-        assert provenance["overrides"][0] == "task_set=two_bert"
-        assert summary["mlflow_run_id"] in done.stdout
-    sweep_folder = Path(found["block-t4"]["folder"]).parent
-    sweep = json.loads((sweep_folder / "sweep.json").read_text())
-    assert sweep["swept"] == ["xsched.threshold"]
-    assert [entry["values"] for entry in sweep["runs"]] == [
+        assert (events.event == "suspend").sum() >= summary.preemptions
+        assert each.provenance.overrides[0] == "task_set=two_bert"
+        assert each.provenance.device.device_cores
+        assert summary.mlflow_run_id
+        assert summary.mlflow_run_id in done.stdout
+    sweep_folder = found["block-t4"].folder.parent
+    sweep = load(sweep_folder)
+    assert sweep.record.swept == ("xsched.threshold",)
+    assert [entry.values for entry in sweep.record.runs] == [each.values for each in sweep]
+    assert [each.values for each in sweep] == [
         {"xsched.threshold": "4"},
         {"xsched.threshold": "8"},
     ]
     assert (sweep_folder / "comparison.png").stat().st_size > 10_000
     assert (tmp_path / "out" / "mlflow.db").exists()
     assert "compare: http://127.0.0.1:5000/#/compare-runs" in done.stdout
-    again = run("--config-path", found["block-t8"]["folder"], "--config-name", "config")
+    again = run("--config-path", str(found["block-t8"].folder), "--config-name", "config")
     ok(again)
     hashes = [path.name for path in (tmp_path / "out").glob("*/*-*") if path.is_dir()]
-    assert sum(found["block-t8"]["config_hash"][:8] in name for name in hashes) == 2
+    assert sum(found["block-t8"].summary.config_hash[:8] in name for name in hashes) == 2
 
 
-def test_every_arm_runs_and_claims_what_it_can(run: Run, tmp_path: Path) -> None:
+def test_every_arm_runs_and_claims_what_it_can(run: Command, tmp_path: Path) -> None:
     ok(run(*SMOKE, "-m", f"arm={','.join(Arm)}"))
-    found = {summary["arm"]: summary for summary in runs(tmp_path / "out").values()}
+    found = {each.arm: each.summary for each in runs(tmp_path / "out").values()}
     assert set(found) == set(Arm)
     for arm, summary in found.items():
         claims = Arm[arm].uses_xsched or Arm[arm].applies_priority
-        assert summary["proof"] == ("proven" if claims else "not claimed"), arm
-        assert (summary["preemptions"] > 0) is (arm == "xsched")
-        assert ("background" in summary["tasks"]) is (arm != "urgent_only")
-        assert summary["tasks"]["urgent"]["requests"] == 20
-    p50 = {arm: s["tasks"]["urgent"]["latency_ms"]["p50"] for arm, s in found.items()}
+        assert summary.proof is (Verdict.PROVEN if claims else Verdict.NOT_CLAIMED), arm
+        assert summary.preemptions is not None
+        assert (summary.preemptions > 0) is (arm == "xsched")
+        assert ("background" in summary.tasks) is (arm != "urgent_only")
+        assert summary.tasks["urgent"].requests == 20
+        assert ("preemptions" in summary.figures) is (arm != "solo")
+    p50 = {arm: summary.figures["p50_ms/urgent"].value for arm, summary in found.items()}
     assert p50["xsched"] < p50["default_stream"]
 
 
-def test_all_arms_share_one_schedule(run: Run, tmp_path: Path) -> None:
+def test_all_arms_share_one_schedule(run: Command, tmp_path: Path) -> None:
     ok(run(*SMOKE, "-m", "arm=solo,native,xsched"))
     scheduled = []
     for path in (tmp_path / "out").glob("*/*/requests.parquet"):
@@ -114,18 +130,19 @@ def test_all_arms_share_one_schedule(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("level", ["block", "deactivate", "interrupt"])
-def test_every_level_is_proven(run: Run, tmp_path: Path, level: str) -> None:
+def test_every_level_is_proven(run: Command, tmp_path: Path, level: str) -> None:
     ok(run(*SMOKE, f"xsched.level={level}"))
-    summary = the_run(tmp_path / "out")
-    assert (summary["proof"], summary["level"]) == ("proven", level)
-    proof = json.loads((Path(summary["folder"]) / "proof.json").read_text())
+    ran = the_run(tmp_path / "out")
+    assert (ran.summary.proof, ran.summary.level) == (Verdict.PROVEN, level)
     limit = {"block": 8, "deactivate": 1, "interrupt": 0}[level]
-    window = proof["checks"][-1]["evidence"]
+    assert {probe.level.name for probe in ran.proof.suspensions} == {level}
+    assert all(probe.passed <= limit for probe in ran.proof.suspensions)
+    window = ran.proof.checks[-1].evidence
     assert window["most_completed"] <= limit
-    assert window["preemptions"] == summary["preemptions"] > 0
+    assert window["preemptions"] == ran.summary.preemptions > 0
 
 
-def test_the_utilization_policy_shares_the_device(run: Run, tmp_path: Path) -> None:
+def test_the_utilization_policy_shares_the_device(run: Command, tmp_path: Path) -> None:
     ok(
         run(
             "task_set=two_bert",
@@ -139,41 +156,43 @@ def test_the_utilization_policy_shares_the_device(run: Run, tmp_path: Path) -> N
             "tracking=none",
         )
     )
-    summary = the_run(tmp_path / "out")
-    assert (summary["proof"], summary["policy"]) == ("proven", "up")
-    rate = {name: task["throughput_rps"] for name, task in summary["tasks"].items()}
+    summary = the_run(tmp_path / "out").summary
+    assert (summary.proof, summary.policy) == (Verdict.PROVEN, "up")
+    rate = {name: summary.figures[f"throughput_rps/{name}"].value for name in summary.tasks}
     # Natively a half, entitled to three quarters; what a loop does not ask for in time, it loses.
     assert 0.55 < rate["first"] / (rate["first"] + rate["second"]) < 0.85
 
 
 @pytest.mark.parametrize("policy", ["kedf", "lax", "cfs", "mlfq"])
-def test_every_other_policy_is_proven(run: Run, tmp_path: Path, policy: str) -> None:
+def test_every_other_policy_is_proven(run: Command, tmp_path: Path, policy: str) -> None:
     small = ("model=synthetic", "model.size=20", "model.work_us=300", "task_set.requests=15")
     ok(run("task_set=two_bert", f"xsched={policy}", *small, "tracking=none", "warmup=0"))
-    summary = the_run(tmp_path / "out")
-    assert (summary["proof"], summary["policy"]) == ("proven", policy)
-    assert summary["preemptions"] > 0
-    checks = json.loads((Path(summary["folder"]) / "proof.json").read_text())["checks"]
-    held = next(check for check in checks if check["name"] == "policy")["evidence"]["held"]
+    ran = the_run(tmp_path / "out")
+    assert (ran.summary.proof, ran.summary.policy) == (Verdict.PROVEN, policy)
+    assert ran.summary.preemptions
+    held = next(c for c in ran.proof.checks if c.name == "policy").evidence["held"]
     assert held == (["first", "second"] if policy in ("cfs", "mlfq") else ["second"])
 
 
-def test_closed_loops_at_the_top_say_that_they_hide_the_levels(run: Run, tmp_path: Path) -> None:
+def test_closed_loops_at_the_top_say_that_they_hide_the_levels(
+    run: Command, tmp_path: Path
+) -> None:
     small = ("model=synthetic", "model.size=20", "model.work_us=500", "task_set.requests=10")
     ok(run("task_set=six_bert_closed", *small, "tracking=none", "warmup=0"))
-    summary = the_run(tmp_path / "out")
-    assert summary["proof"] == "proven"
-    assert any("about levels or thresholds" in note for note in summary["notes"])
-    latency = {p: g["latency_ms"]["p99"] for p, g in summary["priorities"].items()}
-    assert latency["3"] < latency["1"]
+    summary = the_run(tmp_path / "out").summary
+    assert summary.proof is Verdict.PROVEN
+    assert any("about levels or thresholds" in note for note in summary.notes)
+    assert summary.priorities == [3, 2, 1]
+    latency = {p: summary.figures[f"p99_ms/priority_{p}"].value for p in summary.priorities}
+    assert latency[3] < latency[1]
 
 
-def test_a_window_that_hits_its_limit_says_so(run: Run, tmp_path: Path) -> None:
+def test_a_window_that_hits_its_limit_says_so(run: Command, tmp_path: Path) -> None:
     ok(run(*SMOKE, "task_set.requests=100000", "limit_s=1.5"))
-    summary = the_run(tmp_path / "out")
-    assert summary["cut"]
-    assert any("cut at limit_s=1.5" in note for note in summary["notes"])
-    assert 0 < summary["tasks"]["urgent"]["requests"] < 1000
+    summary = the_run(tmp_path / "out").summary
+    assert summary.cut
+    assert any("cut at limit_s=1.5" in note for note in summary.notes)
+    assert 0 < summary.tasks["urgent"].requests < 1000
 
 
 def test_an_uninterceptable_trial_is_refused(tmp_path: Path) -> None:
@@ -205,7 +224,7 @@ def test_an_uninterceptable_trial_is_refused(tmp_path: Path) -> None:
         session.open()
         assert session.calibrate([ModelSpec("synthetic", size=10, work_us=100)])
         proof = session.prove(Peers(Pipe()[0], 0, 1))
-    assert proof.verdict == "failed"
+    assert proof.verdict is Verdict.FAILED
     assert "a: 0 of 10 commands" in proof.failure
     assert "b was never suspended" in proof.failure
 
@@ -284,11 +303,10 @@ def test_a_killed_trial_is_one_failed_run_and_the_sweep_goes_on(tmp_path: Path) 
         out, err = process.communicate(timeout=60)
     assert process.returncode == 1, out + err
     first, second = runs(tmp_path / "out").values()
-    assert (first["status"], second["status"]) == ("FAILED", "FINISHED")
-    assert "was killed by SIGKILL" in first["reason"]
-    assert first["tasks"] == {}, "a failed run shows no figures"
-    rows = pq.read_table(Path(first["folder"]) / "requests.parquet")
-    assert rows.num_rows > 2, "what was measured is kept as raw data"
+    assert (first.status, second.status) == (Status.FAILED, Status.FINISHED)
+    assert "was killed by SIGKILL" in first.summary.reason
+    assert (first.summary.tasks, first.summary.figures) == ({}, {}), "a failed run shows no figures"
+    assert first.requests().num_rows > 2, "what was measured is kept as raw data"
     assert "FAILED block-requests=200" in out
 
 
@@ -298,10 +316,10 @@ def test_a_killed_executor_is_one_failed_run(tmp_path: Path) -> None:
         executors[0].kill()
         process.communicate(timeout=60)
     assert process.returncode == 1
-    summary = the_run(tmp_path / "out")
-    assert summary["status"] == "FAILED"
-    assert "the executor of task" in summary["reason"]
-    assert "killed by SIGKILL" in summary["reason"]
+    summary = the_run(tmp_path / "out").summary
+    assert summary.status is Status.FAILED
+    assert "the executor of task" in summary.reason
+    assert "killed by SIGKILL" in summary.reason
 
 
 def test_a_killed_device_is_replaced_for_the_next_point(tmp_path: Path) -> None:
@@ -311,12 +329,12 @@ def test_a_killed_device_is_replaced_for_the_next_point(tmp_path: Path) -> None:
         process.communicate(timeout=60)
     assert process.returncode == 1
     first, second = runs(tmp_path / "out").values()
-    assert (first["status"], second["status"]) == ("FAILED", "FINISHED")
-    assert "device process was lost" in first["reason"]
+    assert (first.status, second.status) == (Status.FAILED, Status.FINISHED)
+    assert "device process was lost" in first.summary.reason
 
 
 def test_a_trial_out_of_memory_is_one_failed_run_with_its_last_words(
-    run: Run, tmp_path: Path
+    run: Command, tmp_path: Path
 ) -> None:
     """A batch whose activations do not fit under a limit of address space."""
     import resource
@@ -329,9 +347,9 @@ def test_a_trial_out_of_memory_is_one_failed_run_with_its_last_words(
     finally:
         resource.setrlimit(resource.RLIMIT_AS, limits)
     assert done.returncode == 1, done.stdout + done.stderr
-    summary = the_run(tmp_path / "out")
-    assert summary["status"] == "FAILED"
-    assert "memory" in summary["reason"]
+    summary = the_run(tmp_path / "out").summary
+    assert summary.status is Status.FAILED
+    assert "memory" in summary.reason
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -346,9 +364,12 @@ def test_an_interrupt_stops_at_once_and_keeps_what_was_measured(
         assert not any(executor.is_running() for executor in executors)
         out, err = process.communicate(timeout=30)
     assert process.returncode == 130, out + err
-    summary = the_run(tmp_path / "out")  # the second point never started
-    assert (summary["status"], summary["proof"]) == ("KILLED", "incomplete")
-    assert summary["tasks"]["background"]["requests"] > 0
+    summary = the_run(tmp_path / "out").summary  # the second point never started
+    assert (summary.status, summary.proof) == (Status.KILLED, Verdict.INCOMPLETE)
+    assert summary.tasks["background"].requests > 0
+    (sweep,) = (path.parent for path in (tmp_path / "out").glob("*/sweep.json"))
+    entries = [entry.status for entry in load(sweep).record.runs]
+    assert entries == [Status.KILLED, Status.PENDING]
     assert "KILLED" in out
     assert "Traceback" not in err
 
@@ -363,10 +384,11 @@ def test_a_killed_runner_leaves_no_process_behind(tmp_path: Path) -> None:
         assert not alive
 
 
-def test_a_tracking_server_that_is_away_costs_no_result(run: Run, tmp_path: Path) -> None:
+def test_a_tracking_server_that_is_away_costs_no_result(run: Command, tmp_path: Path) -> None:
     arguments = ("task_set=smoke", "warmup=1", "tracking.uri=http://127.0.0.1:9")
     done = run(*arguments, MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "not logged to MLflow" in done.stdout
-    summary = the_run(tmp_path / "out")
-    assert (summary["status"], summary["proof"]) == ("FINISHED", "proven")
+    summary = the_run(tmp_path / "out").summary
+    assert (summary.status, summary.proof) == (Status.FINISHED, Verdict.PROVEN)
+    assert summary.mlflow_run_id is None

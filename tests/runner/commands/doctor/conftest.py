@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from runner.commands.doctor.machine import Machine
+from runner.platforms.device import TorchBuild
 from runner.platforms.gpu import platform as gpu
 from tests.runner.platforms.gpu.test_management import FakeNvml
 
@@ -70,7 +71,7 @@ def with_gpu(
     node = tmp_path / "nvidiactl"
     node.write_text("")
     monkeypatch.setitem(gpu.VENDORS, "cuda", replace(gpu.VENDORS["cuda"], device_node=str(node)))
-    build = {"version": "2.13.0+cu130", "cuda": "13.0", "hip": None}
+    build = TorchBuild("2.13.0+cu130", "13.0")
     monkeypatch.setattr(gpu, "torch_build", lambda: build)
     gpu._open_management.cache_clear()
     yield replace(bare, home=str(xsched))

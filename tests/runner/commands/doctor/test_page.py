@@ -13,6 +13,7 @@ from runner.commands.doctor import host, server, shim
 from runner.commands.doctor.checks import look
 from runner.commands.doctor.lines import Line, State, verdict
 from runner.commands.doctor.machine import Machine
+from runner.platforms.device import TorchBuild
 from runner.platforms.gpu import platform as gpu
 from runner.platforms.gpu import xserver
 from tests.runner.commands.doctor.test_shim import HONEST
@@ -91,7 +92,7 @@ def test_an_amd_gpu_without_its_management_library_is_one_error(
     no_node = replace(gpu.VENDORS["cuda"], device_node=str(tmp_path / "no-node"))
     monkeypatch.setitem(gpu.VENDORS, "cuda", no_node)
     monkeypatch.setitem(sys.modules, "amdsmi", None)
-    build = {"version": "2.13.0+rocm7", "cuda": None, "hip": "7.0"}
+    build = TorchBuild("2.13.0+rocm7", hip="7.0")
     monkeypatch.setattr(gpu, "torch_build", lambda: build)
     lines = list(look(replace(calm, home=None)))
     assert states(lines) == {"GPU": State.error, "XSched": State.warning}

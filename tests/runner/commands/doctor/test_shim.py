@@ -10,6 +10,7 @@ import pytest
 from runner.commands.doctor import probe, shim
 from runner.commands.doctor.lines import Line, State
 from runner.commands.doctor.machine import Machine
+from runner.platforms.device import TorchBuild
 from runner.platforms.gpu import platform as gpu
 from runner.sweep.job import device_lock
 from tests.xsched_bindings.double import DoubleStream, build
@@ -129,7 +130,7 @@ def test_nothing_is_tried_where_there_is_nothing_to_try(
 ) -> None:
     stub(monkeypatch, "raise AssertionError")
     assert shim.interception(replace(with_gpu, home=None)) == []
-    monkeypatch.setattr(gpu, "torch_build", lambda: {"version": "2", "cuda": None, "hip": None})
+    monkeypatch.setattr(gpu, "torch_build", lambda: TorchBuild("2"))
     [line] = shim.interception(with_gpu)
     assert (line.state, "PyTorch" in line.found) == (State.warning, True)
 

@@ -1,5 +1,4 @@
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -7,6 +6,7 @@ from runner.commands import project as own
 from runner.commands.doctor import software
 from runner.commands.doctor.lines import State
 from runner.commands.doctor.machine import Machine
+from runner.platforms.device import TorchBuild
 from runner.platforms.gpu import platform as gpu
 
 
@@ -54,14 +54,14 @@ def test_requirements_of_other_systems_and_extras_do_not_count(
 @pytest.mark.parametrize(
     ("build", "state", "says"),
     [
-        ({}, State.error, "not installed"),
-        ({"version": "2.13.0+cpu", "cuda": None, "hip": None}, State.ok, "the CPU alone"),
-        ({"version": "2.13.0+cu130", "cuda": "13.0", "hip": None}, State.ok, "cuda 13.0"),
-        ({"version": "1.13.1", "cuda": None, "hip": None}, State.warning, "is wanted"),
+        (TorchBuild(), State.error, "not installed"),
+        (TorchBuild("2.13.0+cpu"), State.ok, "the CPU alone"),
+        (TorchBuild("2.13.0+cu130", "13.0"), State.ok, "cuda 13.0"),
+        (TorchBuild("1.13.1"), State.warning, "is wanted"),
     ],
 )
 def test_the_build_of_pytorch(
-    build: dict[str, Any],
+    build: TorchBuild,
     state: State,
     says: str,
     bare: Machine,
@@ -77,7 +77,7 @@ def test_a_build_for_the_cpu_beside_a_gpu_is_an_error(
     with_gpu: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert software.pytorch(with_gpu)[0].state is State.ok
-    build = {"version": "2.13.0+cpu", "cuda": None, "hip": None}
+    build = TorchBuild("2.13.0+cpu")
     monkeypatch.setattr(gpu, "torch_build", lambda: build)
     [line] = software.pytorch(with_gpu)
     assert line.state is State.error

@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from runner.platforms.device import GpuInfo, GpuSample, GpuSettings
+from runner.platforms.device import GpuInfo, GpuSample, GpuSettings, Spread
 from runner.platforms.gpu import telemetry
 from runner.platforms.gpu.management.base import GpuProcess
 from runner.platforms.gpu.telemetry import TELEMETRY, Telemetry
@@ -117,18 +117,18 @@ def test_samples_come_as_often_as_asked() -> None:
 def test_errors_stay_in_the_telemetry() -> None:
     run = followed(sample(), RuntimeError("lost"), sample(1600), ValueError("odd"), sample())
     summary = run.summary()
-    assert summary["failed_samples"] == 2
-    assert summary["error"] == "ValueError('odd')"
-    assert summary["samples"] == len(run.samples) >= 2
+    assert summary.failed_samples == 2
+    assert summary.error == "ValueError('odd')"
+    assert summary.samples == len(run.samples) >= 2
     assert 1600 in {each.sm_clock_mhz for each in run.samples}
 
 
 def test_a_gpu_that_only_fails(tmp_path: Path) -> None:
     run = followed(*[RuntimeError("lost")] * 3)
     summary = run.summary()
-    assert (summary["samples"], summary["before"], summary["power_w"]) == (0, None, None)
-    assert summary["throttle"] is None
-    assert summary["sm_clock_mhz"] is None
+    assert (summary.samples, summary.before, summary.power_w) == (0, None, None)
+    assert summary.throttle is None
+    assert summary.sm_clock_mhz is None
     assert run.throttled == ()
     assert run.metrics() == []
     run.write(tmp_path / "telemetry.parquet")
@@ -151,7 +151,7 @@ def test_a_driver_that_hangs_does_not_hang_the_run(monkeypatch: pytest.MonkeyPat
     run.start()
     run.stop()
     assert 0.2 <= time.monotonic() - began < 10
-    assert run.summary()["samples"] == 0
+    assert run.summary().samples == 0
     released.set()
     (thread,) = gpu.threads
     thread.join(20)
@@ -160,20 +160,22 @@ def test_a_driver_that_hangs_does_not_hang_the_run(monkeypatch: pytest.MonkeyPat
 
 def test_figures_are_those_of_the_run_itself() -> None:
     run = scripted(sample(300), sample(1700), sample(1500), sample(None), sample(1600), sample(345))
-    assert run.summary()["sm_clock_mhz"] == {"min": 1500, "median": 1600, "max": 1700}
-    before, after = run.summary()["before"], run.summary()["after"]
-    assert (before["sm_clock_mhz"], after["sm_clock_mhz"]) == (300, 345)
-    assert run.summary()["power_w"] == {"min": 400.5, "median": 400.5, "max": 400.5}
+    assert run.summary().sm_clock_mhz == Spread(1500, 1600, 1700)
+    assert run.summary().before == sample(300)
+    assert run.summary().after == sample(345)
+    assert run.summary().power_w == Spread(400.5, 400.5, 400.5)
 
 
 def test_a_median_is_a_measured_value() -> None:
     run = scripted(sample(), sample(1500), sample(1800), sample())
-    assert run.summary()["sm_clock_mhz"]["median"] == 1500
+    clock = run.summary().sm_clock_mhz
+    assert clock
+    assert clock.median == 1500
 
 
 def test_a_run_too_short_for_a_sample_of_its_own() -> None:
     run = scripted(sample(1000, ("sw_power_cap",)), sample(1200))
-    assert run.summary()["sm_clock_mhz"] == {"min": 1000, "median": 1000, "max": 1200}
+    assert run.summary().sm_clock_mhz == Spread(1000, 1000, 1200)
     assert run.throttled == ("sw_power_cap",)
 
 
@@ -181,13 +183,13 @@ def test_throttling_with_its_share_of_the_samples_that_told() -> None:
     cap, both = ("sw_power_cap",), ("sw_power_cap", "hw_thermal")
     during = [sample(throttle=throttle) for throttle in (cap, both, (), (), None)]
     run = scripted(sample(throttle=("sw_thermal",)), *during, sample())
-    assert run.summary()["throttle"] == {"hw_thermal": 0.25, "sw_power_cap": 0.5}
+    assert run.summary().throttle == {"hw_thermal": 0.25, "sw_power_cap": 0.5}
     assert run.throttled == ("hw_thermal", "sw_power_cap")
 
 
 def test_not_throttled_differs_from_not_told() -> None:
-    assert scripted(sample(), sample(throttle=()), sample()).summary()["throttle"] == {}
-    assert scripted(sample(), sample(throttle=None), sample()).summary()["throttle"] is None
+    assert scripted(sample(), sample(throttle=()), sample()).summary().throttle == {}
+    assert scripted(sample(), sample(throttle=None), sample()).summary().throttle is None
 
 
 def test_parquet_keeps_every_sample_and_every_gap(tmp_path: Path) -> None:
