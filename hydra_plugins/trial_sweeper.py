@@ -39,9 +39,10 @@ class TrialSweeper(Sweeper):
 
         def compose(overrides: list[str]) -> DictConfig:
             composed = self._context.config_loader.load_sweep_config(self._config, overrides)
-            if OmegaConf.to_container(composed.hydra.sweeper.params) != self._params:
+            own = OmegaConf.to_container(composed.hydra.sweeper.params, resolve=True)
+            if own != self._params:
                 problem = "a file that is swept over brings hydra.sweeper.params of its own"
-                raise UserError("", "", f"{' '.join(overrides)}: {problem}", remedy="choose one")
+                raise UserError("", "", problem, remedy="choose one, or sweep over it here")
             return composed
 
         def launch(folder: Path, jobs: list[list[str]]) -> None:
@@ -49,8 +50,8 @@ class TrialSweeper(Sweeper):
             self._launcher.launch(jobs, initial_job_idx=0)
 
         given = {argument.partition("=")[0].lstrip("+~") for argument in arguments}
-        own = [plan.argument(*each) for each in self._params.items() if each[0] not in given]
-        raise sweep.run([*arguments, *own], compose, launch)
+        ours = [plan.argument(*each) for each in self._params.items() if each[0] not in given]
+        raise sweep.run([*arguments, *ours], compose, launch)
 
 
 @dataclass

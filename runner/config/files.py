@@ -4,7 +4,7 @@ Files are judged where Hydra reads them, so those that are used are judged, howe
 and no others: first their limits, before anything is made of them, then what they say when parsed,
 so that no spelling hides it. Hydra's own ``hydra`` node can run code: what is below
 ``hydra.callbacks.x._target_`` is imported and called before any of ours. So files may set no more
-of it than `ALLOWED`. The project's own conf/config.yaml is trusted, as code is.
+of it than `SETTINGS` and `PARAMS`. The project's own conf/config.yaml is trusted, as code is.
 """
 
 import posixpath
@@ -23,18 +23,17 @@ from omegaconf.errors import OmegaConfBaseException
 from runner.config.errors import UserError, did_you_mean
 from runner.config.schema import all_keys, is_key
 
-#: What a file may say below ``hydra``.
-ALLOWED = ("mode", "sweeper.params", "launcher.n_jobs")
-#: What may be chosen by a file's defaults list. Hydra finds launchers that are installed by name.
+#: What a file may set below ``hydra``, and what it may sweep over there.
+SETTINGS, PARAMS = ("mode", "launcher.n_jobs"), re.compile(r"sweeper\.params\.(.+)")
+#: What it may choose by its defaults list. Hydra finds launchers that are installed by their names.
 LAUNCHER = "hydra/launcher"
 #: Of a file; an alias counts as all that it stands for.
 MOST_BYTES, MOST_DEPTH, MOST_NODES, MOST_DIGITS = 10**6, 100, 100_000, 100
 TAGS = [f"tag:yaml.org,2002:{t}" for t in ("str", "int", "float", "bool", "null", "seq", "map")]
 
-NAME = r"[\w+=-][\w.+= -]*"
+NAME = r"[\w+=-][\w.+=-]*"
 PATH = re.compile(rf"/?{NAME}(?:/{NAME})*")
 GROUP = re.compile(rf"(?:(?:override|optional) )*({PATH.pattern})(?:@([^@]+))?")
-PARAMS = re.compile(r"sweeper\.params(?:\.(.+))?")
 PACKAGE = re.compile(r"\w[\w-]*(?:\.\w[\w-]*)*")
 #: The value of another key. With a colon it is a resolver, which reads or runs something.
 REFERENCE = re.compile(r"\$\{\.*([A-Za-z]\w*(?:\.[\w-]+)*)\}")
@@ -77,9 +76,10 @@ def check_limits(path: Path) -> None:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise _problem(path, f"is larger than {MOST_BYTES:,} bytes")
-        text = path.read_bytes().decode("utf-8")
+        content = path.read_bytes()
+        text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n")
+        line = content.count(b"\n", 0, error.start)
         raise _problem(path, f"is not UTF-8: {error.reason}", line, "save it as UTF-8") from error
     except OSError as error:
         raise _problem(path, f"cannot be read: {error.strerror}") from error
@@ -89,8 +89,8 @@ def check_limits(path: Path) -> None:
         mark = error.problem_mark or error.context_mark
         raise _problem(path, str(error.problem), mark.line if mark else None) from error
     except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position)
-        raise _problem(path, f"{error.reason} (#x{ord(str(error.character)):04x})", line) from error
+        line = content.count(b"\n", 0, error.position)
+        raise _problem(path, str(error.reason), line) from error
 
 
 def _check_events(path: Path, events: Iterable[yaml.Event]) -> None:
@@ -209,12 +209,13 @@ def _leaves(node: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def _check_hydra(path: Path, dotted: str, value: Any) -> None:
-    params = PARAMS.fullmatch(dotted)
-    if not params and not (dotted in ALLOWED and isinstance(value, str | int)):
+    """A leaf below ``hydra``: a setting, or a key of ours with what is swept over."""
+    found = PARAMS.fullmatch(dotted)
+    swept = found[1] if found else ""
+    setting = dotted in SETTINGS and isinstance(value, str | int)
+    if not (swept or setting) or swept == "xsched.home":
         raise _refusal(path, f"hydra.{dotted}".rstrip("."))
-    if params and (swept := params[1]) == "xsched.home":
-        raise _refusal(path, f"hydra.{dotted}")
-    if params and swept and not is_key(swept):
+    if swept and not is_key(swept):
         remedy = did_you_mean(swept, all_keys())
         raise UserError(f"{path}: hydra.{dotted}", value, "there is no such key", remedy=remedy)
 
@@ -251,6 +252,6 @@ def _refusal(path: Path, what: str) -> UserError:
         str(path),
         what,
         "a configuration file is data and may not change how Hydra itself runs",
-        [f"hydra.{allowed}" for allowed in ALLOWED] + [f"the choice of {LAUNCHER}"],
+        [*(f"hydra.{key}" for key in SETTINGS), "hydra.sweeper.params", f"a choice of {LAUNCHER}"],
         remedy="give it on the command line if you mean it",
     )

@@ -178,12 +178,12 @@ def check_claims(config: Config, points: Sequence[HasSettings]) -> None:
                     raise UserError(f"expect.{number}.{name}", selector, problem, settings, remedy)
             if not select(selector, points):
                 problem = "no run of this sweep has all of it"
-                raise UserError(f"expect.{number}.{name}", selector, problem, "", remedy)
+                raise UserError(f"expect.{number}.{name}", selector, problem, (), remedy)
         for key in each.proportional_to.split():
             if len(_settings(key, select(each.of, points))) < 2:
                 problem = f"{key} is not swept over"
                 where = f"expect.{number}.proportional_to"
-                raise UserError(where, each.proportional_to, problem, "", remedy)
+                raise UserError(where, each.proportional_to, problem, (), remedy)
 
 
 def _settings(key: str, points: Iterable[HasSettings]) -> list[str]:
@@ -196,7 +196,7 @@ def _check(
 ) -> None:
     if expected.at_least is None and expected.at_most is None and expected.equals is None:
         remedy = "give at_least, at_most or equals"
-        raise UserError(path, expected.what, "it has no bound, so nothing can meet it", "", remedy)
+        raise UserError(path, expected.what, "it has no bound, so nothing can meet it", (), remedy)
     low, high = expected.at_least, expected.at_most
     if low is not None and high is not None and not low <= high:
         raise UserError(f"{path}.at_least", low, f"nothing is that and at most {high:g}")

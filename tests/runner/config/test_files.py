@@ -33,7 +33,7 @@ def test_our_own_files_pass() -> None:
         "hydra: {sweeper: {params: {arm: [solo, xsched], task_set.tasks.a-1.priority: [1, 2]}}}\n",
         "hydra: {launcher: {n_jobs: 2}}\n",
         "defaults:\n  - override /hydra/launcher: joblib\n",
-        "defaults:\n  - schema\n  - /task_set@_global_: smoke\n  - optional model: null\n  - _self_\n",
+        "defaults: [schema, /task_set@_global_: smoke, optional model: null, _self_]\n",
         "# about hydra\nname: hydra\n",
         "# @package task_set\nname: ${model.name}\nrequests: ${.tasks.a.requests}\n",
         "a: &a {b: [1, 2.5, true, null, !!str 3]}\nc: *a\nd: {<<: *a}\n",
@@ -53,6 +53,7 @@ def test_a_file_may_sweep_choose_a_launcher_and_look_up_keys(tmp_path: Path, con
         "hydra: {searchpath: [file:///tmp]}\n",
         "hydra: {run: {dir: /tmp}}\n",
         "hydra: none\n",
+        "hydra: {sweeper: {params: '${model}'}}\n",
         '"hy\\x64ra": {callbacks: {x: {}}}\n',
         "? !!str hydra\n: callbacks: {}\n",
         "a: &a {callbacks: {x: {}}}\nhydra: *a\n",
@@ -89,6 +90,8 @@ def test_a_file_may_not_change_how_hydra_runs(tmp_path: Path, content: str) -> N
         ("defaults:\n  - model: ${oc.env:HOME}\n", "one key"),
         ("defaults:\n  - /task_set/../hydra/x: y\n", "not understood"),
         ("defaults:\n  - task_set: ../../x\n", "not understood"),
+        ("defaults:\n  - optional  /hydra/callbacks: x\n", "not understood"),
+        ("defaults:\n  - x /hydra/callbacks: x\n", "not understood"),
         ("defaults: {task_set: 4}\n", "not understood"),
         ("defaults:\n  - 4: smoke\n", "{4: 'smoke'}: not understood"),
         ("defaults:\n  - {task_set: a, arm: b}\n", "not understood"),
@@ -106,7 +109,7 @@ def test_a_file_may_not_change_how_hydra_runs(tmp_path: Path, content: str) -> N
         ("a: &a\n  b: *a\n", "line 2: *a stands for itself"),
         ('a: "x\\0"\n', "line 1: a text with 'x\\x00', which is no character"),
         ('a: "\\ud800"\n', "line 1: "),
-        ("a: 1\nb: \0\n", "line 2: "),
+        ("a: 1\nb: \0\n", "line 2: control characters are not allowed"),
         ("a: 1\nname: Prioritäten\n".encode("latin-1"), "line 2: is not UTF-8"),
         ("a: 1\n".encode("utf-16"), "is not UTF-8"),
         ("tasks:\n  1: {priority: 1}\n", "tasks.1: a name must be a text"),
@@ -159,7 +162,9 @@ def test_a_folder_may_not_bring_a_launcher_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize("first", ["", "# What I want to know.\n"])
 def test_a_missing_package_is_named(tmp_path: Path, first: str) -> None:
     with pytest.raises(UserError, match="first line, before any comment: # @package _global_"):
-        read(tmp_path, f"{first}# @package _global_\nrepeat: 1\n"[not first and 20 :], "experiment/x")
+        read(
+            tmp_path, f"{first}# @package _global_\nrepeat: 1\n"[not first and 20 :], "experiment/x"
+        )
 
 
 @pytest.mark.parametrize(
@@ -190,3 +195,28 @@ def test_a_file_that_is_not_used_does_not_matter(tmp_path: Path, run_here: Run) 
     (tmp_path / "mine" / "experiment" / "x.yaml").write_text("hydra: {run: {dir: /tmp}}\n")
     done = run_here("--config-dir", str(tmp_path / "mine"), "task_set=smoke", "dry_run=true")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_list_of_values_is_swept_over(tmp_path: Path, run_here: Run) -> None:
+    path = tmp_path / "mine" / "experiment" / "x.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        "# @package _global_\ndefaults:\n  - override /task_set: smoke\n"
+        "hydra: {sweeper: {params: {arm: [solo, xsched], xsched.threshold: [4, 8]}}}\n"
+    )
+    done = run_here("--config-dir", str(tmp_path / "mine"), "experiment=x", "dry_run=true")
+    assert done.returncode == 0, done.stderr
+    assert "3 trials" in done.stdout
+
+
+def test_a_sweep_of_a_file_that_is_swept_over_is_not_dropped(tmp_path: Path, run_here: Run) -> None:
+    (tmp_path / "mine" / "task_set").mkdir(parents=True)
+    for name in ("x", "y"):
+        path = tmp_path / "mine" / "task_set" / f"{name}.yaml"
+        path.write_text(
+            "# @package _global_\ntask_set: {tasks: {a: {priority: 1}}}\n"
+            "hydra: {sweeper: {params: {arm: [solo, native]}}}\n"
+        )
+    done = run_here("--config-dir", str(tmp_path / "mine"), "task_set=x,y", "dry_run=true")
+    assert done.returncode == 2
+    assert "a file that is swept over brings hydra.sweeper.params" in done.stderr
