@@ -11,15 +11,15 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 
 class TrialSweeper(Sweeper):
     """Checks all points before the first starts; works with any launcher. params: what the
     configuration sweeps over by itself; the command line goes before it."""
 
-    def __init__(self, params: dict[str, str]) -> None:
-        self._params = dict(params)
+    def __init__(self, params: DictConfig) -> None:
+        self._params: dict[str, Any] = OmegaConf.to_container(params)  # type: ignore[assignment]
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -33,24 +33,31 @@ class TrialSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
+        from runner.config.errors import UserError
+        from runner.sweep import plan
         from runner.sweep import run as sweep
 
         def compose(overrides: list[str]) -> DictConfig:
-            return self._context.config_loader.load_sweep_config(self._config, overrides)
+            composed = self._context.config_loader.load_sweep_config(self._config, overrides)
+            own = OmegaConf.to_container(composed.hydra.sweeper.params, resolve=True)
+            if own != self._params:
+                problem = "a file that is swept over brings hydra.sweeper.params of its own"
+                raise UserError("", "", problem, remedy="choose one, or sweep over it here")
+            return composed
 
         def launch(folder: Path, jobs: list[list[str]]) -> None:
             sweep.set_sweep_folder(self._config, folder)
             self._launcher.launch(jobs, initial_job_idx=0)
 
         given = {argument.partition("=")[0].lstrip("+~") for argument in arguments}
-        own = [f"{key}={value}" for key, value in self._params.items() if key not in given]
-        raise sweep.run([*arguments, *own], compose, launch)
+        ours = [plan.argument(*each) for each in self._params.items() if each[0] not in given]
+        raise sweep.run([*arguments, *ours], compose, launch)
 
 
 @dataclass
 class TrialSweeperConfig:
     _target_: str = "hydra_plugins.trial_sweeper.TrialSweeper"
-    params: dict[str, str] = field(default_factory=dict)
+    params: dict[str, Any] = field(default_factory=dict)
 
 
 ConfigStore.instance().store(

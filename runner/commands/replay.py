@@ -11,6 +11,7 @@ from typing import Any
 from runner.commands import run as runner
 from runner.commands.ending import end_well
 from runner.config.errors import UserError
+from runner.config.files import check_limits
 from runner.config.schema import Config, all_keys
 from runner.platforms.choose import get
 from runner.platforms.device import DeviceOrigin
@@ -80,6 +81,8 @@ def found(run: str, uri: str | None) -> Run:
             "a run's folder, the id of an MLflow run",
             remedy="a zip is unpacked first; then a run is a folder in it",
         )
+    if (folder / files.CONFIG).is_file():
+        check_limits(folder / files.CONFIG)
     (original, *others) = load(run, uri=uri)
     if others:
         names = ", ".join(each.name for each in (original, *others))
@@ -179,7 +182,8 @@ def _output_root(parameters: Mapping[str, Any], overrides: list[str]) -> Path:
     if asked:
         return Path(asked[-1].strip("'\""))
     root = Path(str(parameters.get("output_root", "outputs")))
-    return root if root.is_dir() or not root.is_absolute() else Path("outputs")
+    below = not root.is_absolute() and ".." not in root.parts
+    return root if below or root.is_dir() else Path("outputs")
 
 
 def _quoted(text: str) -> str:

@@ -81,11 +81,9 @@ def run(given: list[str]) -> None:
     interruption.listen()
 
     try:
-        from runner.config import files as config_files
+        from runner.config import command_line, files
 
-        config_files.check(CONF, given)
-        from runner.config import command_line
-
+        files.guard(CONF)
         command_line.check(split(given)[1], CONF)
         sys.argv[1:] = arguments(given)  # where Hydra looks for them
         _compose_and_run()

@@ -12,6 +12,7 @@ from models import CATALOG, ModelSpec, weights
 from runner.config import arrivals
 from runner.config.arms import Arm
 from runner.config.errors import UserError
+from runner.config.names import check_names
 from runner.config.schema import (
     ArrivalOverride,
     Config,
@@ -30,9 +31,9 @@ GPU_NAMES = ("cuda", "hip")
 
 def as_config(composed: DictConfig) -> Config:
     """A composed configuration as typed objects. Merging the plain values into the schema anew is
-    what finds a key that was added with ``+``."""
+    what finds a key that was added with ``+``; references are looked up after that, by type."""
     ours = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
-    plain = OmegaConf.to_container(ours, resolve=True)
+    plain = OmegaConf.to_container(ours)
     assert isinstance(plain, dict)
     config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), plain))
     assert isinstance(config, Config)
@@ -43,6 +44,7 @@ def resolve(config: Config) -> TrialSpec:
     """Check every value and fill in what tasks inherit. What the platform decides (placement,
     scheduler, the level in effect) stays as asked; see `runner.platforms.choose.settle`."""
     check_ranges(config)
+    check_names(config)
     task_set = config.task_set
     if not task_set.tasks:
         raise UserError("task_set.tasks", "{}", "a task set needs at least one task")

@@ -204,7 +204,8 @@ class XSchedConfig:
     )
     home: str | None = key(
         None,
-        "GPUs: folder of the XSched installation; null is XSCHED_HOME, else the loader's path.",
+        "GPUs: folder of the XSched installation, on the command line alone, as it is code; null "
+        "is XSCHED_HOME, else the loader's path.",
     )
 
 

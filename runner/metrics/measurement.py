@@ -3,10 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from runner.config.names import SYSTEM
 from runner.metrics.task import Task
-
-#: The scope of all tasks that ran side by side.
-SYSTEM = "system"
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from runner.config.errors import UserError
+from runner.config.names import HIGHEST, LOWEST, SYSTEM, TOTAL
 from runner.metrics.intervals import Estimate
-from runner.metrics.measurement import SYSTEM, Measurement, Scope
+from runner.metrics.measurement import Measurement, Scope
 from runner.metrics.registry import METRICS, Metric
-
-HIGHEST, LOWEST = "highest", "lowest"
-#: What `system` was called in expectations at first.
-TOTAL = "total"
 
 
 @dataclass(frozen=True)

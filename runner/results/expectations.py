@@ -2,7 +2,7 @@
 configuration. Pure: records in, verdicts out."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from runner.runs import files
 from runner.runs.record import Figure
 from runner.runs.repeats import MIN_REPEATS
 from runner.runs.run import Run
-from runner.runs.sweep import select
+from runner.runs.sweep import HasSettings, select
 from runner.trial.status import Status
 
 MET, NOT_MET, INCONCLUSIVE = "met", "not met", "inconclusive"
@@ -161,12 +161,44 @@ def check_figures(config: Config) -> None:
         _check(expected, f"expect.{number}", priorities, keys | groups)
 
 
+def check_claims(config: Config, points: Sequence[HasSettings]) -> None:
+    """Every claim that is meant for this platform, before anything runs, against what will run: a
+    point that is not there would leave it without a verdict. Raises `UserError`."""
+    remedy = "sweep over it, or drop all claims: expect=[]"
+    for number, each in enumerate(config.expect):
+        if each.platform not in (None, config.platform.name):
+            continue
+        for name, selector in (("of", each.of), ("to", each.to)):
+            for token in selector.split():
+                if not select(token, points):
+                    key = token.partition("=")[0]
+                    settings = _settings(key, points)
+                    problem = f"no run of this sweep has {token}"
+                    raise UserError(f"expect.{number}.{name}", selector, problem, settings, remedy)
+            if not select(selector, points):
+                problem = "no run of this sweep has all of it"
+                raise UserError(f"expect.{number}.{name}", selector, problem, (), remedy)
+        for key in each.proportional_to.split():
+            if len(_settings(key, select(each.of, points))) < 2:
+                problem = f"{key} is not swept over"
+                where = f"expect.{number}.proportional_to"
+                raise UserError(where, each.proportional_to, problem, (), remedy)
+
+
+def _settings(key: str, points: Iterable[HasSettings]) -> list[str]:
+    found = (each.setting(key) for each in points)
+    return [*dict.fromkeys(f"{key}={value}" for value in found if value is not None)]
+
+
 def _check(
     expected: ExpectConfig, path: str, priorities: Mapping[str, int], keys: Collection[str]
 ) -> None:
     if expected.at_least is None and expected.at_most is None and expected.equals is None:
         remedy = "give at_least, at_most or equals"
-        raise UserError(path, expected.what, "it has no bound, so nothing can meet it", "", remedy)
+        raise UserError(path, expected.what, "it has no bound, so nothing can meet it", (), remedy)
+    low, high = expected.at_least, expected.at_most
+    if low is not None and high is not None and not low <= high:
+        raise UserError(f"{path}.at_least", low, f"nothing is that and at most {high:g}")
     if expected.equals is None:
         check_scope(figure_named(expected.metric, f"{path}.metric"), priorities, f"{path}.metric")
     elif expected.metric not in TEXTS:

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from runner.config.errors import UserError
-from runner.runs.files import SWEEP, read_sweep
+from runner.config.files import check_limits
+from runner.runs.files import CONFIG, SWEEP, read_sweep
 
 SUMS = "SHA256SUMS"
 #: The earliest that a zip can say.
@@ -102,6 +103,8 @@ def unpack(path: Path) -> tuple[Path, "tempfile.TemporaryDirectory[str]"]:
                 raise
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
         raise UserError("", "", f"{path} is no zip, or a damaged one: {error}") from error
+    except RecursionError as error:
+        raise UserError("", "", f"{path}: its {SWEEP} is nested too deep") from error
     except OSError as error:
         raise UserError("", "", f"{path} cannot be unpacked: {error.strerror}") from error
     return Path(held.name) / sweep, held
@@ -178,7 +181,10 @@ def _verify(path: Path, folder: Path) -> None:
 
 
 def _check_runs(path: Path, folder: Path) -> None:
-    """Raises `UserError` for a sweep whose list of runs leads elsewhere."""
+    """Raises `UserError` for a sweep whose list of runs leads elsewhere, or one of whose
+    configurations would grow beyond all bounds."""
     for run in read_sweep(folder).runs:
         if not _is_inside(run.folder):
             raise UserError("", "", f"{path}: {SWEEP} names a run outside itself: {run.folder!r}")
+        if (config := folder / run.folder / CONFIG).is_file():
+            check_limits(config)

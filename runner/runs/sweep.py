@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import pyarrow as pa
 
@@ -76,7 +77,16 @@ def _ends(figure: Figure) -> dict[str, float | None]:
     return {"value": figure.value, "low": low, "high": high}
 
 
-def select(selector: str, runs: Iterable[Run]) -> list[Run]:
+class HasSettings(Protocol):
+    """A run, or a point of a sweep that will be one."""
+
+    def setting(self, key: str) -> str | None: ...
+
+
+Selected = TypeVar("Selected", bound=HasSettings)
+
+
+def select(selector: str, runs: Iterable[Selected]) -> list[Selected]:
     """The runs that a selector means; one that does not depend on a swept key serves all its
     values."""
     wanted = dict(token.split("=", 1) for token in selector.split())

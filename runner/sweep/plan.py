@@ -4,9 +4,11 @@ import copy
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, Transformer, ValueType
+from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from runner.config.errors import UserError
@@ -18,6 +20,19 @@ from runner.platforms.choose import choose, choose_placement, settle, shared
 SHORT = {"xsched.threshold": "t", "xsched.batch_size": "b", "xsched.timeslice_us": "slice"}
 #: Swept keys whose value alone makes a readable name.
 BARE = ("task_set", "model", "arm", "platform", "arrival", "xsched", "xsched.policy")
+
+#: What a sweep has one of: of several values the first would stand for all.
+ONE_OF_A_SWEEP = (
+    "experiment",
+    "sweep",
+    "expect",
+    "tracking",
+    "output_root",
+    "dry_run",
+    "repeat",
+)
+#: MLflow shows 15 characters; a file system takes 255 bytes.
+LONGEST_NAME = 100
 
 Compose = Callable[[list[str]], DictConfig]
 
@@ -39,10 +54,22 @@ class Planned:
     def folder(self) -> str:
         return f"{self.name}-{self.trial.config_hash[:8]}"
 
+    def setting(self, key: str) -> str | None:
+        """What the run will have for a dotted key, see `runner.runs.run.Run.setting`."""
+        if key == "arm":
+            return self.trial.arm
+        if key in self.values:
+            return self.values[key]
+        value: Any = self.config
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, dict) else getattr(value, part, None)
+        return str(getattr(value, "name", value))  # a group's or a level's
+
 
 def plan(arguments: list[str], compose: Compose) -> list[Planned]:
     """Every trial of a sweep in the order of running. Raises `UserError` if any point is wrong."""
     points = merge(check(expand(arguments), compose))
+    _check_claims(points)
     sweep = points[0].config.sweep
     repeated = repeat(points)
     name(repeated)
@@ -71,15 +98,40 @@ def _choices(override: Override) -> list[tuple[str, str]]:
     """(override, value) of every value that this argument sweeps over, or of its only one."""
     if not override.is_sweep_override():
         return [(override.input_line or "", "")]
-    if override.is_discrete_sweep():
-        key = override.get_key_element()
-        return [(f"{key}={value}", str(value)) for value in override.sweep_string_iterator()]
-    raise UserError(
-        override.key_or_group,
-        override.value(),
-        "an interval cannot be swept over",
-        "a list (4,8,16), choice(), range()",
-    )
+    key, given = override.key_or_group, override.get_value_string()
+    if override.value_type in (ValueType.INTERVAL_SWEEP, ValueType.GLOB_CHOICE_SWEEP):
+        problem = "not values that could be swept over"
+        raise UserError(key, given, problem, "a list (4,8,16), choice(), range()")
+    try:
+        values = list(override.sweep_string_iterator())
+    except (ValueError, HydraException) as error:
+        raise UserError(key, given, str(error), remedy="range(start,stop,step)") from error
+    if not values:
+        remedy = "range(start,stop,step) ends before stop"
+        raise UserError(key, given, "there is no value in it", remedy=remedy)
+    root = key.partition(".")[0]
+    if len(values) > 1 and root in ONE_OF_A_SWEEP:
+        raise UserError(
+            key,
+            given,
+            "an experiment brings its own sweep, repeats and expectations"
+            if root == "experiment"
+            else f"a sweep has one {key}",
+            remedy=f"run one after another: {key}={values[0]}, then {key}={values[1]}",
+        )
+    return [(f"{override.get_key_element()}={value}", value) for value in values]
+
+
+def argument(key: str, value: object) -> str:
+    """What is swept over by hydra.sweeper.params, as an argument: a text as one would type it, or a
+    list of values."""
+    where = f"hydra.sweeper.params.{key}"
+    if isinstance(value, str):
+        return f"{key}={value}"
+    values = value if isinstance(value, list) else [value]
+    if not values or any(isinstance(each, list | dict) for each in values):
+        raise UserError(where, value, "not values to sweep over", "[solo, xsched], 'solo,xsched'")
+    return f"{key}={','.join(map(Transformer.str, values))}"
 
 
 def check(points: list[Planned], compose: Compose) -> list[Planned]:
@@ -91,6 +143,7 @@ def check(points: list[Planned], compose: Compose) -> list[Planned]:
             if each.config.platform.name == "auto":
                 each.config.platform.name = platform
             each.trial = resolve(each.config)
+            _check_home(each)
             _check_figures(each.config)
         except UserError as error:
             if len(points) == 1:
@@ -98,6 +151,7 @@ def check(points: list[Planned], compose: Compose) -> list[Planned]:
             raise UserError(
                 "", "", f"{error}\n  in point {number} of {len(points)}: {each.values}"
             ) from error
+    _check_one_sweep(points)
     placement = _placement(points)
     for each in points:
         each.config.platform.placement = placement
@@ -109,11 +163,40 @@ def check(points: list[Planned], compose: Compose) -> list[Planned]:
     return points
 
 
+def _check_home(point: Planned) -> None:
+    """A library is code, and files are data."""
+    home = point.config.xsched.home
+    given = any(each.lstrip("+").startswith("xsched.home=") for each in point.overrides)
+    if home is not None and not given:
+        remedy = f"if you trust it: xsched.home={home} on the command line, or XSCHED_HOME"
+        raise UserError(
+            "xsched.home", home, "a file may not choose what code is loaded", "", remedy
+        )
+
+
+def _check_one_sweep(points: list[Planned]) -> None:
+    """What the points' own files say of the sweep is taken from the first."""
+    first = points[0].config
+    for each in points:
+        for key in ("sweep", "expect"):
+            if getattr(each.config, key) != getattr(first, key):
+                problem = "is another than that of the first point, and a sweep has one"
+                raise UserError("", "", f"{key} of {each.values} {problem}")
+
+
 def _check_figures(config: Config) -> None:
     if config.expect or config.sweep.primary is not None:
         from runner.results.expectations import check_figures  # numpy, which others do without
 
         check_figures(config)
+
+
+def _check_claims(points: list[Planned]) -> None:
+    config = points[0].config
+    if config.expect:
+        from runner.results.expectations import check_claims
+
+        check_claims(config, points)
 
 
 def _placement(points: list[Planned]) -> str:
@@ -198,4 +281,5 @@ def run_name(each: Planned) -> str:
         parts.append(f"{label}{value}")
     if each.config.sweep.repeats > 1:
         parts.append(f"r{each.repeat}")
-    return "".join(c if c.isalnum() or c in "-_=.+" else "_" for c in "-".join(parts))
+    text = "".join(c if c.isalnum() or c in "-_=.+" else "_" for c in "-".join(parts))
+    return text[:LONGEST_NAME]

@@ -76,6 +76,31 @@ CASES = {
     "more device cores than there are": (["platform.device_cores=999"], "=999", "allowed: 1 to"),
     "a wrong second point": (["-m", "xsched.threshold=8,2"], "xsched.batch_size=4", "point 2 of 2"),
     "an interval": (["-m", "seed=interval(0,1)"], "seed=", "a list (4,8,16)"),
+    "an interval of nothing": (["seed=interval()"], "seed=interval()", "cannot be read"),
+    "a range that is empty": (["seed=range(17,4,4)"], "seed=range(17,4,4)", "ends before stop"),
+    "a range without steps": (["seed=range(1,4,0)"], "seed=range(1,4,0)", "range(start,stop,step)"),
+    "a pattern": (["arm=glob(x*)"], "arm=glob(x*)", "a list (4,8,16)"),
+    "two experiments": (
+        ["experiment=level_sweep,fixed_priority"],
+        "experiment=level_sweep,fixed_priority: an experiment brings its own sweep",
+        "one after another: experiment=level_sweep, then experiment=fixed_priority",
+    ),
+    "two numbers of repeats": (["sweep.repeats=3,5"], "sweep.repeats=3,5", "one after another"),
+    "two stores": (["tracking=none,mlflow"], "tracking=none,mlflow", "one after another"),
+    "with and without a run": (["dry_run=true,false"], "dry_run=true,false", "one after another"),
+    "a task set that leads out": (["task_set.name=../x"], "task_set.name=../x", "no dot first"),
+    "a task set that is a path": (["task_set.name=a/b"], "task_set.name=a/b", "another name"),
+    "a task set's long name": (
+        [f"task_set.name={'a' * 101}"],
+        "aaa: not a plain name",
+        "up to 100",
+    ),
+    "an experiment that leads out": (["tracking.experiment=.."], "experiment=..", "another name"),
+    "a claim of an arm that does not run": (
+        ["experiment=fixed_priority", "arm=xsched"],
+        "expect.0.to=arm=solo: no run of this sweep has arm=solo",
+        "expect=[]",
+    ),
     "no grammar at all": (["xsched.threshold=[4"], "xsched.threshold=[4", "cannot be read"),
 }
 
@@ -139,8 +164,28 @@ FILES = {
     "an unknown key": ("name: x\ntasks: {a: {prioritty: 1}}\n", "tasks.a.priority"),
     "a wrong type": ("tasks: {a: {priority: high}}\n", "tasks.a.priority=high: must be a whole"),
     "a default that is not there": ("defaults: [nope]\n", "task_set=nope: there is no such task"),
+    "a task named by a number": ("tasks: {1: {priority: 1}}\n", "if you mean it: '1'"),
     "a target": ("name: x\ntasks: {a: {_target_: os.system}}\n", "_target_"),
 }
+
+
+#: Of tasks, as YAML spells them.
+NAMES = (
+    "system",
+    "total",
+    "lowest",
+    "priority_3",
+    "p,q",
+    "it's",
+    "a=b",
+    "🚀",
+    "a\\nb",
+    "a\\x07",
+    ".hidden",
+    "a ",
+    "../x",
+)
+FILES |= {name: (f'tasks: {{"{name}": {{priority: 1}}}}\n', "give ") for name in NAMES}
 
 
 @pytest.mark.parametrize("case", FILES, ids=str)

@@ -5,11 +5,12 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+from omegaconf import DictConfig, OmegaConf
 
 from runner.config.errors import UserError
 from runner.config.resolve import resolve
-from runner.config.schema import ArmConfig, Config, TaskConfig
-from runner.sweep.plan import Planned, merge, name, plan, repeat, shuffle
+from runner.config.schema import ArmConfig, Config, ExpectConfig, SweepConfig, TaskConfig
+from runner.sweep.plan import Planned, argument, merge, name, plan, repeat, shuffle
 from tests.runner.sweep.composed import compose
 
 
@@ -117,3 +118,91 @@ def test_the_point_that_cannot_have_the_figure_is_named() -> None:
 def test_figures_that_there_are_stand_in_nobodys_way(primary: str) -> None:
     (only,) = plan([*SMOKE, f"sweep.primary={primary}", CLAIM], compose)
     assert only.config.sweep.primary == primary
+
+
+def planned(
+    arguments: list[str], *expect: ExpectConfig, primary: str | None = None
+) -> list[Planned]:
+    def compose(overrides: list[str]) -> DictConfig:
+        config = Config(expect=list(expect), sweep=SweepConfig(primary=primary))
+        config.platform.name, config.task_set.tasks = "host", {"a": TaskConfig()}
+        made = OmegaConf.structured(config)
+        for override in overrides:
+            key, _, value = override.partition("=")
+            OmegaConf.update(made, "arm.name" if key == "arm" else key, value)
+        return made  # type: ignore[no-any-return]
+
+    return plan(arguments, compose)
+
+
+def test_what_is_said_of_figures_is_checked_with_the_plan() -> None:
+    claim = ExpectConfig(what="w", metric="p99_ms/a", of="arm=xsched", to="arm=native", at_most=1)
+    assert len(planned(["arm=xsched,native"], claim, primary="p50_ms/a")) == 2
+    with pytest.raises(UserError, match="there is no figure p98_ms"):
+        planned(["arm=xsched"], primary="p98_ms")
+    with pytest.raises(UserError, match="the task set has no b"):
+        planned(["arm=xsched,native"], replace(claim, metric="p99_ms/b"))
+
+
+@pytest.mark.parametrize(
+    ("claim", "says"),
+    [
+        ({"to": "arm=solo"}, r"expect\.0\.to=arm=solo: no run of this sweep has arm=solo"),
+        ({"of": "arm=xsched xsched.threshold=5"}, "no run of this sweep has all of it"),
+        ({"of": "model=gpt2"}, "no run of this sweep has model=gpt2"),
+        ({"of": "task_set.tasks.b.priority=0"}, "no run of this sweep has task_set.tasks.b"),
+        ({"proportional_to": "seed"}, "seed is not swept over"),
+        ({"of": "xsched.threshold=4", "proportional_to": "xsched.threshold"}, "is not swept over"),
+    ],
+)
+def test_a_claim_about_runs_that_there_will_not_be_is_refused(
+    claim: dict[str, str], says: str
+) -> None:
+    arguments = ["arm=xsched,native", "xsched.threshold=4,8"]
+    with pytest.raises(UserError, match=says):
+        planned(arguments, ExpectConfig(what="w", at_most=1.0, **claim))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"of": "arm=native xsched.threshold=8", "to": "arm=xsched xsched.threshold=4"},
+        {"of": "xsched.level=block model=bert_base task_set.tasks.a.priority=0"},
+        {"of": "arm=xsched", "proportional_to": "xsched.threshold"},
+        {"of": "arm=solo", "platform": "cuda"},
+        {},
+    ],
+)
+def test_a_claim_about_runs_that_there_will_be_is_taken(claim: dict[str, str]) -> None:
+    arguments = ["arm=xsched,native", "xsched.threshold=4,8"]
+    assert planned(arguments, ExpectConfig(what="w", at_most=1.0, **claim))  # type: ignore[arg-type]
+
+
+def test_values_to_sweep_over_may_be_texts_or_lists() -> None:
+    assert argument("arm", "solo,xsched") == "arm=solo,xsched"
+    assert argument("arm", ["solo", "xsched"]) == "arm=solo,xsched"
+    assert argument("xsched.threshold", [4, 8]) == "xsched.threshold=4,8"
+    assert argument("xsched.threshold", 4) == "xsched.threshold=4"
+    assert argument("model.pretrained", [None, "a,b"]) == r"model.pretrained=null,a\,b"
+    for wrong in ([], {"threshold": "4,8"}, [[4], 8]):
+        with pytest.raises(UserError, match=r"hydra\.sweeper\.params\.xsched"):
+            argument("xsched", wrong)
+
+
+def test_a_long_name_is_cut_and_stays_one_of_its_own() -> None:
+    points = [point("xsched", t) for t in (4, 8)]
+    for each in points:
+        each.values["model.pretrained"] = "x" * 300
+    name(points)
+    assert all(len(each.folder) < 120 for each in points)
+    assert points[0].folder != points[1].folder
+
+
+def test_a_sweep_has_one_set_of_claims() -> None:
+    def compose(overrides: list[str]) -> DictConfig:
+        config = Config(sweep=SweepConfig(repeats=2 if "seed=1" in overrides else 3))
+        config.platform.name, config.task_set.tasks = "host", {"a": TaskConfig()}
+        return OmegaConf.structured(config)  # type: ignore[no-any-return]
+
+    with pytest.raises(UserError, match=r"sweep of .* is another than that of the first point"):
+        plan(["seed=1,2"], compose)
