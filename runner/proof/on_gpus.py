@@ -128,8 +128,8 @@ def check_turns(courses: Sequence[Course], unit_s: float) -> Check:
         "policy",
         passed,
         f"{at_once:.2f} queues worked at a time, of {len(courses)} that had work",
-        "The policy does not act on these queues: set the scheduler before the queues and the "
-        "hints after them",
+        "Turns are no longer than what a suspension lets through: a longer xsched.timeslice_us or "
+        "a smaller threshold. If that does not help, the policy does not act on these queues",
         {"units": done, "elapsed_s": elapsed_s, "unit_s": unit_s},
     )
 
