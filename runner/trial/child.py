@@ -276,10 +276,9 @@ def _last_words(part: Trial | None, error: BaseException) -> str:
     with suppress(Exception):
         if part and (lost := part.session.watch(None, AFTERMATH_S)):
             return lost
-    words = str(error)
-    return (
-        words if words and isinstance(error, RuntimeError) else f"{type(error).__name__}: {words}"
-    )
+    if isinstance(error, RuntimeError) and str(error):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def run_trial(
             finally:
                 if window is not None:
                     stolen = window.share()
-                    observations = platform.end_window(folder)
+                    observations = _observed(platform, folder)
     except KeyboardInterrupt:
         status, reason = Status.KILLED, "killed by Ctrl-C"
     except (Lost, PlatformError) as error:
@@ -107,3 +107,11 @@ def run_trial(
         result.timing_s, result.unsteady = outcome.timing_s, outcome.unsteady
         result.events = outcome.found.events or result.events
     return result
+
+
+def _observed(platform: Platform, folder: Path) -> Observations:
+    """An error here costs what the parent saw, and not what was measured."""
+    try:
+        return platform.end_window(folder)
+    except Exception as error:
+        return Observations([f"what the parent saw of the device was lost: {error!r}"])

@@ -48,7 +48,10 @@ class _Server:
                     self._serve(connection)
 
     def _serve(self, session: socket.socket) -> None:
-        message, fds, _, _ = socket.recv_fds(session, MESSAGE_BYTES, FDS_PER_MESSAGE)
+        try:
+            message, fds, _, _ = socket.recv_fds(session, MESSAGE_BYTES, FDS_PER_MESSAGE)
+        except ConnectionResetError:  # it was killed with an answer unread
+            message = b""
         if not message:
             self._end(session)
             return
