@@ -49,16 +49,16 @@ MODEL = ModelSpec("synthetic", size=20, work_us=1000)
 
 class IdlePlatform:
     """Over processes that are as they are, but whose requests only sleep. in_window(pids): what
-    happens while they measure."""
+    happens once all have measured something."""
 
     def __init__(
         self,
         fault: str = "",
         processes: int = 1,
-        in_window: Callable[[list[int]], None] | None = None,
+        in_window: Callable[[list[int]], None] = lambda pids: None,
     ) -> None:
-        self._fault, self._processes = fault, processes
-        self._in_window = in_window or (lambda pids: None)
+        self._fault, self._processes, self._in_window = fault, processes, in_window
+        self._begun, self._over = threading.Event(), False
         self.pids: list[int] = []
 
     def open(self, trial: TrialSpec, folder: Path) -> None: ...
@@ -81,20 +81,28 @@ class IdlePlatform:
 
     def begin_window(self, pids: Sequence[int]) -> None:
         self.pids = list(pids)
-        self._meanwhile = threading.Thread(target=self._in_window, args=[self.pids])
+        self._meanwhile = threading.Thread(target=self._once_begun)
         self._meanwhile.start()
 
+    def _once_begun(self) -> None:
+        self._begun.wait()
+        if not self._over:
+            self._in_window(self.pids)
+
+    def say(self, text: str) -> None: ...
+
+    def show(self, recording: Recording) -> None:
+        """It follows the trial's progress, too."""
+        if all(recording.progress(task)[0] for task in range(recording.tasks)):
+            self._begun.set()
+
     def end_window(self, folder: Path) -> Observations:
+        self._over = True
+        self._begun.set()
         self._meanwhile.join()
         return Observations()
 
     def end_trial(self) -> None: ...
-
-
-class Silence:
-    def say(self, text: str) -> None: ...
-
-    def show(self, recording: Recording) -> None: ...
 
 
 def two_tasks(arm: str = "native", **changes: object) -> TrialSpec:
@@ -112,7 +120,7 @@ def two_tasks(arm: str = "native", **changes: object) -> TrialSpec:
 
 
 def trial(folder: Path, platform: IdlePlatform, spec: TrialSpec | None = None) -> TrialResult:
-    return run_trial(spec or two_tasks(), platform, {}, folder, Silence(), lambda: None)  # type: ignore[arg-type]
+    return run_trial(spec or two_tasks(), platform, {}, folder, platform, lambda: None)  # type: ignore[arg-type]
 
 
 # --- errors ------------------------------------------------------------------------------------
@@ -157,7 +165,6 @@ def test_a_process_that_is_killed_in_the_window_is_the_reason(
     tmp_path: Path, processes: int
 ) -> None:
     def kill(pids: list[int]) -> None:
-        time.sleep(0.3)
         os.kill(pids[-1], signal.SIGKILL)
 
     platform = IdlePlatform(processes=processes, in_window=kill)
@@ -237,11 +244,10 @@ def stopped(pid: int) -> Iterator[None]:
 
 def test_a_trial_that_was_stopped_in_the_window_is_not_valid(tmp_path: Path) -> None:
     def stop(pids: list[int]) -> None:
-        time.sleep(0.5)
         with stopped(pids[0]):
             time.sleep(STOP_S)
 
-    spec = two_tasks(duration_s=1.5)
+    spec = two_tasks(duration_s=5.0)
     ended = trial(tmp_path, IdlePlatform(in_window=stop), spec)
     (stood,) = ended.stood_still
     assert stood.who == "the trial's process"
@@ -254,11 +260,10 @@ def test_a_trial_that_was_stopped_in_the_window_is_not_valid(tmp_path: Path) -> 
 
 def test_one_of_two_processes_that_was_stopped_is_named(tmp_path: Path) -> None:
     def stop(pids: list[int]) -> None:
-        time.sleep(0.5)
         with stopped(pids[1]):
             time.sleep(STOP_S)
 
-    ended = trial(tmp_path, IdlePlatform(processes=2, in_window=stop), two_tasks(duration_s=1.5))
+    ended = trial(tmp_path, IdlePlatform(processes=2, in_window=stop), two_tasks(duration_s=5.0))
     assert [stood.who for stood in ended.stood_still] == ["the process of task second"]
 
 
@@ -266,12 +271,12 @@ def test_a_busy_machine_is_no_standstill(tmp_path: Path) -> None:
     def keep_busy(pids: list[int]) -> None:
         cores = 2 * [[sys.executable, "-c", "while True: pass"]] * len(os.sched_getaffinity(0))
         loops = [subprocess.Popen(arguments) for arguments in cores]
-        time.sleep(2)
+        time.sleep(2.5)
         for loop in loops:
             loop.kill()
             loop.wait()
 
-    ended = trial(tmp_path, IdlePlatform(in_window=keep_busy), two_tasks(duration_s=2.0))
+    ended = trial(tmp_path, IdlePlatform(in_window=keep_busy), two_tasks(duration_s=4.0))
     assert (ended.status, ended.stood_still) == (Status.FINISHED, ())
 
 
