@@ -60,6 +60,7 @@ def run_here(
 ) -> Iterator[Run]:
     """`run` without a process of its own: for what ends before a trial starts."""
     from runner.commands.run import main
+    from runner.trial import interruption
 
     def run_command(*arguments: str) -> "subprocess.CompletedProcess[str]":
         given = ["runner", *arguments, f"output_root={tmp_path / 'out'}"]
@@ -72,7 +73,7 @@ def run_here(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # main sets it; here it is taken back
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in interruption.SIGNALS}
     yield run_command
     for number, handler in handlers.items():
         signal.signal(number, handler)

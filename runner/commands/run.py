@@ -4,6 +4,7 @@ Exit codes: 0 all runs finished, 1 a run failed, 2 the input was wrong, 130 inte
 """
 
 import os
+import resource
 import sys
 
 from runner.commands.project import CONF, NAME, version
@@ -75,6 +76,8 @@ def run(given: list[str]) -> None:
         print(NAME, version())
         return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us whole; we say them in one message
+    # Where OpenBLAS cannot start its threads (ulimit -v) it sends SIGINT; nothing here needs them.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from runner.config.errors import UserError
     from runner.trial import interruption
 
@@ -91,6 +94,11 @@ def run(given: list[str]) -> None:
         sys.exit(130)
     except UserError as error:
         _exit(error)
+    except (ImportError, MemoryError) as error:
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit == resource.RLIM_INFINITY:
+            raise
+        _exit(UserError("ulimit -v", limit >> 10, f"that is too little memory ({error})"))
     except Exception as error:
         from runner.config.hydra_errors import from_hydra
 

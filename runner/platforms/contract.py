@@ -125,18 +125,33 @@ class Peers(Protocol):
         """Everybody does `action` while the others stand still; everybody's results."""
 
 
+#: Shorter ones may be what a busy machine does to a process that wants to run. Measured: at most
+#: 1.0 s, with 12 busy loops a core beside a process of six threads that fight for the interpreter.
+SHORTEST_STANDSTILL_S = 2.0
+
+
+@dataclass(frozen=True)
+class Standstill:
+    """Somebody who had to go on did not, for so many seconds of the window, and no scheduling made
+    it so."""
+
+    who: str
+    seconds: float
+
+
 @dataclass(frozen=True)
 class WindowFindings:
     """What a session saw of the measured window.
 
     checks: what it proves. saturation: share of the window that the device worked. preemptions:
     of queues with work pending; None where nobody can say. events: the scheduler's log by column,
-    None where there is none."""
+    None where there is none. stood_still: of what the platform runs for the trial."""
 
     checks: Proof = field(default_factory=Proof)
     saturation: float = math.nan
     preemptions: int | None = 0
     events: dict[str, list[Any]] | None = None
+    stood_still: tuple[Standstill, ...] = ()
 
 
 class TaskLane(Protocol):
@@ -167,7 +182,9 @@ class Session(Protocol):
     def end_window(self, requests: Sequence[TaskRequests], window_s: float) -> WindowFindings:
         """requests: of all tasks of the trial, in its order. window_s: length of the window."""
 
-    def watch(self, stop_fd: int | None, timeout_s: float) -> str: ...
+    def watch(self, stop_fd: int | None, timeout_s: float) -> str:
+        """Wait until `stop_fd` is readable, something dies, or `timeout_s` passes; what has died,
+        in words, or ""."""
 
 
 #: Of a dead process's stderr, what goes into the reason.

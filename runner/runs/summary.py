@@ -84,9 +84,13 @@ def _priority(trial: TrialSpec) -> str:
 
 def faults(trial: TrialSpec, result: TrialResult, measured: RunFigures) -> list[str]:
     """Why the figures are not valid: something else than the scheduling made them."""
+    stood = [
+        f"not valid: {each.who} stood still for {each.seconds:.1f} s of the window"
+        for each in result.stood_still
+    ]
     if not result.saturation < SATURATED:  # or not known, as of a trial that was interrupted
-        return []
-    return [
+        return stood
+    return stood + [
         f"not valid: {task.name} achieved {found.achieved_rps:.4g} of "
         f"{found.offered_rps:.4g} requests/s offered, and the device was not saturated "
         f"({result.saturation:.2f}): something else limits it"

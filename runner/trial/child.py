@@ -15,7 +15,9 @@ import time
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from itertools import chain
 from multiprocessing.connection import Connection
 from statistics import median
 from typing import Any
@@ -26,12 +28,13 @@ from runner.config.spec import TrialSpec
 from runner.platforms.choose import open_session
 from runner.platforms.contract import Session, TaskLane, WindowFindings
 from runner.proof.checks import Proof, Verdict
+from runner.trial.beat import Beat
+from runner.trial.limits import WIND_DOWN_S
 from runner.trial.measured import read, window_s
 from runner.trial.messages import Begin, Outcome, Ready, Role, Saying, Solo
 from runner.trial.peers import Peers
 from runner.trial.recording import Recording
 from runner.trial.worker import StopSignal, run_task
-from xsched_bindings.errors import DeviceLost
 from xsched_bindings.host.processes import die_with_parent, exact_timers
 
 #: Warm-up requests whose median is compared with that of as many before them, by how much the two
@@ -42,10 +45,11 @@ WARMUP_LIMIT = 12
 #: From the go to the common start: time for every worker to be asleep.
 LEAD_NS = 50_000_000
 WATCH_S = 0.5
+#: From an error to the end of the process that is its cause.
+AFTERMATH_S = 0.2
+WIND_DOWN_LOOK_S = 0.02
 #: Requests of a window that ends by its duration.
 ENDLESS = 1 << 62
-#: After the stop, how long requests in flight may take to end.
-WIND_DOWN_S = 60.0
 
 
 class Lost(RuntimeError):
@@ -81,6 +85,9 @@ class Trial:
         self.threads = {index: ThreadPoolExecutor(1) for index in self.tasks}
         self.proof = Proof()
         self.cut = False
+        alone = role.count == 1
+        name = spec.tasks[role.tasks[0]].name
+        self.beat = Beat("the trial's process" if alone else f"the process of task {name}")
         self.unsteady: tuple[str, ...] = ()
         self.timing_s: dict[str, float] = {}
 
@@ -115,6 +122,8 @@ class Trial:
             requests = read(self.spec, self.recording)
             spans = (window_s(self.spec, requests, group) for group in self.spec.groups)
             found = self.session.end_window(requests, sum(spans))
+            stood = chain.from_iterable(self.peers.gather(self.beat.found))
+            found = replace(found, stood_still=(*stood, *found.stood_still))
         self.proof = self.proof + found.checks.checks
         return self._outcome(found)
 
@@ -186,9 +195,8 @@ class Trial:
             self.threads[index].submit(work, index, start_ns, schedule)
             for index, schedule in zip(mine, schedules, strict=True)
         ]
+        self.beat.begin()
         self._follow(running, start_ns, stop)
-        for done in running:
-            done.result()
         self.cut = any(self.peers.gather(self.cut))
 
     def _schedule(self, index: int, solo: dict[ModelSpec, float]) -> Any:
@@ -200,29 +208,58 @@ class Trial:
         planned_s = self.spec.duration_s
         length_s = self.spec.limit_s if planned_s is None else planned_s
         end_ns = start_ns + int(length_s * 1e9)
-        while not stop.is_set and not all(worker.done() for worker in running):
+        while not _have_ended(running) and not stop.is_set:
             left_s = (end_ns - time.monotonic_ns()) / 1e9
             self._look_after(stop.fd, max(0.0, min(WATCH_S, left_s)))
             if time.monotonic_ns() >= end_ns and not stop.is_set:
                 self.cut = planned_s is None
                 stop.set()
         give_up = time.monotonic() + WIND_DOWN_S
-        while not all(worker.done() for worker in running):
-            time.sleep(0.02)
-            self._look_after(None, 0.0)
+        while not _have_ended(running):
+            self._look_after(None, WIND_DOWN_LOOK_S)
             if time.monotonic() > give_up:
                 raise Lost(f"requests did not end within {WIND_DOWN_S:.0f} s of the window")
 
     def _look_after(self, stop_fd: int | None, timeout_s: float) -> None:
-        if trouble := self.session.watch(stop_fd, timeout_s):
+        trouble = self.session.watch(stop_fd, timeout_s)
+        self.beat.look(timeout_s)
+        if trouble:
             raise Lost(trouble)
 
 
+def _have_ended(workers: list["Future[None]"]) -> bool:
+    """Raises what one of them has died of."""
+    ended = [worker for worker in workers if worker.done()]
+    for worker in ended:
+        worker.result()
+    return len(ended) == len(workers)
+
+
 def main(argument: str) -> None:
+    """Whatever happens, the parent hears of it."""
+    parent = Connection(int(argument))
+    part: Trial | None = None
+    code = 1
+    try:
+        part, solo = _join(parent)
+        parent.send(part.run(solo))
+        code = 0
+    except BaseException as error:  # some that matter are no Exception, and nobody else is told
+        with suppress(Exception):
+            traceback.print_exc()
+        proof = part.proof if part else Proof()
+        parent.send(Outcome(proof, error=_last_words(part, error)))
+        code = 0
+    finally:
+        # Platforms clean up when their process has gone; closing queues of a lost one would wait.
+        os._exit(code)
+
+
+def _join(parent: Connection) -> tuple[Trial, dict[ModelSpec, float]]:
+    """This process's part, and the solo times that are known."""
     die_with_parent()
     exact_timers()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
-    parent = Connection(int(argument))
     begin: Begin = parent.recv()
     spec, role = begin.spec, begin.role
     recording = Recording(role.recording_fd, len(spec.tasks))
@@ -230,16 +267,18 @@ def main(argument: str) -> None:
         os.sched_setaffinity(0, role.cores)
     start = {"fds": role.fds, "details": role.details}
     session = open_session(spec, role.tasks, start, lambda text: parent.send(Saying(text)))
-    trial = Trial(spec, role, session, recording, parent)
-    try:
-        outcome = trial.run(begin.solo)
-    except (Lost, DeviceLost, RuntimeError) as error:
-        traceback.print_exc()
-        words = session.watch(None, 0.2) or str(error)
-        outcome = Outcome(trial.proof, error=words)
-    parent.send(outcome)
-    # Platforms clean up when their process has gone; closing queues of a lost one would wait.
-    os._exit(0)
+    return Trial(spec, role, session, recording, parent), begin.solo
+
+
+def _last_words(part: Trial | None, error: BaseException) -> str:
+    """What has died, or else the error; which kind it is, unless the words were written for a
+    person."""
+    with suppress(Exception):
+        if part and (lost := part.session.watch(None, AFTERMATH_S)):
+            return lost
+    if isinstance(error, RuntimeError) and str(error):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
 
 
 if __name__ == "__main__":

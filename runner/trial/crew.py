@@ -1,12 +1,14 @@
 """The processes of a trial, seen from the parent: start them, let them meet, follow them."""
 
-import math
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
@@ -16,7 +18,7 @@ from typing import Any, Protocol
 from models import ModelSpec
 from runner.config.spec import TrialSpec
 from runner.platforms.contract import ChildSetup, Platform, last_words
-from runner.trial import interruption
+from runner.trial import interruption, limits
 from runner.trial.messages import (
     Begin,
     Gather,
@@ -32,9 +34,6 @@ from runner.trial.recording import Recording
 
 ROOT = Path(__file__).parents[2]
 LOOK_S = 1.0
-#: Longest way to the window: building models, calibration, proofs. A trial that hangs there would
-#: hold its device from everybody else for ever.
-SET_UP_S = 900.0
 
 
 class Progress(Protocol):
@@ -46,7 +45,7 @@ class Progress(Protocol):
 
 
 class Lost(RuntimeError):
-    """A process of the trial, or something that it needs, has died."""
+    """A process of the trial, or something that it needs, has died or hangs."""
 
 
 @dataclass
@@ -62,23 +61,31 @@ class _Member:
 
     def tell(self, message: Begin | Gathered | Go) -> None:
         self.reached = None
-        try:
+        with self._talk():
             self.messages.send(message)
-        except ConnectionError as error:
-            raise self._lost() from error
 
     def hear(self) -> Any:
-        try:
+        with self._talk():
             return self.messages.recv()
-        except (EOFError, ConnectionError) as error:
-            raise self._lost() from error
 
-    def _lost(self) -> Lost:
-        code = self.process.wait()
-        fate = (
+    @contextmanager
+    def _talk(self) -> Iterator[None]:
+        try:
+            yield
+        except BlockingIOError as error:
+            silence = f"fell silent in the middle of a message for {limits.MESSAGE_S} s"
+            raise Lost(f"{self.name} {silence}") from error
+        except (EOFError, ConnectionError) as error:
+            raise Lost(f"{self.name} {self._fate()}{last_words(self.log)}") from error
+
+    def _fate(self) -> str:
+        try:
+            code = self.process.wait(limits.MESSAGE_S)
+        except subprocess.TimeoutExpired:
+            return "hung up and did not end"
+        return (
             f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
         )
-        return Lost(f"{self.name} {fate}{last_words(self.log)}")
 
 
 class Crew:
@@ -103,9 +110,15 @@ class Crew:
 
     def __enter__(self) -> "Crew":
         setups = self._platform.children(self._trial)
-        for number, setup in enumerate(setups):
-            self._members.append(self._start(number, setup, len(setups)))
-        self._platform.release_children()
+        try:
+            for number, setup in enumerate(setups):
+                self._members.append(self._start(number, setup, len(setups)))
+        except OSError as error:
+            raise Lost(f"a process of the trial could not be started: {error}") from error
+        finally:
+            self._platform.release_children()
+            if len(self._members) < len(setups):
+                self.__exit__()
         return self
 
     def _start(self, number: int, setup: ChildSetup, count: int) -> _Member:
@@ -132,6 +145,7 @@ class Crew:
                 start_new_session=True,  # Ctrl-C in the terminal is the parent's business alone
             )
         theirs.close()
+        _limit_silence(ours)
         called = f"the process of task {name}" if name else "the trial's process"
         return _Member(called, process, ours, log, role)
 
@@ -147,7 +161,8 @@ class Crew:
             raise Lost(self._platform.trouble() or str(lost)) from lost
 
     def _follow(self, before_window: Callable[[], None]) -> Outcome:
-        self._doing, self._give_up = "starting", time.monotonic() + SET_UP_S
+        self._doing = "starting"
+        self._allow("set-up", limits.SET_UP_S)
         for member in self._members:
             member.tell(Begin(self._trial, dict(self._known), member.role))
         while True:
@@ -172,8 +187,13 @@ class Crew:
         self._progress.show(self._recording)
         if trouble := self._platform.trouble():
             raise Lost(trouble)
-        if time.monotonic() > self._give_up:
-            raise Lost(f"the set-up did not end within {SET_UP_S:.0f} s ({self._doing})")
+        step, limit_s, give_up = self._step
+        if time.monotonic() > give_up:
+            raise Lost(f"the {step} did not end within {limit_s:.0f} s ({self._doing})")
+
+    def _allow(self, step: str, limit_s: float) -> None:
+        """A new step begins, and may take so long."""
+        self._step = step, limit_s, time.monotonic() + limit_s
 
     def _take(self, member: _Member) -> None:
         match member.hear():
@@ -200,8 +220,9 @@ class Crew:
             self._tell_all(Gathered(parts))
         elif all(isinstance(each, Ready) for each in reached):
             before_window()
-            self._give_up = math.inf  # from here on the window's own limit counts
-            self._progress.say("measuring")
+            self._allow("window", limits.window_s(self._trial))
+            self._doing = "measuring"
+            self._progress.say(self._doing)
             self._tell_all(Go())
 
     def _tell_all(self, message: Gathered | Go) -> None:
@@ -220,6 +241,14 @@ class Crew:
             member.messages.close()
         for fd in self._stop_fds:
             os.close(fd)
+
+
+def _limit_silence(connection: Connection) -> None:
+    """Have the kernel end a read or write of part of a message with `BlockingIOError`."""
+    limit = struct.pack("@ll", limits.MESSAGE_S, 0)
+    with socket.socket(fileno=os.dup(connection.fileno())) as behind:
+        behind.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        behind.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
 
 def _python_path() -> str:

@@ -1,26 +1,38 @@
-"""Ctrl-C and SIGTERM. Both raise `KeyboardInterrupt` where the main thread is, and that is not
-always enough: Python drops an exception that falls into a finalizer or a weak reference's callback,
-of which an import runs many. So it is remembered, too."""
+"""Ctrl-C, SIGTERM and SIGHUP. All raise `KeyboardInterrupt` where the main thread is, and that is
+not always enough: Python drops an exception that falls into a finalizer or a weak reference's
+callback, of which an import runs many. So it is remembered, too. And it can be too much: a second
+one in a row must not end the keeping of what was measured."""
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_asked = False
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: After an interruption, for how long others say the same.
+PATIENCE_S = 10.0
+
+_asked_s: float | None = None
 _deferring = 0
 
 
 def listen() -> None:
-    """From now on Ctrl-C and SIGTERM interrupt this process."""
-    signal.signal(signal.SIGINT, _interrupt)
-    signal.signal(signal.SIGTERM, _interrupt)
+    """From now on these signals interrupt this process, but for those that it was told to ignore
+    (nohup)."""
+    global _asked_s
+    _asked_s = None
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
 
 
 def _interrupt(*_: object) -> None:
-    global _asked
-    _asked = True
-    if not _deferring:
-        raise KeyboardInterrupt
+    global _asked_s
+    now = time.monotonic()
+    if _asked_s is None or now - _asked_s > PATIENCE_S:
+        _asked_s = now
+        if not _deferring:
+            raise KeyboardInterrupt
 
 
 @contextmanager
@@ -28,17 +40,17 @@ def deferred() -> Iterator[None]:
     """Interruptions, however many, wait for the end of this: what is written is written whole. One
     from before has been heard already."""
     global _deferring
-    before = _asked
+    before = _asked_s
     _deferring += 1
     try:
         yield
     finally:
         _deferring -= 1
-    if not (_deferring or before):
+    if not _deferring and _asked_s != before:
         check()
 
 
 def check() -> None:
     """Raise `KeyboardInterrupt` if somebody has asked for it; for loops that wait."""
-    if _asked:
+    if _asked_s is not None:
         raise KeyboardInterrupt

@@ -10,7 +10,13 @@ from typing import Any
 from models import ModelSpec
 from runner.config.spec import TrialSpec
 from runner.metrics.requests import TaskRequests
-from runner.platforms.contract import Observations, Platform, PlatformError, last_words
+from runner.platforms.contract import (
+    Observations,
+    Platform,
+    PlatformError,
+    Standstill,
+    last_words,
+)
 from runner.proof.checks import Proof, Verdict
 from runner.trial.crew import Crew, Lost, Progress
 from runner.trial.measured import read
@@ -24,7 +30,8 @@ class TrialResult:
     """What a trial left. status: FINISHED, FAILED or KILLED, with the reason for the latter two.
     solo: solo seconds of a request, newly measured ones included. preemptions: None if the trial
     did not come to count them. stolen: share of a CPU core's time that a hypervisor took in the
-    window. observations: what the parent saw of the device."""
+    window. stood_still: who else did, for no scheduling. observations: what the parent saw of the
+    device."""
 
     status: Status
     reason: str
@@ -36,6 +43,7 @@ class TrialResult:
     saturation: float = math.nan
     preemptions: int | None = None
     stolen: float = 0.0
+    stood_still: tuple[Standstill, ...] = ()
     timing_s: dict[str, float] = field(default_factory=dict)
     events: dict[str, list[Any]] = field(
         default_factory=lambda: {"at_ns": [], "event": [], "task": [], "completed": []}
@@ -77,7 +85,7 @@ def run_trial(
             finally:
                 if window is not None:
                     stolen = window.share()
-                    observations = platform.end_window(folder)
+                    observations = _observed(platform, folder)
     except KeyboardInterrupt:
         status, reason = Status.KILLED, "killed by Ctrl-C"
     except (Lost, PlatformError) as error:
@@ -95,6 +103,15 @@ def run_trial(
     if outcome is not None:
         result.proof, result.cut = outcome.proof, outcome.cut
         result.saturation, result.preemptions = outcome.found.saturation, outcome.found.preemptions
+        result.stood_still = outcome.found.stood_still
         result.timing_s, result.unsteady = outcome.timing_s, outcome.unsteady
         result.events = outcome.found.events or result.events
     return result
+
+
+def _observed(platform: Platform, folder: Path) -> Observations:
+    """An error here costs what the parent saw, and not what was measured."""
+    try:
+        return platform.end_window(folder)
+    except Exception as error:
+        return Observations([f"what the parent saw of the device was lost: {error!r}"])

@@ -3,13 +3,14 @@
 import os
 import select
 from collections.abc import Callable, Iterator
-from time import monotonic_ns
+from time import monotonic_ns, sleep
 
 from runner.trial.recording import TaskWriter
 
-#: Linux lets select() oversleep by a thousandth of its timeout, so a long wait is slept in two or
-#: three stretches; the last one, too, for spinning would steal the submitters' core.
-LAST_STRETCH_NS = 10_000_000
+#: Linux lets poll() oversleep by a thousandth of its timeout, which is in whole milliseconds, so a
+#: long wait is slept in a few stretches. The last one, too, for spinning would steal the
+#: submitters' core; nothing wakes it, but it is short.
+LAST_STRETCH_NS = 3_000_000
 STRETCH = 0.95
 
 
@@ -33,9 +34,13 @@ class StopSignal:
 
     def wait_until(self, due_ns: int) -> None:
         """Sleep until the monotonic time `due_ns` or until the signal is set."""
+        woken = select.poll()
+        woken.register(self.fd, select.POLLIN)
         while not self.is_set and (left_ns := due_ns - monotonic_ns()) > 0:
-            stretch = 1.0 if left_ns < LAST_STRETCH_NS else STRETCH
-            select.select([self.fd], [], [], left_ns * stretch / 1e9)
+            if left_ns < LAST_STRETCH_NS:
+                sleep(left_ns / 1e9)
+            else:
+                woken.poll(int(left_ns * STRETCH / 1e6))
 
 
 def run_task(

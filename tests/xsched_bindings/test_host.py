@@ -1,8 +1,10 @@
 """The host platform with real executor processes."""
 
+import json
 import os
 import select
 import signal
+import socket
 import time
 
 import psutil
@@ -222,3 +224,16 @@ def test_a_loader_that_raises_says_why_and_the_device_goes_on(session: DeviceSes
     with pytest.raises(RuntimeError, match="KeyError: 'no_such_model'"):
         session.load({"name": "no_such_model"})
     assert session.load(synthetic(2, 0)).commands == 2
+
+
+def test_a_session_that_dies_with_an_answer_unread_ends_alone() -> None:
+    """As that of a trial does which is killed while it loads a model."""
+    with Device("runner.platforms.host.programs:load") as device:
+        session = device.connect()
+        question = json.dumps({"do": "load", "spec": synthetic(1, 0)})
+        with socket.socket(fileno=os.dup(session.fileno())) as asking:
+            asking.send(question.encode())
+            select.select([asking], [], [], 30)
+        session.close()
+        with device.connect() as another:
+            assert another.load(synthetic(2, 0)).commands == 2

@@ -15,12 +15,17 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from xsched_bindings.errors import DeviceLost
+from xsched_bindings.host.processes import stands_still
 from xsched_bindings.host.stream import HostStream, LoadedProgram
 
 Spec = Mapping[str, Any]
 
 MESSAGE_BYTES = 1 << 18
 FDS_PER_MESSAGE = 253  # SCM_MAX_FD of Linux
+#: On one stream: an executor gets three descriptors, and one to answer each waiter.
+MOST_WAITERS = FDS_PER_MESSAGE - 3
+#: Longest wait for an answer that needs no work; a device that is stopped gives none.
+ANSWER_S = 5.0
 
 
 class Device:
@@ -63,7 +68,7 @@ class Device:
             raise DeviceLost("the device process has ended") from error
         finally:
             theirs.close()
-        return DeviceSession(ours)
+        return DeviceSession(ours, self.process.pid)
 
     @property
     def alive(self) -> bool:
@@ -83,15 +88,16 @@ class Device:
 
 
 class DeviceSession:
-    """One user's connection to a device: loads programs, opens streams."""
+    """One user's connection to a device: loads programs, opens streams. pid: the device's."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, pid: int) -> None:
         self._connection = connection
+        self.pid = pid
 
     @classmethod
-    def from_fd(cls, fd: int) -> "DeviceSession":
+    def from_fd(cls, fd: int, pid: int) -> "DeviceSession":
         """The session behind an inherited file descriptor."""
-        return cls(socket.socket(fileno=fd))
+        return cls(socket.socket(fileno=fd), pid)
 
     def fileno(self) -> int:
         return self._connection.fileno()
@@ -137,14 +143,24 @@ class DeviceSession:
             page_fd=page,
         )
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the device is stopped or dead, as the operating system sees it."""
+        return stands_still(Path(f"/proc/{self.pid}/stat").read_bytes())
+
     def fate(self, pid: int) -> str:
         """How the executor `pid` ended, in words; "running" while it has not."""
-        return str(self._ask({"do": "fate", "pid": pid}, [])["fate"])
+        return str(self._ask({"do": "fate", "pid": pid}, [], ANSWER_S)["fate"])
 
-    def _ask(self, question: dict[str, Any], fds: Sequence[int]) -> dict[str, Any]:
+    def _ask(
+        self, question: dict[str, Any], fds: Sequence[int], timeout_s: float | None = None
+    ) -> dict[str, Any]:
+        self._connection.settimeout(timeout_s)
         try:
             socket.send_fds(self._connection, [json.dumps(question).encode()], fds)
             answer = self._connection.recv(MESSAGE_BYTES)
+        except TimeoutError as error:
+            raise DeviceLost(f"the device process gave no answer for {timeout_s:g} s") from error
         except OSError as error:
             raise DeviceLost(f"the device process has ended: {error}") from error
         if not answer:

@@ -9,7 +9,6 @@ import importlib
 import json
 import mmap
 import os
-import select
 import signal
 import socket
 import sys
@@ -21,7 +20,7 @@ from typing import Any
 
 from xsched_bindings.host.device import FDS_PER_MESSAGE, MESSAGE_BYTES, Spec
 from xsched_bindings.host.executor import WORDS, Program, execute
-from xsched_bindings.host.processes import close_all_but, die_with_parent
+from xsched_bindings.host.processes import close_all_but, die_with_parent, readable
 
 Loader = Callable[[Spec], Program]
 
@@ -38,8 +37,8 @@ class _Server:
 
     def run(self) -> None:
         while True:
-            readable, _, _ = select.select([self.control, *self.executors], [], [])
-            for connection in readable:
+            connections = {each.fileno(): each for each in (self.control, *self.executors)}
+            for connection in map(connections.__getitem__, readable(connections)):
                 if connection is self.control:
                     message, fds, _, _ = socket.recv_fds(self.control, MESSAGE_BYTES, 1)
                     if not message:
@@ -49,7 +48,10 @@ class _Server:
                     self._serve(connection)
 
     def _serve(self, session: socket.socket) -> None:
-        message, fds, _, _ = socket.recv_fds(session, MESSAGE_BYTES, FDS_PER_MESSAGE)
+        try:
+            message, fds, _, _ = socket.recv_fds(session, MESSAGE_BYTES, FDS_PER_MESSAGE)
+        except ConnectionResetError:  # it was killed with an answer unread
+            message = b""
         if not message:
             self._end(session)
             return

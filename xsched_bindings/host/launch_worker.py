@@ -34,7 +34,7 @@ class LaunchWorker(threading.Thread):
     ) -> None:
         super().__init__(name=f"launch-worker-{stream.pid}", daemon=True)
         self.state = QueueState.idle
-        self.error: DeviceLost | None = None
+        self.error: BaseException | None = None
         self._stream = stream
         self._log = log
         self._on_state = on_state
@@ -87,7 +87,9 @@ class LaunchWorker(threading.Thread):
 
     def _raise_if_dead(self) -> None:
         if self.error is not None:
-            raise DeviceLost(str(self.error))
+            lost = isinstance(self.error, DeviceLost)
+            words = str(self.error) if lost else f"the launch worker has ended: {self.error!r}"
+            raise DeviceLost(words)
 
     # --- the worker's own thread --------------------------------------------------------------
 
@@ -102,7 +104,7 @@ class LaunchWorker(threading.Thread):
                     self._drain()
                     entry = self._buffer.get()
                 self._process(entry)
-        except DeviceLost as error:
+        except BaseException as error:  # whoever waits must hear of it, whatever it is
             self._die(error, entry)
 
     def _process(self, entry: bytes | threading.Event | type[_Destroy]) -> None:
@@ -170,8 +172,8 @@ class LaunchWorker(threading.Thread):
                 self.state = QueueState.idle
                 self._on_state(QueueState.idle)
 
-    def _die(self, error: DeviceLost, entry: object) -> None:
-        """The executor has gone: fail whoever waits now or later."""
+    def _die(self, error: BaseException, entry: object) -> None:
+        """Nothing will be launched any more: fail whoever waits now or later."""
         with self._state_lock:
             self.error = error
         while True:

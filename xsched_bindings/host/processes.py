@@ -2,7 +2,10 @@
 
 import ctypes
 import os
+import select
 import signal
+from collections.abc import Iterable
+from math import ceil
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
@@ -17,6 +20,20 @@ def die_with_parent() -> None:
 def exact_timers() -> None:
     """Let timers of this process's threads expire when they are due, not up to 50 µs later."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_TIMERSLACK, 1)
+
+
+def readable(fds: Iterable[int], timeout_s: float | None = None) -> list[int]:
+    """Those of `fds` that can be read, or whose other end has gone, as soon as there are any; none
+    when `timeout_s` has passed. Unlike select() it takes descriptors above 1023."""
+    poll = select.poll()
+    for fd in fds:
+        poll.register(fd, select.POLLIN)
+    return [fd for fd, _ in poll.poll(None if timeout_s is None else ceil(timeout_s * 1e3))]
+
+
+def stands_still(stat: bytes) -> bool:
+    """Whether a process is stopped or dead, by the content of its /proc/PID/stat."""
+    return stat[stat.rindex(b")") + 2 : stat.rindex(b")") + 3] in b"TtZX"
 
 
 def close_all_but(keep: set[int]) -> None:

@@ -7,6 +7,7 @@ thread of its own takes queue events, asks the policy, and executes the changes,
 import itertools
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from time import monotonic_ns
 from typing import NamedTuple
@@ -119,6 +120,8 @@ class _Membership:
     def queue_changed(self, queue: HostQueue, state: QueueState) -> None:
         at_ns = self._record(queue, state.name)
         if self._live is not None:
+            if self._live.error is not None:
+                raise DeviceLost(f"the scheduler has ended: {self._live.error!r}")
             self._live.changed(queue, at_ns if state is QueueState.ready else None)
 
     def queue_closed(self, queue: HostQueue) -> None:
@@ -198,8 +201,11 @@ class _PolicyThread(threading.Thread):
                 self._suspend(suspend - self._suspended)
                 self._suspended = suspend
             self._resume(self._suspended)
-        except (DeviceLost, OSError, XSchedError) as error:
-            self.error = error  # a queue's executor has gone; the trial sees it and fails
+        except BaseException as error:  # an executor has gone, or the policy is wrong
+            self.error = error
+            for queue in self._queues.values():  # whoever waits for one would wait for ever
+                with suppress(DeviceLost, OSError, XSchedError):
+                    queue.resume()
 
     def _receive(self, wake_at_ns: int | None) -> bool:
         """Take all messages that are there, waiting for the first or the timer; False: stop."""

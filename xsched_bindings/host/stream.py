@@ -18,9 +18,13 @@ from xsched_bindings.host.executor import (
     LAST_COMPLETED_NS,
     WORDS,
 )
+from xsched_bindings.host.processes import stands_still
 
 CODE_BYTES = 4
 STATE_POLL_S = 20e-6
+#: That a stream with one waiter keeps: for commands, replies, the gate, the page, the process and
+#: its state.
+DESCRIPTORS = 6
 
 
 @dataclass(frozen=True)
@@ -166,8 +170,7 @@ class HostStream:
     @property
     def stopped(self) -> bool:
         """Whether the executor is stopped or dead, as the operating system sees it."""
-        stat = os.pread(self._stat_fd, 512, 0)
-        return stat[stat.rindex(b")") + 2 : stat.rindex(b")") + 3] in b"TtZX"
+        return stands_still(os.pread(self._stat_fd, 512, 0))
 
     def wait_stopped(self, timeout_s: float = 1.0) -> None:
         """Block until an interrupt has taken effect (about 0.1 ms).

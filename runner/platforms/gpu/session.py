@@ -8,7 +8,6 @@ process a task each step is taken together; what must be alone on the device is 
 
 import os
 import random
-import select
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +28,7 @@ from runner.platforms.prove import prove
 from runner.proof import checks as proof
 from runner.proof import on_gpus as proof_on_gpus
 from runner.proof.on_gpus import Course, Served
+from xsched_bindings.host.processes import readable
 from xsched_bindings.interface import Queue
 from xsched_bindings.policies import POLICIES, Claim, Kind
 from xsched_bindings.types import (
@@ -304,9 +304,8 @@ class GpuSession:
         return WindowFindings(checks, saturation, preemptions=None)
 
     def watch(self, stop_fd: int | None, timeout_s: float) -> str:
-        """Wait until `stop_fd` is readable or `timeout_s` passes. What dies here takes the whole
-        process with it, and the parent sees that."""
-        select.select([] if stop_fd is None else [stop_fd], [], [], timeout_s)
+        """What dies here takes the whole process with it, and the parent sees that."""
+        readable([] if stop_fd is None else [stop_fd], timeout_s)
         return ""
 
 

@@ -6,10 +6,9 @@ then open the queues of the measurement under its policy and prove interception 
 """
 
 import random
-import select
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from models import ModelSpec
@@ -19,12 +18,14 @@ from runner.metrics.requests import TaskRequests
 from runner.platforms.calibration import solo_times
 from runner.platforms.contract import Peers, WindowFindings
 from runner.platforms.hints import give_hints, pure_policy
+from runner.platforms.host.stops import Stops
 from runner.platforms.prove import prove
 from runner.proof import checks as proof
 from runner.proof import on_host as proof_on_host
 from runner.proof.on_host import Phase
 from xsched_bindings.errors import DeviceLost
 from xsched_bindings.host import DeviceSession, HostQueue, HostScheduler, HostStream
+from xsched_bindings.host.processes import readable
 from xsched_bindings.host.scheduler import Event
 from xsched_bindings.host.stream import LoadedProgram
 from xsched_bindings.policies import POLICIES
@@ -61,6 +62,10 @@ class HostLane:
         self.stream.submit(self.program)
         self.stream.synchronize(self.waiter)
 
+    @property
+    def suspended(self) -> bool:
+        return self.queue is not None and self.queue.suspended
+
 
 @dataclass
 class _Work:
@@ -68,10 +73,6 @@ class _Work:
 
     lane: HostLane
     end: int
-
-    @property
-    def suspended(self) -> bool:
-        return self.lane.queue is not None and self.lane.queue.suspended
 
     def top_up(self) -> None:
         if self.end - self.lane.stream.completed < self.lane.task.threshold + PROBE_MARGIN:
@@ -96,6 +97,7 @@ class HostSession:
         self._random = random.Random(trial.seed)
         self._window_from = 0
         self._busy_from_ns = self._window_from_ns = 0
+        self._stops = Stops()
 
     # --- set-up --------------------------------------------------------------------------------
 
@@ -285,7 +287,7 @@ class HostSession:
             if turns and elapsed_ns > proof_on_host.SETTLE_NS:
                 if len(waited) >= must_wait:
                     return  # seen a round ago, so it is in the log
-                waited |= {each.lane.task.name for each in work if each.suspended}
+                waited |= {each.lane.task.name for each in work if each.lane.suspended}
             _top_up(work)
             time.sleep(TOP_UP_S)
 
@@ -307,6 +309,7 @@ class HostSession:
     def begin_window(self) -> None:
         self._window_from = len(self._scheduler.log)
         self._busy_from_ns, self._window_from_ns = self._busy_ns(), time.monotonic_ns()
+        self._stops = Stops()
 
     def _busy_ns(self) -> int:
         return sum(stream.busy_ns for stream in {lane.stream for lane in self.lanes})
@@ -315,18 +318,21 @@ class HostSession:
         """What the scheduler's log proves of the window."""
         busy_ns = self._busy_ns() - self._busy_from_ns
         elapsed_ns = time.monotonic_ns() - self._window_from_ns
-        saturation = busy_ns / elapsed_ns / self.trial.device_cores
+        found = WindowFindings(
+            saturation=busy_ns / elapsed_ns / self.trial.device_cores,
+            stood_still=self._stops.end(),
+        )
         if not self.trial.uses_xsched:
-            return WindowFindings(saturation=saturation)
+            return found
         events = self._scheduler.log[self._window_from :]
         intervals = self._intervals(events)
         kind = POLICIES[self.trial.policy]
         null = self.trial.arm.is_null_control and not kind.equal_suspends
-        return WindowFindings(
-            proof.Proof((proof.check_window(intervals, none_expected=null),)),
-            saturation,
-            proof.preemptions(intervals),
-            _columns(self.lanes, events),
+        return replace(
+            found,
+            checks=proof.Proof((proof.check_window(intervals, none_expected=null),)),
+            preemptions=proof.preemptions(intervals),
+            events=_columns(self.lanes, events),
         )
 
     def _intervals(self, events: Sequence[Event]) -> list[proof.HeldBack]:
@@ -358,20 +364,30 @@ class HostSession:
     # --- health --------------------------------------------------------------------------------
 
     def watch(self, stop_fd: int | None, timeout_s: float) -> str:
-        """Wait until `stop_fd` is readable, something dies, or `timeout_s` passes; what has died,
-        in words, or ""."""
+        """It also notes who is stopped."""
         streams = {lane.stream.pidfd: lane for lane in self.lanes}
-        fds = [*streams, *([] if stop_fd is None else [stop_fd])]
-        readable, _, _ = select.select(fds, [], [], timeout_s)
-        for lane in (streams[fd] for fd in readable if fd in streams):
+        stop_fds = [] if stop_fd is None else [stop_fd]
+        ready = readable([self._device.fileno(), *streams, *stop_fds], timeout_s)
+        if self._device.fileno() in ready:
+            return "the device process was lost, and its executors with it"
+        for lane in (streams[fd] for fd in ready if fd in streams):
             try:
                 fate = self._device.fate(lane.stream.pid)
-            except DeviceLost:
-                return "the device process was lost, and its executors with it"
+            except DeviceLost as lost:
+                return f"the device process was lost, and its executors with it ({lost})"
             return f"the executor of task {lane.task.name} was lost: {fate}"
         if self._scheduler.error is not None:
-            return f"the scheduler failed: {self._scheduler.error}"
+            return f"the scheduler failed: {self._scheduler.error!r}"
+        self._stops.look(self._stopped())
         return ""
+
+    def _stopped(self) -> set[str]:
+        stopped = {
+            f"the executor of task {lane.task.name}"
+            for lane in self.lanes
+            if lane.stream.stopped and not lane.suspended
+        }
+        return stopped | ({"the device process"} if self._device.stopped else set())
 
 
 def _columns(lanes: Sequence[HostLane], events: Sequence[Event]) -> dict[str, list[Any]]:

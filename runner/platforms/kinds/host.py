@@ -12,6 +12,7 @@ from runner.config.schema import POLICY_NAMES, Config
 from runner.config.spec import TrialSpec
 from runner.platforms.contract import ChildSetup, Observations, Platform, Session
 from runner.platforms.device import DeviceOrigin
+from runner.platforms.host import limits
 from runner.platforms.machine import available_cores, cpu_model
 from xsched_bindings.host import Device, DeviceSession
 from xsched_bindings.policies import POLICIES
@@ -31,7 +32,8 @@ def open_session(
     """The session over the inherited connection to the device."""
     from runner.platforms.host.session import HostSession
 
-    return HostSession(trial, DeviceSession.from_fd(start["fds"]["device"]), say)
+    device = DeviceSession.from_fd(start["fds"]["device"], start["details"]["device_pid"])
+    return HostSession(trial, device, say)
 
 
 class HostPlatform:
@@ -69,7 +71,11 @@ class HostPlatform:
         return False
 
     def missing(self, trial: TrialSpec) -> str:
-        return "" if sys.platform == "linux" else "it needs Linux (SIGSTOP, eventfd, pidfd)"
+        if sys.platform != "linux":
+            return "it needs Linux (SIGSTOP, eventfd, pidfd)"
+        if not Path("/proc/self/stat").exists():
+            return "it needs /proc, which tells whether an executor is stopped"
+        return limits.exceeded(trial)
 
     def fingerprint(self) -> str:
         torch = importlib.metadata.version("torch")
@@ -82,6 +88,7 @@ class HostPlatform:
         if self._device is not None and self._device.alive:
             return
         self.close()
+        limits.lift()
         with (folder / LOG).open("ab") as stderr:
             self._device = Device(LOADER, self.device_cores, stderr)
 
@@ -94,6 +101,7 @@ class HostPlatform:
                 list(range(len(trial.tasks))),
                 {"device": self._session.fileno()},
                 self.other_cores,
+                details={"device_pid": self._session.pid},
             )
         ]
 

@@ -7,6 +7,7 @@ from runner.config.resolve import resolve
 from runner.config.schema import ArrivalOverride, Config, TaskConfig
 from runner.config.spec import TrialSpec
 from runner.metrics.requests import TaskRequests
+from runner.platforms.contract import Standstill
 from runner.proof.checks import Check, Proof, Suspension, Verdict
 from runner.runs.record import Summary
 from runner.runs.summary import summarise
@@ -69,6 +70,15 @@ def test_an_idle_device_cannot_show_priority_but_for_arms_that_leave_it_idle() -
     assert "not saturated (0.33)" in notes(saturation=0.33)
     assert "saturated" not in notes("solo", saturation=0.33)
     assert "saturated" not in notes("urgent_only", saturation=0.33)
+
+
+def test_a_standstill_makes_the_run_invalid_whatever_the_saturation() -> None:
+    for saturation in (0.97, math.nan):
+        stood = (Standstill("the trial's process", 19.84),)
+        found = summary(measured=result(stood_still=stood, saturation=saturation))
+        assert not found.valid
+        note = "not valid: the trial's process stood still for 19.8 s of the window"
+        assert note in found.notes
 
 
 def test_late_starts_are_the_runners_fault() -> None:

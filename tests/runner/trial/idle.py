@@ -1,6 +1,6 @@
 """A process of a trial, as it is, over a platform whose requests only sleep."""
 
-import select
+import struct
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -11,50 +11,103 @@ from runner.config.spec import TrialSpec
 from runner.metrics.requests import TaskRequests
 from runner.platforms.contract import Peers, WindowFindings
 from runner.proof.checks import Check, Proof
+from xsched_bindings.host.processes import readable
 
 REQUEST_S = 0.002
 SOLO_S = 0.5
 #: What can go wrong.
-OPEN, PROOF, DEVICE = "it does not open", "the proof fails", "the device dies in the window"
+PROOF, DEVICE = "the proof fails", "the device dies in the window"
+#: Of other kinds than are expected; some are no `Exception`.
+KINDS = {
+    kind.__name__: kind
+    for kind in (
+        RuntimeError,
+        OSError,
+        MemoryError,
+        KeyError,
+        struct.error,
+        SystemExit,
+        KeyboardInterrupt,
+        GeneratorExit,
+    )
+}
 
 
-class IdleLane:
-    def request(self) -> None:
-        time.sleep(REQUEST_S)
+def raises(phase: str, kind: type[BaseException]) -> str:
+    """The fault that this phase ends with an error of this kind, "out of luck"."""
+    return f"{phase} {kind.__name__}"
 
 
 class IdleSession:
+    """Phases: open, warm_up, calibrate, prove, begin, request, watch, end, send."""
+
     def __init__(self, tasks: list[int], fault: str) -> None:
-        self.lanes = [IdleLane() for _ in tasks]
+        self.lanes = [IdleLane(self.phase) for _ in tasks]
         self._fault, self._window = fault, False
 
+    def phase(self, name: str) -> None:
+        phase, _, kind = self._fault.partition(" ")
+        if phase == name and kind in KINDS:
+            raise KINDS[kind]("out of luck")
+
     def open(self) -> None:
-        if self._fault == OPEN:
-            raise RuntimeError("out of memory")
+        self.phase("open")
 
     def calibrate(self, models: Sequence[ModelSpec]) -> dict[ModelSpec, float]:
+        self.phase("calibrate")
         return dict.fromkeys(models, SOLO_S)
 
     def prove(self, peers: Peers) -> Proof:
+        self.phase("prove")
         return Proof((Check("level", self._fault != PROOF, "nothing was suspended", "Look"),))
 
     def begin_window(self) -> None:
+        self.phase("begin")
         self._window = True
+        for lane in self.lanes:
+            lane.name = "request"
 
     def end_window(self, requests: Sequence[TaskRequests], window_s: float) -> WindowFindings:
-        return WindowFindings(Proof((Check("window", True, "as it should be"),)), saturation=0.5)
+        self.phase("end")
+        proof = Proof((Check("window", True, "as it should be"),))
+        unsent = {"at_ns": [Unsendable(self.phase)]} if self._fault.startswith("send ") else None
+        return WindowFindings(proof, saturation=0.5, events=unsent)
 
     def watch(self, stop_fd: int | None, timeout_s: float) -> str:
+        self.phase("watch")
         if self._window and self._fault == DEVICE:
             return "the device was lost"
-        select.select([] if stop_fd is None else [stop_fd], [], [], timeout_s)
+        readable([] if stop_fd is None else [stop_fd], timeout_s)
+        return ""
+
+
+class IdleLane:
+    def __init__(self, phase: Callable[[str], None]) -> None:
+        self.name = "warm_up"
+        self._phase = phase
+
+    def request(self) -> None:
+        self._phase(self.name)
+        time.sleep(REQUEST_S)
+
+
+class Unsendable:
+    """Ends the attempt to send it."""
+
+    def __init__(self, phase: Callable[[str], None]) -> None:
+        self._phase = phase
+
+    def __reduce__(self) -> str:
+        self._phase("send")
         return ""
 
 
 def open_session(
     trial: TrialSpec, tasks: list[int], start: dict[str, Any], say: Callable[[str], None]
 ) -> IdleSession:
-    return IdleSession(tasks, start["details"].get("fault", ""))
+    session = IdleSession(tasks, start["details"].get("fault", ""))
+    session.phase("start")
+    return session
 
 
 if __name__ == "__main__":

@@ -28,21 +28,35 @@ class Die:
     code: int
 
 
+@dataclass(frozen=True)
+class Mumble:
+    """The beginning of a message, and no end."""
+
+
 FOREVER = Pause(600.0)
+
+
+NO_DESCRIPTOR = 1_000_000
 
 
 class ScriptedPlatform:
     """What `Crew` asks of a platform. A process a script; it has all tasks or, if there are
-    several, one. trouble: what it says of itself."""
+    several, one. A script of None is of a process that cannot be started. trouble: what it says of
+    itself."""
 
-    def __init__(self, *scripts: list[object], trouble: str = "") -> None:
+    def __init__(self, *scripts: list[object] | None, trouble: str = "") -> None:
         self._scripts, self._trouble = scripts, trouble
 
     def children(self, trial: TrialSpec) -> list[ChildSetup]:
         everyone = list(range(len(trial.tasks)))
         shares = [everyone] if len(self._scripts) == 1 else [[index] for index in everyone]
         return [
-            ChildSetup(tasks, details={"script": script}, module=self.__module__)
+            ChildSetup(
+                tasks,
+                fds={} if script is not None else {"closed": NO_DESCRIPTOR},
+                details={"script": script},
+                module=self.__module__,
+            )
             for tasks, script in zip(shares, self._scripts, strict=True)
         ]
 
@@ -62,6 +76,8 @@ def act(step: object, parent: Connection) -> None:
     match step:
         case Pause(seconds):
             time.sleep(seconds)
+        case Mumble():
+            os.write(parent.fileno(), b"\0")
         case Die(code):
             print("a line of the log\nits last words", file=sys.stderr, flush=True)
             if code < 0:

@@ -156,8 +156,8 @@ def test_a_failed_proof_is_the_outcome_and_nothing_is_measured() -> None:
 
 
 def test_what_fails_in_the_set_up_is_the_outcome() -> None:
-    with started(spec(), fault=idle.OPEN) as child:
-        assert child.to_the_end().error == "out of memory"
+    with started(spec(), fault=idle.raises("open", RuntimeError)) as child:
+        assert child.to_the_end().error == "out of luck"
 
 
 def test_a_device_that_dies_in_the_window_is_the_outcome() -> None:

@@ -12,10 +12,18 @@ import pytest
 from models import ModelSpec
 from runner.platforms.contract import WindowFindings
 from runner.proof.checks import Proof
+from runner.trial import limits
 from runner.trial.crew import Crew, Lost
 from runner.trial.messages import Gather, Outcome, Ready, Saying, Solo
 from runner.trial.recording import Recording
-from tests.runner.trial.scripted import FOREVER, Die, Pause, ScriptedPlatform, two_tasks
+from tests.runner.trial.scripted import (
+    FOREVER,
+    Die,
+    Mumble,
+    Pause,
+    ScriptedPlatform,
+    two_tasks,
+)
 
 #: Comparable: not a number, the default, is not equal to itself.
 DONE = Outcome(Proof(), found=WindowFindings(saturation=1.0))
@@ -36,10 +44,18 @@ class Heard:
     def show(self, recording: Recording) -> None: ...
 
 
+Passes = Callable[[float], Callable[[], None]]
+
+
 @pytest.fixture
-def an_hour_passes(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+def passes(monkeypatch: pytest.MonkeyPatch) -> Passes:
+    """What makes so many seconds pass."""
     clock = time.monotonic
-    return lambda: monkeypatch.setattr(time, "monotonic", lambda: clock() + 3600)
+
+    def after(seconds: float) -> Callable[[], None]:
+        return lambda: monkeypatch.setattr(time, "monotonic", lambda: clock() + seconds)
+
+    return after
 
 
 @pytest.fixture
@@ -57,7 +73,7 @@ def follow(recording: Recording, tmp_path: Path) -> Follow:
     """Follow processes with these scripts to the end of their trial, after which none is left."""
 
     def run(
-        *scripts: list[object],
+        *scripts: list[object] | None,
         heard: Heard | None = None,
         known: dict[ModelSpec, float] | None = None,
         before_window: Callable[[], None] = lambda: None,
@@ -111,16 +127,31 @@ def test_what_the_platform_runs_is_looked_after_while_nobody_speaks(follow: Foll
         follow([FOREVER], trouble="the server has died")
 
 
-def test_a_set_up_that_does_not_end(follow: Follow, an_hour_passes: Callable[[], None]) -> None:
+def test_a_set_up_that_does_not_end(follow: Follow, passes: Passes) -> None:
     with pytest.raises(Lost, match=r"^the set-up did not end within 900 s \(building\)$"):
-        follow([Saying("building"), FOREVER], heard=Heard(building=an_hour_passes))
+        follow([Saying("building"), FOREVER], heard=Heard(building=passes(901)))
 
 
-def test_the_window_has_no_limit_of_the_set_up(
-    follow: Follow, an_hour_passes: Callable[[], None]
-) -> None:
-    heard = Heard(measuring=an_hour_passes)
-    assert follow([Ready(), Pause(1.5), DONE], heard=heard) == DONE
+def test_the_window_has_a_limit_of_its_own(follow: Follow, passes: Passes) -> None:
+    in_time = Heard(measuring=passes(limits.SET_UP_S + 60))
+    assert follow([Ready(), Pause(1.5), DONE], heard=in_time) == DONE
+    late = Heard(measuring=passes(3600))
+    with pytest.raises(Lost, match="the window did not end within 1020 s"):
+        follow([Ready(), FOREVER], heard=late)
+
+
+def test_a_message_that_does_not_end(follow: Follow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MESSAGE_S", 1)
+    with pytest.raises(Lost, match="fell silent in the middle of a message for 1 s"):
+        follow([Mumble(), FOREVER])
+
+
+def test_a_process_that_cannot_be_started_takes_the_others_with_it(follow: Follow) -> None:
+    mine = psutil.Process()
+    before = mine.children()
+    with pytest.raises(Lost, match="a process of the trial could not be started"):
+        follow([FOREVER], None)
+    assert mine.children() == before
 
 
 def test_two_meet_and_hear_each_other_in_their_order(follow: Follow) -> None:

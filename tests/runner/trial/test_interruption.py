@@ -1,5 +1,6 @@
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -9,15 +10,15 @@ from runner.trial import interruption
 
 
 @pytest.fixture(autouse=True)
-def as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    monkeypatch.setattr(interruption, "_asked", False)
+def as_before() -> Iterator[None]:
+    handlers = {number: signal.getsignal(number) for number in interruption.SIGNALS}
     yield
+    interruption.listen()  # forgets
     for number, handler in handlers.items():
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interruption_that_somebody_dropped_is_remembered(number: signal.Signals) -> None:
     interruption.listen()
     interruption.check()
@@ -25,3 +26,23 @@ def test_an_interruption_that_somebody_dropped_is_remembered(number: signal.Sign
         os.kill(os.getpid(), number)
     with pytest.raises(KeyboardInterrupt):
         interruption.check()
+
+
+def test_a_second_one_in_a_row_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    interruption.listen()
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGTERM)
+    clock = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + interruption.PATIENCE_S)
+    with pytest.raises(KeyboardInterrupt):  # whoever asks much later means it
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    """As nohup does it."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    interruption.listen()
+    os.kill(os.getpid(), signal.SIGHUP)
+    interruption.check()

@@ -332,6 +332,7 @@ def test_a_killed_device_is_replaced_for_the_next_point(tmp_path: Path) -> None:
     first, second = runs(tmp_path / "out").values()
     assert (first.status, second.status) == (Status.FAILED, Status.FINISHED)
     assert "device process was lost" in first.summary.reason
+    assert ".py" not in first.summary.reason, "in words"
 
 
 def test_a_trial_out_of_memory_is_one_failed_run_with_its_last_words(
@@ -353,16 +354,23 @@ def test_a_trial_out_of_memory_is_one_failed_run_with_its_last_words(
     assert "memory" in summary.reason
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "times"),
+    [(signal.SIGINT, 1), (signal.SIGTERM, 1), (signal.SIGHUP, 1), (signal.SIGINT, 6)],
+)
 def test_an_interrupt_stops_at_once_and_keeps_what_was_measured(
-    tmp_path: Path, number: signal.Signals
+    tmp_path: Path, number: signal.Signals, times: int
 ) -> None:
+    """More of them fall into the writing of the folder."""
     with started(tmp_path, *LONG, "-m", "task_set.requests=200,5") as process:
         trial, executors = measuring(process)
         process.send_signal(number)
         psutil.wait_procs([trial, *executors], timeout=2)
         assert not trial.is_running()
         assert not any(executor.is_running() for executor in executors)
+        for _ in range(times - 1):
+            process.send_signal(number)
+            time.sleep(0.2)
         out, err = process.communicate(timeout=30)
     assert process.returncode == 130, out + err
     summary = the_run(tmp_path / "out").summary  # the second point never started

@@ -1,0 +1,47 @@
+"""What the operating system allows one trial: known before its start, so that it does not fail in
+the middle of it."""
+
+import resource
+from typing import NamedTuple
+
+from runner.config.arms import Streams
+from runner.config.spec import TrialSpec
+from xsched_bindings.host.device import MOST_WAITERS
+from xsched_bindings.host.stream import DESCRIPTORS
+
+
+class Limit(NamedTuple):
+    """task: how many a task needs; besides: the trial's process and Python."""
+
+    number: int
+    what: str
+    command: str
+    task: int
+    besides: int
+
+
+LIMITS = (
+    Limit(resource.RLIMIT_NOFILE, "descriptors", "ulimit -Hn", DESCRIPTORS, 64),
+    # Its executor, its worker, its queue's launch worker.
+    Limit(resource.RLIMIT_NPROC, "processes and threads", "ulimit -Hu", 3, 16),
+)
+
+
+def exceeded(trial: TrialSpec) -> str:
+    """Why this machine cannot run so many tasks, "" if it can."""
+    tasks = len(trial.tasks)
+    if trial.arm.streams is Streams.shared and tasks > MOST_WAITERS:
+        return f"{tasks} tasks of arm {trial.arm} share a stream, which serves {MOST_WAITERS}"
+    for limit in LIMITS:
+        _, hard = resource.getrlimit(limit.number)
+        needed = limit.besides + limit.task * tasks
+        if hard != resource.RLIM_INFINITY and needed > hard:
+            return f"{tasks} tasks need {needed} {limit.what}; {limit.command} allows {hard}"
+    return ""
+
+
+def lift() -> None:
+    """Let this process, and those that it starts, have what the hard limits allow."""
+    for limit in LIMITS:
+        _, hard = resource.getrlimit(limit.number)
+        resource.setrlimit(limit.number, (hard, hard))
