@@ -180,7 +180,8 @@ def test_a_second_trial_waits_for_the_device_or_is_refused(tmp_path: Path) -> No
         pass
     said: list[str] = []
     with device_lock(device, wait=True, say=said.append):
-        assert said == ["waiting for another trial on this device"]
+        (waiting,) = said
+        assert waiting.startswith(f"waiting for another trial: process {other.pid} on ")
     other.join()
     with device_lock(f"{device}-2", wait=False, say=print):
         pass  # another device is free
