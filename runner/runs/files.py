@@ -15,7 +15,7 @@ from runner.config.spec import TrialSpec
 from runner.metrics.requests import TaskRequests
 from runner.proof.checks import Proof
 from runner.runs import migrate
-from runner.runs.record import Provenance, Summary, SweepRecord
+from runner.runs.record import Logged, Provenance, Summary, SweepRecord
 
 if TYPE_CHECKING:
     from runner.config.schema import Config
@@ -31,6 +31,8 @@ EXPECTATIONS, COMPARISON, REPORT, REPORT_PAGE = (
     "report.html",
 )
 SUPERSEDED = "superseded"
+#: In a run's folder, and in a sweep's for its parent run.
+LOGGED = "mlflow.json"
 #: What is read of a run, the first of it always there.
 OF_A_RUN = (SUMMARY, CONFIG, REQUESTS, PROVENANCE, PROOF, EVENTS)
 
@@ -87,6 +89,15 @@ def write_proof(folder: Path, proof: Proof) -> None:
 def read_provenance(folder: Path) -> Provenance:
     """Where a run comes from; nothing is known of a run that ended before it wrote that."""
     return _read_or(folder / PROVENANCE, Provenance, Provenance())
+
+
+def read_logged(folder: Path) -> Logged | None:
+    """Where in MLflow the run or sweep of the folder is; None if it is not logged."""
+    return _read_or(folder / LOGGED, Logged | None, None)  # type: ignore[arg-type]
+
+
+def write_logged(folder: Path, logged: Logged) -> None:
+    write_json(folder / LOGGED, logged)
 
 
 def read_sweep(folder: Path) -> SweepRecord:

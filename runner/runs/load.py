@@ -8,10 +8,10 @@ from typing import Any
 
 from runner.config.errors import UserError
 from runner.runs import archive, files, repeats
+from runner.runs.download import Reader
 from runner.runs.record import SweepRecord
 from runner.runs.run import Run, read_run
 from runner.runs.sweep import Sweep
-from runner.runs.tracking import Reader
 from runner.trial.status import Status
 
 MLFLOW = "mlflow:"

@@ -1,13 +1,12 @@
-"""What a sweep comes to: expectations, the comparison of its arms, the report, the parent run."""
+"""What a sweep comes to: expectations, the comparison of its arms, the report."""
 
 from pathlib import Path
 
 from runner.config.errors import UserError
 from runner.config.schema import Config, ExpectConfig
 from runner.results.console import console
-from runner.runs import files, tracking
+from runner.runs import files
 from runner.runs.load import load
-from runner.runs.record import Summary
 from runner.runs.repeats import MIN_REPEATS
 from runner.runs.sweep import Sweep
 from runner.sweep.display import show_expectations
@@ -26,9 +25,9 @@ def is_concluded(config: Config, runs: int, folder: Path) -> bool:
     return judged and (not is_compared(config, runs) or page.is_file())
 
 
-def conclude(config: Config, summaries: list[Summary], folder: Path) -> None:
+def conclude(config: Config, finished: int, folder: Path) -> None:
     """Judge what there is."""
-    enough = is_compared(config, len(summaries))
+    enough = is_compared(config, finished)
     if not (config.expect or enough):
         return
     runs = load(folder)
@@ -36,7 +35,6 @@ def conclude(config: Config, summaries: list[Summary], folder: Path) -> None:
         _expectations(config.expect, runs, folder)
     if enough:
         _comparison(runs, folder)
-        _parent_run(config, summaries, folder)
 
 
 def _expectations(expect: list[ExpectConfig], runs: Sweep, folder: Path) -> None:
@@ -62,12 +60,3 @@ def _comparison(runs: Sweep, folder: Path) -> None:
     (folder / f"{files.COMPARISON}.tex").write_text(tables.as_latex(found))
     files.write_json(folder / f"{files.COMPARISON}.json", tables.as_plain(found))
     console.print(f"report: {build(runs, folder / files.REPORT)}", soft_wrap=True)
-
-
-def _parent_run(config: Config, summaries: list[Summary], folder: Path) -> None:
-    """A store that is away costs the parent run alone: the folder is complete."""
-    ids = [summary.mlflow_run_id for summary in summaries if summary.mlflow_run_id]
-    try:
-        tracking.open_store(config).log_sweep(folder, ids)
-    except Exception as error:  # any of MLflow's, its database's and its HTTP client's
-        console.print(f"  the sweep was not logged to MLflow: {error}")

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def _run(composed: DictConfig, hydra: HydraConf, folder: Path) -> None:
         TrialDisplay(trial, name) as progress,
         device_lock(platform.lock, config.platform.wait, progress.say),
     ):
-        result = run_trial(trial, platform, known, folder, progress, store.prepare_if_there)
+        result = run_trial(trial, platform, known, folder, progress, partial(prepare, store))
     solo.keep(output_root, platform.fingerprint(), result.solo)
     summary = summarise(trial, result, name)
     summary = replace(
@@ -80,8 +81,7 @@ def _run(composed: DictConfig, hydra: HydraConf, folder: Path) -> None:
         weights={m.pretrained: m.weights_sha256 for m in models if m.pretrained},
     )
     write_folder(folder, summary, result, origin)
-    summary = replace(summary, mlflow_run_id=log(store, folder, summary, result))
-    files.write_json(folder / files.SUMMARY, summary)
+    log(store, folder)
     show_run(summary)
     if result.status is Status.KILLED:
         raise KeyboardInterrupt
@@ -131,13 +131,18 @@ def write_folder(folder: Path, summary: Summary, result: TrialResult, origin: Pr
         timeline(run, title)
 
 
-def log(store: Store, folder: Path, summary: Summary, result: TrialResult) -> str | None:
-    """Log the finished folder; a store that is away costs the link, not the run."""
-    parameters = files.flat(files.read_config(folder))
-    try:
-        commit = provenance.code().commit
-        metrics = result.observations.metrics
-        return store.log(folder, summary, parameters, result.requests, commit, metrics)
-    except Exception as error:  # any of MLflow's, its database's and its HTTP client's
-        console.print(f"  not logged to MLflow: {error}\n  the folder is complete: {folder}")
-        return None
+def prepare(store: Store) -> None:
+    """Have MLflow ready before the window. A store that cannot be used is said once, and costs the
+    link, not the run."""
+    if not store.trouble and (trouble := store.prepare()):
+        _not_logged(trouble)
+
+
+def log(store: Store, folder: Path) -> None:
+    """Log the finished folder."""
+    if not store.trouble and (problem := store.log(read_run(folder))):
+        _not_logged(problem)
+
+
+def _not_logged(problem: str) -> None:
+    console.print(f"  not logged to MLflow: {problem}", markup=False, soft_wrap=True)

@@ -76,5 +76,4 @@ def entry(each: Point, summary: Summary | None) -> Entry:
         overrides=tuple(each.overrides),
         status=summary.status if summary else Status.PENDING,
         reason=summary.reason if summary else "",
-        mlflow_run_id=summary.mlflow_run_id if summary else None,
     )

@@ -12,6 +12,7 @@ from runner.config.errors import UserError
 from runner.platforms.choose import shared
 from runner.results.console import console
 from runner.runs import files, tracking
+from runner.runs.load import load
 from runner.runs.record import Summary, SweepRecord
 from runner.sweep import estimate, resume
 from runner.sweep.caveats import caveats
@@ -38,6 +39,7 @@ def run(arguments: list[str], compose: Compose, launch: Launch) -> Ended:
     points = plan(arguments, compose)
     config = points[0].config
     show_warnings(caveats(points))
+    store = tracking.open_store(config)
     if config.dry_run:
         show_plan([(each.name, estimate.minutes(each)) for each in points])
         return Ended(0)
@@ -53,6 +55,8 @@ def run(arguments: list[str], compose: Compose, launch: Launch) -> Ended:
             console.print("  nothing is left to run; sweep.resume=false runs all anew")
         resume.set_aside(todo, folder)
     _write(points, folder, wanted)
+    if trouble := store.reach():
+        show_warnings([f"{trouble}; {_later(folder)}"])
     interrupted = False
     try:
         if todo:
@@ -62,10 +66,12 @@ def run(arguments: list[str], compose: Compose, launch: Launch) -> Ended:
     finished = _collect(points, folder)
     _write(points, folder, wanted)
     _report(points, finished, folder, anew=bool(todo))
+    logged = _log(store, folder)
     if interrupted:
         console.print("interrupted: what was measured until then is kept")
         return Ended(130, folder)
-    return Ended(0 if all(summary.as_expected for _, summary in finished) else 1, folder)
+    good = logged and all(summary.as_expected for _, summary in finished)
+    return Ended(0 if good else 1, folder)
 
 
 def create_folder(first: Point) -> Path:
@@ -147,7 +153,7 @@ def _write(points: list[Point], folder: Path, identity: str) -> None:
 def _report(
     points: list[Point], finished: list[tuple[Point, Summary]], folder: Path, anew: bool
 ) -> None:
-    """The table over the swept values, the comparison figure, conclusions, failures, the link.
+    """The table over the swept values, the comparison figure, conclusions, failures.
     anew: whether a run was added to what had been concluded."""
     config, swept = points[0].config, list(points[0].values)
     rows = [([each.values[key] or "any" for key in swept], summary) for each, summary in finished]
@@ -155,19 +161,33 @@ def _report(
         show_sweep(swept, rows)
     if anew or not is_concluded(config, len(finished), folder):
         _draw(swept, rows, folder)
-        conclude(config, [summary for _, summary in finished], folder)
+        conclude(config, len(finished), folder)
     else:
         console.print("judged already: expectations.json, comparison.*, report/ in its folder")
     for _, summary in finished:
         if summary.status is Status.FAILED and not summary.as_expected:
             console.print(f"FAILED {summary.name}: {summary.reason}")
     console.print(f"results: {folder}", soft_wrap=True)
-    ids = [summary.mlflow_run_id for _, summary in finished if summary.mlflow_run_id]
-    store = tracking.open_store(config)
-    if len(ids) > 1 and (link := store.compare_link(ids)):
+
+
+def _log(store: tracking.Store, folder: Path) -> bool:
+    """Log what is not logged yet, also of earlier attempts, and tell the link; whether all is."""
+    runs = load(folder)
+    problems = tracking.log_missing(runs, store)
+    for problem in problems:
+        console.print(f"not logged to MLflow: {problem}", markup=False, soft_wrap=True)
+    if problems:
+        console.print(_later(folder), markup=False, soft_wrap=True)
+    if link := tracking.compare_link(runs):
         console.print(f"compare: {link}", soft_wrap=True)
         if link.startswith(tracking.UI):
             console.print("         (served by: make ui)")
+    return not problems
+
+
+def _later(folder: Path) -> str:
+    command = shlex.join(["python", "-m", "runner.log", str(folder)])
+    return f"the runs' folders are complete; to log them later: {command}"
 
 
 def _draw(swept: list[str], rows: list[tuple[list[str], Summary]], folder: Path) -> None:
