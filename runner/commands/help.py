@@ -30,7 +30,8 @@ apart, runner.report makes a page of it, runner.replay runs a logged run again, 
 a sweep for others, runner.log logs what could not be logged, runner.doctor says what this machine
 can run.
 
-Exit codes: 0 all runs finished, 1 a run failed, 2 the input was wrong, 130 interrupted.
+Exit codes: 0 all runs finished, 1 a run failed or is not logged, 2 the input was wrong, 130
+interrupted.
 """
 
 

@@ -31,14 +31,14 @@ def _arguments() -> argparse.Namespace:
 
 
 def _log(folder: Path, uri: str | None) -> int:
-    from runner.runs import store, tracking
-    from runner.runs.load import load
+    from runner.runs import files, store, tracking
+    from runner.runs.load import load, sweep_in
 
     if not folder.is_dir():
         raise UserError(
             "", "", f"{folder} is no folder", "the folder that a sweep names at its end"
         )
-    runs = load(folder)
+    runs = sweep_in(folder) if (folder / files.SWEEP).is_file() else load(folder)
     if not runs:
         raise UserError("", "", f"{folder}: none of its runs has ended")
     output_root = runs[0].folder.absolute().parents[1]

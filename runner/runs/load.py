@@ -32,13 +32,13 @@ def load(*paths: str | Path, uri: str | None = None) -> Sweep:
         if path.startswith(MLFLOW):
             batches += store.experiment(path.removeprefix(MLFLOW))
         elif (Path(path) / files.SWEEP).is_file():
-            known.append(_sweep(Path(path)))
+            known.append(sweep_in(Path(path)))
             batches.append(list(known[-1].runs))
         elif (Path(path) / files.CONFIG).is_file() or (Path(path) / files.SUMMARY).is_file():
             loose.append(_run(Path(path)))
         elif Path(path).is_file():
             folder, held = archive.unpack(Path(path))
-            known.append(_sweep(folder, held))
+            known.append(sweep_in(folder, held))
             batches.append(list(known[-1].runs))
         elif RUN_ID.fullmatch(path):
             loose += store.runs(path)
@@ -73,8 +73,9 @@ def _no_run(path: str) -> UserError:
     return UserError("", "", f"{path} {problem}", allowed)
 
 
-def _sweep(folder: Path, held: Any = None) -> Sweep:
-    """The runs that sweep.json lists, without those that are still to be run."""
+def sweep_in(folder: Path, held: Any = None) -> Sweep:
+    """The runs that sweep.json lists, without those that are still to be run; whether they can be
+    compared or not."""
     record = files.read_sweep(folder)
     ended = [entry for entry in record.runs if entry.status is not Status.PENDING]
     return Sweep(tuple(read_run(folder / e.folder, e, held) for e in ended), record, folder)

@@ -8,10 +8,12 @@ import re
 import socket
 import sqlite3
 import ssl
+import tempfile
 import urllib.error
 import urllib.request
 import warnings
 from contextlib import closing
+from http.client import HTTPException
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -114,18 +116,17 @@ def _trouble_at(url: str) -> str:
         urllib.request.urlopen(url, timeout=ANSWER_S).close()
     except urllib.error.HTTPError:
         return ""
-    except urllib.error.URLError as error:
-        return "" if isinstance(error.reason, ssl.SSLError) else f"does not answer: {error.reason}"
-    except TimeoutError:
-        return f"does not answer within {ANSWER_S:.0f} s"
+    except (OSError, HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        return "" if isinstance(reason, ssl.SSLError) else f"does not answer: {reason}"
     return ""
 
 
 def _trouble_of(file: Path) -> str:
     """Of a database's file. A lock for writing is taken and given back."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    if not os.access(file.parent, os.W_OK):
-        return f"cannot be used: {file.parent} cannot be written"
+    with tempfile.TemporaryFile(dir=file.parent):
+        pass  # SQLite writes there, too
     if not _is_made(file):
         return ""
     try:
@@ -180,7 +181,7 @@ def connect(uri: str) -> "MlflowClient":
     # A server that is away: say so within seconds, not after minutes of retries.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-    warnings.filterwarnings("ignore", module="mlflow")
+    warnings.filterwarnings("ignore", module="mlflow|alembic")
     from mlflow import MlflowClient
 
     logging.getLogger("mlflow").setLevel(logging.ERROR)

@@ -85,8 +85,7 @@ class Tracking:
 
     def log(self, run: Run) -> str:
         """Log a run that has ended, unless it is logged; returns why it is not."""
-        with _alone(run.folder):
-            return "" if self.has(run.folder) else self._try(run.folder, self._log, run)
+        return "" if self.has(run.folder) else self._try(run.folder, self._log, run)
 
     def log_sweep(self, sweep: Sweep) -> str:
         """Log what the sweep comes to: a run that is the parent of its runs. Returns why not."""
@@ -98,7 +97,8 @@ class Tracking:
             return self.trouble
         assert self._client is not None
         try:
-            files.write_logged(folder, log(self._client, what))
+            with _alone(folder):
+                files.write_logged(folder, log(self._client, what))
         except Exception as error:  # as above
             return self.trouble or self.reach() or store.first_line(error)
         return ""
@@ -115,10 +115,10 @@ class Tracking:
         experiment = self._experiment_of(client, run)
         if known := self._finished(client, experiment, identity, run.summary.mlflow_run_id):
             return self._logged(known, experiment)
-        run_id = client.create_run(experiment, began_ms, identity, run.name).info.run_id
         figures, more = _metrics_of(run, ended_ms)
         tags = [RunTag(k, str(v)[:5000]) for k, v in _tags(run).items()]
         params = [Param(k, str(v)[:6000]) for k, v in run.parameters.items() if _is_param(k, v)]
+        run_id = client.create_run(experiment, began_ms, identity, run.name).info.run_id
         try:
             # The compare page preselects the metric that was logged first.
             for part in _parts(figures, METRICS_PER_CALL):
@@ -192,24 +192,28 @@ class Tracking:
         experiment = self._experiment_of(client, sweep[0])
         place = str(folder.absolute()).encode(errors="surrogateescape")
         identity = _identity(folder, sweep.record.identity, place)
-        parent = self._finished(client, experiment, identity)
-        if parent is None:
-            tags = {**identity, SWEEP_TAG: sweep.name}
-            parent = client.create_run(experiment, tags=tags, run_name=sweep.name).info.run_id
+        if known := self._finished(client, experiment, identity):
+            self._fill_parent(client, known, sweep, folder)
+            return self._logged(known, experiment)
+        tags = {**identity, SWEEP_TAG: sweep.name}
+        parent = client.create_run(experiment, tags=tags, run_name=sweep.name).info.run_id
         try:
-            for path in sorted(folder.iterdir()):
-                if path.is_file() and path.name != files.LOGGED:
-                    client.log_artifact(parent, str(path))
-            if (folder / files.REPORT).is_dir():
-                client.log_artifacts(parent, str(folder / files.REPORT), files.REPORT)
-            for run in sweep:
-                if self.has(run.folder) and (logged := files.read_logged(run.folder)):
-                    client.set_tag(logged.run_id, PARENT_TAG, parent)
+            self._fill_parent(client, parent, sweep, folder)
             client.set_terminated(parent)
         except BaseException:
             self._give_up(client, parent)
             raise
         return self._logged(parent, experiment)
+
+    def _fill_parent(self, client: "MlflowClient", parent: str, sweep: Sweep, folder: Path) -> None:
+        for path in sorted(folder.iterdir()):
+            if path.is_file() and path.name != files.LOGGED:
+                client.log_artifact(parent, str(path))
+        if (folder / files.REPORT).is_dir():
+            client.log_artifacts(parent, str(folder / files.REPORT), files.REPORT)
+        for run in sweep:
+            if self.has(run.folder) and (logged := files.read_logged(run.folder)):
+                client.set_tag(logged.run_id, PARENT_TAG, parent)
 
 
 class NoTracking:
@@ -223,13 +227,7 @@ class NoTracking:
     def prepare(self) -> str:
         return ""
 
-    def has(self, folder: Path) -> bool:
-        return True
-
     def log(self, run: Run) -> str:
-        return ""
-
-    def log_sweep(self, sweep: Sweep) -> str:
         return ""
 
 
@@ -249,33 +247,37 @@ def open_store(config: Config) -> Store:
 _tracking = cache(Tracking)
 
 
-def log_missing(sweep: Sweep, store: Store) -> list[str]:
+def log_missing(sweep: Sweep, to: Store) -> list[str]:
     """Log what a sweep's folder has and the store has not: its runs, and what it comes to. Nothing
     is run. Returns what could not be logged, a line each, or the one that says why nothing can."""
+    if isinstance(to, NoTracking):
+        return []
     ended = [run for run in sweep if (run.folder / files.SUMMARY).is_file()]
-    new = [run for run in ended if not store.has(run.folder)]
-    compared = sweep.record.repeats >= MIN_REPEATS and len(ended) > 1
-    behind = compared and sweep.folder is not None and _is_behind(sweep.folder, store)
-    if not (new or behind) or store.reach():
-        return [store.trouble] if store.trouble else []
+    new = [run for run in ended if not to.has(run.folder)]
+    compared = sweep.folder is not None and sweep.record.repeats >= MIN_REPEATS and len(ended) > 1
+    if not new and not (compared and _is_behind(sweep, to)):
+        return []
+    if trouble := to.reach():
+        return [trouble]
     problems = []
     for run in new:
-        if problem := store.log(run):
+        if problem := to.log(run):
             problems.append(f"{run.name}: {problem}")
-        if store.trouble:
-            return [store.trouble]
-    if compared and (problem := store.log_sweep(sweep)):
+        if to.trouble:
+            return [to.trouble]
+    if compared and (problem := to.log_sweep(sweep)):
         problems.append(problem)
     return problems
 
 
-def _is_behind(folder: Path, store: Store) -> bool:
+def _is_behind(sweep: Sweep, to: Tracking) -> bool:
     """Whether a sweep has conclusions that are not logged."""
-    if not store.has(folder):
+    assert sweep.folder is not None
+    if not to.has(sweep.folder):
         return True
     names = (files.EXPECTATIONS, f"{files.COMPARISON}.json", f"{files.REPORT}/{files.REPORT_PAGE}")
-    logged_ns = (folder / files.LOGGED).stat().st_mtime_ns
-    paths = [path for name in names if (path := folder / name).is_file()]
+    logged_ns = (sweep.folder / files.LOGGED).stat().st_mtime_ns
+    paths = [path for name in names if (path := sweep.folder / name).is_file()]
     return any(path.stat().st_mtime_ns > logged_ns for path in paths)
 
 

@@ -12,7 +12,7 @@ from runner.config.errors import UserError
 from runner.platforms.choose import shared
 from runner.results.console import console
 from runner.runs import files, tracking
-from runner.runs.load import load
+from runner.runs.load import sweep_in
 from runner.runs.record import Summary, SweepRecord
 from runner.sweep import estimate, resume
 from runner.sweep.caveats import caveats
@@ -25,8 +25,8 @@ Launch = Callable[[Path, list[list[str]]], None]
 
 
 class Ended(SystemExit):
-    """The end of a sweep. exit_code: 0, 1 if a run failed, 130 after Ctrl-C. folder: the sweep's,
-    None if nothing was to be run."""
+    """The end of a sweep. exit_code: 0, 1 if a run failed or is not logged, 130 after Ctrl-C.
+    folder: the sweep's, None if nothing was to be run."""
 
     def __init__(self, exit_code: int, folder: Path | None = None) -> None:
         super().__init__(exit_code)
@@ -55,7 +55,7 @@ def run(arguments: list[str], compose: Compose, launch: Launch) -> Ended:
             console.print("  nothing is left to run; sweep.resume=false runs all anew")
         resume.set_aside(todo, folder)
     _write(points, folder, wanted)
-    if trouble := store.reach():
+    if todo and (trouble := store.reach()):
         show_warnings([f"{trouble}; {_later(folder)}"])
     interrupted = False
     try:
@@ -172,7 +172,7 @@ def _report(
 
 def _log(store: tracking.Store, folder: Path) -> bool:
     """Log what is not logged yet, also of earlier attempts, and tell the link; whether all is."""
-    runs = load(folder)
+    runs = sweep_in(folder)
     problems = tracking.log_missing(runs, store)
     for problem in problems:
         console.print(f"not logged to MLflow: {problem}", markup=False, soft_wrap=True)
