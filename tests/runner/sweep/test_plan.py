@@ -4,9 +4,13 @@ import copy
 from collections import Counter
 from dataclasses import replace
 
+import pytest
+
+from runner.config.errors import UserError
 from runner.config.resolve import resolve
 from runner.config.schema import ArmConfig, Config, TaskConfig
-from runner.sweep.plan import Point, merge, name, repeat, shuffle
+from runner.sweep.plan import Point, merge, name, plan, repeat, shuffle
+from tests.runner.sweep.composed import compose
 
 
 def point(arm: str, threshold: int, repeats: int = 1) -> Point:
@@ -75,3 +79,41 @@ def test_the_hash_forgets_what_cannot_change_a_measurement() -> None:
     spelled = copy.deepcopy(native.config)
     spelled.output_root, spelled.tracking.backend = "elsewhere", "none"
     assert resolve(spelled).config_hash == native.trial.config_hash
+
+
+# --- figures that a configuration names ----------------------------------------------------------
+
+SMOKE = ["task_set=smoke", "platform=host"]
+CLAIM = "expect=[{what: w, metric: p50_ms/highest, at_most: 1}]"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ("sweep.primary=p98_ms", "sweep.primary=p98_ms: there is no figure p98_ms"),
+        ("sweep.primary=p99_ms/nobody", "sweep.primary=p99_ms/nobody: the task set has no nobody"),
+        (
+            CLAIM.replace("p50_ms/highest", "p50_ms/nobody"),
+            "expect.0.metric=p50_ms/nobody: the task set has no nobody",
+        ),
+        (CLAIM.replace(", at_most: 1", ""), "expect.0=w: it has no bound"),
+        (CLAIM.replace("what", "of: 'xsched.treshold=4', what"), "xsched.treshold"),
+    ],
+)
+def test_a_figure_that_there_is_not_is_said_before_the_sweep(wrong: str, says: str) -> None:
+    with pytest.raises(UserError) as error:
+        plan([*SMOKE, wrong], compose)
+    assert says in str(error.value)
+
+
+def test_the_point_that_cannot_have_the_figure_is_named() -> None:
+    with pytest.raises(UserError) as error:
+        plan(["task_set=smoke,two_bert", "platform=host", "sweep.primary=p99_ms/urgent"], compose)
+    assert "the task set has no urgent" in str(error.value)
+    assert "in point 2 of 2: {'task_set': 'two_bert'}" in str(error.value)
+
+
+@pytest.mark.parametrize("primary", ["p99_ms/urgent", "p50_ms/lowest", "stp", "throughput_rps"])
+def test_figures_that_there_are_stand_in_nobodys_way(primary: str) -> None:
+    (only,) = plan([*SMOKE, f"sweep.primary={primary}", CLAIM], compose)
+    assert only.config.sweep.primary == primary
