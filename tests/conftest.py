@@ -1,6 +1,7 @@
 """Fixtures shared by all tests: a device, and the command run as a user runs it."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -77,3 +78,21 @@ def run_here(
     yield run_command
     for number, handler in handlers.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Making one takes a second."""
+    from runner.runs import store
+
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    store.connect(store.sqlite_uri(file))
+    return file
+
+
+@pytest.fixture
+def uri(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty store."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.copy(database, tmp_path / "mlflow.db")
+    return f"sqlite:///{tmp_path}/mlflow.db"

@@ -18,7 +18,8 @@ from runner.runs.provenance import ABSOLUTE, MAX_DIFF, facts, told
 from runner.runs.run import Run
 from runner.runs.sweep import Sweep
 
-#: What a sweep leaves for a reader. Logs are last words of processes, and databases the machine's.
+#: What a sweep leaves for a reader. Logs are last words of processes, and databases
+#: and what is in them the machine's.
 KEPT = (".json", ".yaml", ".parquet", ".png", ".pdf", ".svg", ".html", ".csv", ".tex")
 PATCH, TRACES = "code.patch", "traces"
 
@@ -85,6 +86,7 @@ def _files(sweep: Sweep, folder: Path) -> dict[str, Path | bytes]:
         if path.suffix in KEPT
         and path.is_file()
         and not path.is_symlink()
+        and path.name != files.LOGGED
         and path.relative_to(folder).parts[0] != files.SUPERSEDED
     }
 

@@ -27,9 +27,11 @@ All keys, ranges and meanings: docs/reference.md
 
 Other commands, each with a --help of its own: python -m runner.compare tells the arms of a sweep
 apart, runner.report makes a page of it, runner.replay runs a logged run again, runner.export packs
-a sweep for others, runner.doctor says what this machine can run.
+a sweep for others, runner.log logs what could not be logged, runner.doctor says what this machine
+can run.
 
-Exit codes: 0 all runs finished, 1 a run failed, 2 the input was wrong, 130 interrupted.
+Exit codes: 0 all runs finished, 1 a run failed or is not logged, 2 the input was wrong, 130
+interrupted.
 """
 
 

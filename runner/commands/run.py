@@ -1,6 +1,7 @@
 """``python -m runner [key=value …] [-m key=value,value …]``: run a sweep of one or more points.
 
-Exit codes: 0 all runs finished, 1 a run failed, 2 the input was wrong, 130 interrupted.
+Exit codes: 0 all runs finished, 1 a run failed or is not logged, 2 the input was wrong, 130
+interrupted.
 """
 
 import os

@@ -40,11 +40,10 @@ class ChildSetup:
 @dataclass(frozen=True)
 class Observations:
     """What the parent saw of the device around the window. notes: what a reader of the figures must
-    know. facts: for summary.json. metrics: (name, value, milliseconds since 1970, step)."""
+    know. facts: for summary.json."""
 
     notes: list[str] = field(default_factory=list)
     facts: DeviceFacts = field(default_factory=DeviceFacts)
-    metrics: list[tuple[str, float, int, int]] = field(default_factory=list)
 
 
 class PlatformError(RuntimeError):

@@ -16,7 +16,7 @@ from runner.config.spec import TrialSpec
 from runner.metrics.requests import TaskRequests
 from runner.proof.checks import Proof
 from runner.runs import durable, migrate
-from runner.runs.record import Provenance, Seal, Summary, SweepRecord
+from runner.runs.record import Logged, Provenance, Seal, Summary, SweepRecord
 
 if TYPE_CHECKING:
     from runner.config.schema import Config
@@ -36,6 +36,8 @@ EXPECTATIONS, COMPARISON, REPORT, REPORT_PAGE = (
 SUPERSEDED = "superseded"
 #: The digest of what the conclusions in a sweep's folder were made of.
 CONCLUDED = ".concluded"
+#: In a run's folder, and in a sweep's for its parent run.
+LOGGED = "mlflow.json"
 #: What is read of a run, the first of it always there.
 OF_A_RUN = (SUMMARY, CONFIG, REQUESTS, PROVENANCE, PROOF, EVENTS)
 
@@ -96,6 +98,15 @@ def read_proof(folder: Path) -> Proof:
 def read_provenance(folder: Path) -> Provenance:
     """Where a run comes from; nothing is known of a run that ended before it wrote that."""
     return _read_or(folder / PROVENANCE, Provenance, Provenance())
+
+
+def read_logged(folder: Path) -> Logged | None:
+    """Where in MLflow the run or sweep of the folder is; None if it is not logged."""
+    return _read_or(folder / LOGGED, Logged | None, None)  # type: ignore[arg-type]
+
+
+def write_logged(folder: Path, logged: Logged) -> None:
+    write_json(folder / LOGGED, logged)
 
 
 def read_sweep(folder: Path) -> SweepRecord:

@@ -8,10 +8,10 @@ from typing import Any
 
 from runner.config.errors import UserError
 from runner.runs import archive, files, repeats
+from runner.runs.download import Reader
 from runner.runs.record import Entry, SweepRecord
 from runner.runs.run import Run, read_run
 from runner.runs.sweep import Sweep
-from runner.runs.tracking import Reader
 from runner.trial.status import Status
 
 MLFLOW = "mlflow:"
@@ -32,13 +32,13 @@ def load(*paths: str | Path, uri: str | None = None) -> Sweep:
         if path.startswith(MLFLOW):
             batches += store.experiment(path.removeprefix(MLFLOW))
         elif (Path(path) / files.SWEEP).is_file():
-            known.append(_sweep(Path(path)))
+            known.append(sweep_in(Path(path)))
             batches.append(list(known[-1].runs))
         elif (Path(path) / files.CONFIG).is_file() or (Path(path) / files.SUMMARY).is_file():
             loose.append(_run(Path(path)))
         elif Path(path).is_file():
             folder, held = archive.unpack(Path(path))
-            known.append(_sweep(folder, held))
+            known.append(sweep_in(folder, held))
             batches.append(list(known[-1].runs))
         elif RUN_ID.fullmatch(path):
             loose += store.runs(path)
@@ -73,8 +73,9 @@ def _no_run(path: str) -> UserError:
     return UserError("", "", f"{path} {problem}", allowed)
 
 
-def _sweep(folder: Path, held: Any = None) -> Sweep:
-    """The runs that sweep.json lists, without those that are still to be run."""
+def sweep_in(folder: Path, held: Any = None) -> Sweep:
+    """The runs that sweep.json lists, without those that are still to be run; whether they can be
+    compared or not."""
     record = files.read_sweep(folder)
     # Of a sweep that was killed, runs have ended that it did not come to write down.
     ended = [e for e in record.runs if e.status is not Status.PENDING or _has_ended(folder, e)]

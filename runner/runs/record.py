@@ -121,6 +121,7 @@ class Summary:
     sweep: str = ""
     folder: str = ""
     files: dict[str, Seal] | None = None
+    #: Of runs from before there was mlflow.json.
     mlflow_run_id: str | None = None
     schema: int = SCHEMA
 
@@ -138,6 +139,16 @@ class Summary:
         """Of a figure by its name; None where the run does not have it."""
         found = self.figures.get(figure)
         return found.value if found else None
+
+
+@dataclass(frozen=True)
+class Logged:
+    """mlflow.json: where a run, or a sweep's parent run, is in MLflow. It comes after all other
+    files and can be made again. uri: the store's, without a password. experiment: its id."""
+
+    run_id: str
+    uri: str
+    experiment: str
 
 
 # --- where a run comes from ----------------------------------------------------------------------
@@ -214,6 +225,7 @@ class Entry:
     command: str = ""
     status: Status = Status.FINISHED
     reason: str = ""
+    #: Of sweeps from before there was mlflow.json.
     mlflow_run_id: str | None = None
 
 

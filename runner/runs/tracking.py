@@ -1,31 +1,33 @@
-"""MLflow: one run a trial, logged after its folder is complete, and read back. Needs no more than
-mlflow-skinny, sqlalchemy and alembic; imported late, because importing it takes a second."""
+"""MLflow: one run a trial and one a compared sweep. Everything comes from the folder, so logging at
+once and logging later are the same; a folder's ``mlflow.json`` says that it is done, and where."""
 
+import fcntl
+import hashlib
 import json
-import logging
 import math
 import os
-import tempfile
-import time
+import platform
 import urllib.parse
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from runner.config.errors import UserError
 from runner.config.schema import Config
 from runner.metrics.percentiles import percentiles
-from runner.metrics.requests import TaskRequests
-from runner.runs import files
-from runner.runs.record import Entry, Summary
-from runner.runs.run import Run, read_run
+from runner.platforms.gpu.telemetry import system_metrics
+from runner.runs import files, store
+from runner.runs.record import Logged, Summary
+from runner.runs.repeats import MIN_REPEATS
+from runner.runs.run import Run
+from runner.runs.sweep import Sweep
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Metric
 
 CDF_PERCENTILES = range(1, 101)
 PARAMS_PER_CALL = 100
@@ -38,135 +40,194 @@ NOT_LOGGED = "service_"
 #: What the runner's runs have in MLflow, and the parent of a sweep has not.
 ARM_TAG = "arm"
 SWEEP_TAG = "sweep"
+PARENT_TAG = "mlflow.parentRunId"
+#: What finds a folder's runs again: its place, what was measured (the identity of a sweep), and a
+#: checksum of the result.
+FOLDER_TAG, IDENTITY_TAG, RESULT_TAG = "folder", "config_hash", "result"
 #: Without it the UI takes the experiment for one of language models and opens an empty page.
 EXPERIMENT_KIND = "mlflow.experimentKind"
 UI = "http://127.0.0.1:5000"
 
+What = TypeVar("What", Run, Sweep)
+
 
 @dataclass
 class Tracking:
-    """A tracking store and an experiment in it; made without importing MLflow."""
+    """A tracking store; made without importing MLflow. What goes wrong is returned in a line and
+    not raised: nothing that was measured is lost for it. experiment: that of all runs, None for
+    what their configuration says, else their task set's name. trouble: why the store cannot be
+    used; it is not asked again then."""
 
     uri: str
-    experiment: str
+    experiment: str | None = None
+    trouble: str = ""
     _client: "MlflowClient | None" = None
-    _experiment_id: str = ""
 
-    def prepare(self) -> "MlflowClient":
-        """Import MLflow and create database and experiment, once, before the first window."""
-        if self._client is not None:
-            return self._client
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-        # A server that is away: say so within seconds, not after minutes of retries.
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-        warnings.filterwarnings("ignore", module="mlflow")
-        from mlflow import MlflowClient
+    def reach(self) -> str:
+        """Look at the store again, for three seconds at most; returns its trouble."""
+        self.trouble = store.trouble(self.uri)
+        return self.trouble
 
-        logging.getLogger("mlflow").setLevel(logging.ERROR)
-        logging.getLogger("alembic").setLevel(logging.ERROR)
+    def prepare(self) -> str:
+        """Import MLflow and create the database, once, before the first window; returns the
+        store's trouble."""
+        if self._client is None and not self.trouble and not self.reach():
+            try:
+                self._client = store.connect(self.uri)
+            except Exception as error:  # any of MLflow's, its database's and its HTTP client's
+                self.trouble = store.explained(self.uri, error)
+        return self.trouble
 
-        client = MlflowClient(tracking_uri=self.uri)
-        experiment = client.get_experiment_by_name(self.experiment)
-        if experiment is None:
-            self._experiment_id = client.create_experiment(
-                self.experiment,
-                artifact_location=self._artifacts(),
-                tags={EXPERIMENT_KIND: "custom_model_development"},
-            )
-        else:
-            self._experiment_id = experiment.experiment_id
-        self._client = client
-        return client
+    def has(self, folder: Path) -> bool:
+        """Whether the folder says that it is logged here."""
+        logged = files.read_logged(folder)
+        return logged is not None and logged.uri == store.shown(self.uri)
 
-    def prepare_if_there(self) -> None:
-        """`prepare`, but a store that is away is told only when the run is to be logged: it is no
-        reason to lose the trial."""
-        with suppress(Exception):
-            self.prepare()
+    def log(self, run: Run) -> str:
+        """Log a run that has ended, unless it is logged; returns why it is not."""
+        return "" if self.has(run.folder) else self._try(run.folder, self._log, run)
 
-    def _artifacts(self) -> str | None:
-        """Beside the database for SQLite; a server keeps them where it likes."""
-        if not self.uri.startswith("sqlite:///"):
-            return None
-        return (Path(self.uri.removeprefix("sqlite:///")).parent / "artifacts").absolute().as_uri()
+    def log_sweep(self, sweep: Sweep) -> str:
+        """Log what the sweep comes to: a run that is the parent of its runs. Returns why not."""
+        assert sweep.folder is not None
+        return self._try(sweep.folder, self._log_sweep, sweep)
 
-    def log(
+    def _try(self, folder: Path, log: Callable[["MlflowClient", What], Logged], what: What) -> str:
+        if self.prepare():
+            return self.trouble
+        assert self._client is not None
+        try:
+            with _alone(folder):
+                files.write_logged(folder, log(self._client, what))
+        except Exception as error:  # as above
+            return self.trouble or self.reach() or store.first_line(error)
+        return ""
+
+    # ------------------------------------------------------------------------ a run
+
+    def _log(self, client: "MlflowClient", run: Run) -> Logged:
+        from mlflow.entities import Param, RunTag
+
+        ended_ms = _ended_ms(run)
+        began_ms = ended_ms - int((run.summary.window_s or 0) * 1000)
+        result = (run.folder / files.SUMMARY).read_bytes()
+        identity = _identity(run.folder, run.summary.config_hash, result)
+        experiment = self._experiment_of(client, run)
+        if known := self._finished(client, experiment, identity, run.summary.mlflow_run_id):
+            return self._logged(known, experiment)
+        figures, more = _metrics_of(run, ended_ms)
+        tags = [RunTag(k, str(v)[:5000]) for k, v in _tags(run).items()]
+        params = [Param(k, str(v)[:6000]) for k, v in run.parameters.items() if _is_param(k, v)]
+        run_id = client.create_run(experiment, began_ms, identity, run.name).info.run_id
+        try:
+            # The compare page preselects the metric that was logged first.
+            for part in _parts(figures, METRICS_PER_CALL):
+                client.log_batch(run_id, metrics=part)
+            client.log_batch(run_id, tags=tags)
+            for part in _parts(params, PARAMS_PER_CALL):
+                client.log_batch(run_id, params=part)
+            for part in _parts(more, METRICS_PER_CALL):
+                client.log_batch(run_id, metrics=part)
+            client.log_artifacts(run_id, str(run.folder))
+            client.set_terminated(run_id, run.status.value, ended_ms)
+        except BaseException:
+            self._give_up(client, run_id)
+            raise
+        return self._logged(run_id, experiment)
+
+    def _logged(self, run_id: str, experiment: str) -> Logged:
+        return Logged(run_id, store.shown(self.uri), experiment)
+
+    def _experiment_of(self, client: "MlflowClient", run: Run) -> str:
+        """The id of a run's experiment, which is created if it is not there."""
+        from mlflow.exceptions import MlflowException
+
+        configured = self.experiment or run.parameters.get("tracking.experiment")
+        name = str(configured or run.task_set)
+        if found := client.get_experiment_by_name(name):
+            return str(found.experiment_id)
+        tags = {EXPERIMENT_KIND: "custom_model_development"}
+        try:
+            return client.create_experiment(name, store.artifacts(self.uri), tags)
+        except MlflowException:
+            # Another process has created it meanwhile.
+            if found := client.get_experiment_by_name(name):
+                return str(found.experiment_id)
+            raise
+
+    def _finished(
         self,
-        folder: Path,
-        summary: Summary,
-        parameters: Mapping[str, Any],
-        requests: Sequence[TaskRequests],
-        commit: str,
-        device: Sequence[tuple[str, float, int, int]] = (),
-    ) -> str:
-        """Log a finished folder; returns the MLflow run's id. parameters: by dotted key. device:
-        telemetry as (name, value, milliseconds since 1970, step)."""
-        from mlflow.entities import Metric, Param, RunTag
+        client: "MlflowClient",
+        experiment: str,
+        identity: Mapping[str, str],
+        known: str | None = None,
+    ) -> str | None:
+        """The run that has this result already, if there is one. What a process that was killed
+        left unfinished of the folder or the result is deleted."""
+        from mlflow.entities import RunStatus
 
-        client = self.prepare()
-        now = int(time.time() * 1000)
-        began = now - int((summary.window_s or 0) * 1000)
-        run = client.create_run(self._experiment_id, run_name=summary.name, start_time=began)
-        run_id: str = run.info.run_id
-        params = [Param(k, str(v)[:6000]) for k, v in parameters.items() if _is_param(k, v)]
-        tags = [RunTag(k, str(v)[:5000]) for k, v in _tags(summary, commit).items()]
-        shown = summary.status.has_figures
-        figures = [Metric(k, v, now, 0) for k, v in _metrics(summary).items()] if shown else []
-        cdf = [
-            Metric(f"cdf/{task.name}", value, now, percent)
-            for task in requests
-            if shown and len(task.response_ms)
-            for percent, value in zip(
-                CDF_PERCENTILES, percentiles(task.response_ms, *CDF_PERCENTILES), strict=True
-            )
-        ]
-        # The compare page preselects the metric that was logged first.
-        for part in _parts(figures, METRICS_PER_CALL):
-            client.log_batch(run_id, metrics=part)
-        client.log_batch(run_id, tags=tags)
-        for part in _parts(params, PARAMS_PER_CALL):
-            client.log_batch(run_id, params=part)
-        for part in _parts([*cdf, *(Metric(*each) for each in device)], METRICS_PER_CALL):
-            client.log_batch(run_id, metrics=part)
-        client.log_artifacts(run_id, str(folder))
-        client.set_terminated(run_id, status=summary.status.value)
-        return run_id
+        finished = None
+        same = f"tags.{IDENTITY_TAG} = '{identity[IDENTITY_TAG]}'"
+        for found in client.search_runs([experiment], same):
+            run_id, tags = found.info.run_id, found.data.tags
+            has_it = run_id == known or tags.get(RESULT_TAG) == identity[RESULT_TAG]
+            if RunStatus.is_terminated(RunStatus.from_string(found.info.status)):
+                finished = run_id if has_it else finished
+            elif has_it or tags.get(FOLDER_TAG) == identity[FOLDER_TAG]:
+                _discard(client, run_id)
+        return finished
 
-    def log_sweep(self, folder: Path, run_ids: list[str]) -> None:
-        """A run for the sweep as a whole, parent of these: what it comes to as artifacts."""
-        client = self.prepare()
-        tags = {"mlflow.runName": folder.name, "sweep": folder.name}
-        parent = client.create_run(self._experiment_id, tags=tags).info.run_id
+    def _give_up(self, client: "MlflowClient", run_id: str) -> None:
+        """Of a run that could not be logged whole nothing stays; if the store is away, the next
+        logging finds it."""
+        with suppress(Exception):
+            if not self.reach():
+                _discard(client, run_id)
+
+    # ---------------------------------------------------------------------- a sweep
+
+    def _log_sweep(self, client: "MlflowClient", sweep: Sweep) -> Logged:
+        folder = sweep.folder
+        assert folder is not None
+        experiment = self._experiment_of(client, sweep[0])
+        place = str(folder.absolute()).encode(errors="surrogateescape")
+        identity = _identity(folder, sweep.record.identity, place)
+        if known := self._finished(client, experiment, identity):
+            self._fill_parent(client, known, sweep, folder)
+            return self._logged(known, experiment)
+        tags = {**identity, SWEEP_TAG: sweep.name}
+        parent = client.create_run(experiment, tags=tags, run_name=sweep.name).info.run_id
+        try:
+            self._fill_parent(client, parent, sweep, folder)
+            client.set_terminated(parent)
+        except BaseException:
+            self._give_up(client, parent)
+            raise
+        return self._logged(parent, experiment)
+
+    def _fill_parent(self, client: "MlflowClient", parent: str, sweep: Sweep, folder: Path) -> None:
         for path in sorted(folder.iterdir()):
-            if path.is_file():
+            if path.is_file() and path.name != files.LOGGED:
                 client.log_artifact(parent, str(path))
-        if (folder / "report").is_dir():
-            client.log_artifacts(parent, str(folder / "report"), "report")
-        for run_id in run_ids:
-            client.set_tag(run_id, "mlflow.parentRunId", parent)
-        client.set_terminated(parent)
-
-    def compare_link(self, run_ids: list[str]) -> str:
-        """A link that opens the comparison of these runs, in the server's UI or in `make ui`'s."""
-        self.prepare()
-        base = self.uri.rstrip("/") if self.uri.startswith("http") else UI
-        runs = urllib.parse.quote(json.dumps(run_ids, separators=(",", ":")))
-        experiments = urllib.parse.quote(json.dumps([self._experiment_id], separators=(",", ":")))
-        return f"{base}/#/compare-runs?runs={runs}&experiments={experiments}"
+        if (folder / files.REPORT).is_dir():
+            client.log_artifacts(parent, str(folder / files.REPORT), files.REPORT)
+        for run in sweep:
+            if self.has(run.folder) and (logged := files.read_logged(run.folder)):
+                client.set_tag(logged.run_id, PARENT_TAG, parent)
 
 
 class NoTracking:
     """tracking=none: folders alone."""
 
-    def prepare_if_there(self) -> None: ...
+    trouble = ""
 
-    def log(self, *_: Any) -> None: ...
+    def reach(self) -> str:
+        return ""
 
-    def log_sweep(self, *_: Any) -> None: ...
+    def prepare(self) -> str:
+        return ""
 
-    def compare_link(self, run_ids: list[str]) -> str:
+    def log(self, run: Run) -> str:
         return ""
 
 
@@ -174,23 +235,123 @@ Store = Tracking | NoTracking
 
 
 def open_store(config: Config) -> Store:
-    """Where this configuration logs to; one connection a store and experiment."""
+    """Where this configuration logs to; one connection a store and experiment. Raises `UserError`
+    for a kind of store that MLflow does not know."""
     if config.tracking.backend == "none":
         return NoTracking()
-    return _tracking(
-        uri(config.tracking.uri, Path(config.output_root)),
-        config.tracking.experiment or config.task_set.name,
-    )
+    uri = store.uri(config.tracking.uri, Path(config.output_root))
+    store.check(uri)
+    return _tracking(uri, config.tracking.experiment)
 
 
 _tracking = cache(Tracking)
 
 
-def uri(configured: str | None, output_root: Path) -> str:
-    """The store: as configured, else MLFLOW_TRACKING_URI, else SQLite below the output folder."""
-    if chosen := configured or os.environ.get("MLFLOW_TRACKING_URI"):
-        return chosen
-    return f"sqlite:///{(output_root / 'mlflow.db').absolute()}"
+def log_missing(sweep: Sweep, to: Store) -> list[str]:
+    """Log what a sweep's folder has and the store has not: its runs, and what it comes to. Nothing
+    is run. Returns what could not be logged, a line each, or the one that says why nothing can."""
+    if isinstance(to, NoTracking):
+        return []
+    ended = [run for run in sweep if (run.folder / files.SUMMARY).is_file()]
+    new = [run for run in ended if not to.has(run.folder)]
+    compared = sweep.folder is not None and sweep.record.repeats >= MIN_REPEATS and len(ended) > 1
+    if not new and not (compared and _is_behind(sweep, to)):
+        return []
+    if trouble := to.reach():
+        return [trouble]
+    problems = []
+    for run in new:
+        if problem := to.log(run):
+            problems.append(f"{run.name}: {problem}")
+        if to.trouble:
+            return [to.trouble]
+    if compared and (problem := to.log_sweep(sweep)):
+        problems.append(problem)
+    return problems
+
+
+def _is_behind(sweep: Sweep, to: Tracking) -> bool:
+    """Whether a sweep has conclusions that are not logged."""
+    assert sweep.folder is not None
+    if not to.has(sweep.folder):
+        return True
+    names = (files.EXPECTATIONS, f"{files.COMPARISON}.json", f"{files.REPORT}/{files.REPORT_PAGE}")
+    logged_ns = (sweep.folder / files.LOGGED).stat().st_mtime_ns
+    paths = [path for name in names if (path := sweep.folder / name).is_file()]
+    return any(path.stat().st_mtime_ns > logged_ns for path in paths)
+
+
+def compare_link(runs: Iterable[Run]) -> str:
+    """A link that opens the comparison of runs, in the server's UI or in `make ui`'s; "" if fewer
+    than two of them are logged."""
+    logged = [each for run in runs if (each := files.read_logged(run.folder))]
+    if len(logged) < 2:
+        return ""
+    uri = logged[-1].uri
+    base = uri.rstrip("/") if uri.startswith(store.SERVERS) else UI
+    here = [each for each in logged if each.uri == uri]
+    experiments = list(dict.fromkeys(each.experiment for each in here))
+    return f"{base}/#/compare-runs?runs={_listed([each.run_id for each in here])}" + (
+        f"&experiments={_listed(experiments)}"
+    )
+
+
+def _listed(ids: Sequence[str]) -> str:
+    return urllib.parse.quote(json.dumps(ids, separators=(",", ":")))
+
+
+def _identity(folder: Path, measured: str, result: bytes) -> dict[str, str]:
+    """The tags that a run has from its first moment on."""
+    return {
+        FOLDER_TAG: f"{platform.node()}:{folder.absolute()}"[-5000:],
+        IDENTITY_TAG: measured,
+        RESULT_TAG: hashlib.sha256(result).hexdigest(),
+    }
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time logs a folder; without locks, as on some network disks, at its own
+    risk. Ends with the process."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _discard(client: "MlflowClient", run_id: str) -> None:
+    """Deleted runs are kept by MLflow for a while: they are to have ended, too."""
+    client.set_terminated(run_id, "KILLED")
+    client.delete_run(run_id)
+
+
+def _ended_ms(run: Run) -> int:
+    """The time of day at which the run had ended, in milliseconds."""
+    if run.provenance.is_known:
+        return int(datetime.fromisoformat(run.provenance.time).timestamp() * 1000)
+    return (run.folder / files.SUMMARY).stat().st_mtime_ns // 10**6
+
+
+def _metrics_of(run: Run, ended_ms: int) -> tuple[list["Metric"], list["Metric"]]:
+    """Figures, and what is drawn over a step: the distribution's percentiles, telemetry."""
+    from mlflow.entities import Metric
+
+    telemetry = run.folder / files.TELEMETRY
+    device = [Metric(*each) for each in system_metrics(telemetry)]
+    if not run.status.has_figures:
+        return [], device
+    figures = [Metric(k, v, ended_ms, 0) for k, v in _metrics(run.summary).items()]
+    cdf = [
+        Metric(f"cdf/{name}", value, ended_ms, percent)
+        for name, task in run.tasks.items()
+        for percent, value in zip(
+            CDF_PERCENTILES, percentiles(task.response_ms, *CDF_PERCENTILES), strict=True
+        )
+    ]
+    return figures, [*cdf, *device]
 
 
 def _is_param(key: str, value: object) -> bool:
@@ -223,17 +384,17 @@ def _metrics(summary: Summary) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
-def _tags(summary: Summary, commit: str) -> dict[str, Any]:
+def _tags(run: Run) -> dict[str, Any]:
+    summary = run.summary
     saturation = math.nan if summary.saturation is None else summary.saturation
     said = " ".join(summary.notes)
     return {
-        ARM_TAG: summary.arm,
+        ARM_TAG: run.arm,
         "platform": summary.platform,
         "placement": summary.placement,
         "proof": summary.proof,
         "valid": summary.valid,
         "preemptions": summary.preemptions,
-        "config_hash": summary.config_hash,
         SWEEP_TAG: summary.sweep,
         "effective_level": summary.level,
         "asked_level": summary.asked_level,
@@ -242,94 +403,6 @@ def _tags(summary: Summary, commit: str) -> dict[str, Any]:
         "reason": summary.reason,
         "notes": said,
         "throttled": ", ".join(summary.device.throttled) or "no",
-        "mlflow.source.git.commit": commit,
+        "mlflow.source.git.commit": run.provenance.code.commit,
         "mlflow.note.content": " ".join(filter(None, [summary.reason, said])),
     }
-
-
-# --- reading back --------------------------------------------------------------------------------
-
-
-class Reader:
-    """The runs in an MLflow store; importing MLflow takes a second, so only if it is asked."""
-
-    def __init__(self, uri: str | None) -> None:
-        self._uri = uri
-        self._client: Any = None
-
-    def runs(self, run_id: str) -> list[Run]:
-        """The run, or those of the sweep that it is the parent of."""
-        entries = self._entries(run_id)
-        if entries:
-            return [self._run(each, entry) for each, entry in entries.items()]
-        return [self._run(run_id, None)]
-
-    def experiment(self, name: str) -> list[list[Run]]:
-        """The runs of an experiment, the oldest first, a list for each sweep."""
-        client = self._open()
-        try:
-            found = client.get_experiment_by_name(name)
-            known = [each.name for each in client.search_experiments()]
-        except Exception as error:  # any of MLflow's, its database's and its HTTP client's
-            raise UserError("", "", f"no tracking store there: {error}", (), self._where) from error
-        if found is None:
-            raise UserError("experiment", name, "is not there", known, self._where)
-        runs = client.search_runs([found.experiment_id], order_by=["attributes.start_time ASC"])
-        parents = [run.info.run_id for run in runs if ARM_TAG not in run.data.tags]
-        said = {id: entry for parent in parents for id, entry in self._entries(parent).items()}
-        sweeps: dict[str, dict[str, Run]] = {}
-        for run in runs:
-            if run.info.run_id in parents:
-                continue
-            found_run = self._run(run.info.run_id, said.get(run.info.run_id))
-            # A sweep that was resumed has the same folder again; the later run supersedes.
-            place = found_run.summary.folder or run.info.run_id
-            sweeps.setdefault(run.data.tags.get(SWEEP_TAG, ""), {})[place] = found_run
-        if not sweeps:
-            raise UserError("experiment", name, "has no runs", remedy=self._where)
-        return [list(each.values()) for each in sweeps.values()]
-
-    def _run(self, run_id: str, entry: Entry | None) -> Run:
-        """A run whose artifacts are downloaded."""
-        held = tempfile.TemporaryDirectory(prefix="xsched-runner-")
-        for name in files.OF_A_RUN:
-            try:
-                self._open().download_artifacts(run_id, name, held.name)
-            except UserError:
-                raise
-            except Exception as error:  # as above
-                if name == files.SUMMARY:
-                    said = str(error).partition("\n")[0]
-                    problem = f"MLflow run {run_id} cannot be read: {said}"
-                    raise UserError("", "", problem, remedy=self._where) from error
-        return read_run(Path(held.name), entry, held)
-
-    def _entries(self, run_id: str) -> dict[str, Entry]:
-        """What a sweep's parent run says of its runs, by id; {} for any other run."""
-        with tempfile.TemporaryDirectory(prefix="xsched-runner-") as folder:
-            try:
-                self._open().download_artifacts(run_id, files.SWEEP, folder)
-            except UserError:
-                raise
-            except Exception:  # as above; if the run is not there, its own artifacts will tell
-                return {}
-            entries = files.read_sweep(Path(folder)).runs
-        return {entry.mlflow_run_id: entry for entry in entries if entry.mlflow_run_id}
-
-    @property
-    def _where(self) -> str:
-        return f"tracking store: {self._uri}"
-
-    def _open(self) -> Any:
-        if self._client is None:
-            self._uri = uri(self._uri, Path("outputs"))
-            file = self._uri.removeprefix("sqlite:///")
-            if file != self._uri and not Path(file).exists():
-                raise UserError("", "", f"there is no tracking store at {self._uri}")
-            os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-            os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-            from mlflow import MlflowClient
-
-            self._client = MlflowClient(tracking_uri=self._uri)
-        return self._client

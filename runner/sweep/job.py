@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from runner.config.resolve import as_config, resolve
+from runner.config.schema import Config
 from runner.platforms.choose import settle, shared
 from runner.platforms.contract import PlatformError
 from runner.proof.checks import Verdict
+from runner.results.console import console
 from runner.runs import files, locks, provenance, solo, tracking
 from runner.runs.record import Summary
+from runner.runs.run import read_run
 from runner.runs.summary import summarise
 from runner.sweep.derive import derive
 from runner.sweep.display import TrialDisplay, show_run
@@ -32,28 +36,28 @@ def run(composed: DictConfig) -> None:
     anything else that goes wrong is a failed run, and the sweep goes on."""
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
+    config = as_config(composed)
+    store = tracking.open_store(config)
     problems: dict[str, str] = {}
     try:
-        summary, problems = _measure(composed, hydra, folder)
+        summary, problems = _measure(config, hydra, folder, store)
     except Exception as error:
         summary = _failed(hydra.job.name, folder, error)
     show_run(summary)
     derive(folder, problems)
-    _log(composed, folder)
+    _log(store, folder)
     if summary.status is Status.KILLED:
         raise KeyboardInterrupt
 
 
 def _measure(
-    composed: DictConfig, hydra: HydraConf, folder: Path
+    config: Config, hydra: HydraConf, folder: Path, store: tracking.Store
 ) -> tuple[Summary, dict[str, str]]:
     """Run the trial and keep what it measured; from the end of the window on nothing comes before
     that. Returns what was kept, and what went wrong afterwards."""
-    config = as_config(composed)
     output_root = Path(config.output_root)
     platform = shared(config)
     trial = settle(config, resolve(config), platform)
-    store = tracking.open_store(config)
     models = {task.model for task in trial.tasks}
     known = solo.known(output_root, platform.fingerprint(), models)
     load_before = provenance.load()
@@ -62,7 +66,7 @@ def _measure(
         TrialDisplay(trial, hydra.job.name) as progress,
         device_lock(platform.lock, config.platform.wait, progress.say),
     ):
-        result = run_trial(trial, platform, known, folder, progress, store.prepare_if_there)
+        result = run_trial(trial, platform, known, folder, progress, partial(_prepare, store))
     with interruption.deferred():
         summary = summarise(trial, result, hydra.job.name)
         summary = replace(
@@ -106,8 +110,21 @@ def _failed(name: str, folder: Path, error: Exception) -> Summary:
     return summary
 
 
-def _log(composed: DictConfig, folder: Path) -> None:
-    """Log the finished folder; a store that is away costs the link, not the run."""
+def _prepare(store: tracking.Store) -> None:
+    """Have MLflow ready before the window. A store that cannot be used is said once, and costs the
+    link, not the run."""
+    if not store.trouble and (trouble := store.prepare()):
+        _not_logged(trouble)
+
+
+def _log(store: tracking.Store, folder: Path) -> None:
+    """Log the finished folder; the sweep's end logs what could not be."""
+    if not store.trouble and (problem := store.log(read_run(folder))):
+        _not_logged(problem)
+
+
+def _not_logged(problem: str) -> None:
+    console.print(f"  not logged to MLflow: {problem}", soft_wrap=True)
 
 
 def as_expected(outcome: str, summary: Summary) -> bool:

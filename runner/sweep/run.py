@@ -1,5 +1,6 @@
 """A sweep from start to end: plan, run what is missing, compare."""
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
@@ -12,7 +13,8 @@ from runner.config.errors import UserError
 from runner.config.schema import Config
 from runner.platforms.choose import shared
 from runner.results.console import console
-from runner.runs import files, locks
+from runner.runs import files, locks, tracking
+from runner.runs.load import sweep_in
 from runner.runs.record import Summary
 from runner.runs.run import read_run
 from runner.sweep import estimate, resume
@@ -29,8 +31,8 @@ Launch = Callable[[Path, list[list[str]]], None]
 
 
 class Ended(SystemExit):
-    """The end of a sweep. exit_code: 0, 1 if a run failed, 130 after Ctrl-C. folder: the sweep's,
-    None if nothing was to be run."""
+    """The end of a sweep. exit_code: 0, 1 if a run failed or is not logged, 130 after Ctrl-C.
+    folder: the sweep's, None if nothing was to be run."""
 
     def __init__(self, exit_code: int, folder: Path | None = None) -> None:
         super().__init__(exit_code)
@@ -43,20 +45,23 @@ def run(arguments: list[str], compose: Compose, launch: Launch) -> Ended:
     points = plan(arguments, compose)
     config = points[0].config
     show_warnings(caveats(points))
+    store = tracking.open_store(config)
     if config.dry_run:
         show_plan([(each.name, estimate.minutes(each)) for each in points])
         return Ended(0)
     wanted = resume.identity(points, shared(config))
     with one_writer(config, wanted):
-        return _run(points, wanted, launch)
+        return _run(points, wanted, launch, store)
 
 
-def _run(points: list[Planned], wanted: str, launch: Launch) -> Ended:
+def _run(points: list[Planned], wanted: str, launch: Launch, store: tracking.Store) -> Ended:
     with _writing(points[0].config.output_root):
         folder, todo = _begin(points, wanted)
     interrupted, trouble = False, []
     try:
         if todo:
+            if problem := store.reach():
+                show_warnings([f"{problem}; {_later(folder)}"])
             launch(folder, [_job_overrides(each, folder) for each in todo])
     except KeyboardInterrupt:
         interrupted = True
@@ -74,11 +79,12 @@ def _run(points: list[Planned], wanted: str, launch: Launch) -> Ended:
     for line in trouble:
         console.print(line, soft_wrap=True)
     console.print(f"results: {folder}", soft_wrap=True)
+    logged = _log(store, folder)
     if interrupted:
         console.print("interrupted: what was measured until then is kept")
         return Ended(130, folder)
     good = all(summary.as_expected for summary in found.values())
-    return Ended(0 if good and not trouble and not console.lost else 1, folder)
+    return Ended(0 if good and logged and not trouble and not console.lost else 1, folder)
 
 
 def _begin(points: list[Planned], wanted: str) -> tuple[Path, list[Planned]]:
@@ -207,3 +213,27 @@ def _report(points: list[Planned], found: Mapping[Planned, Summary], folder: Pat
         for point in found
         for what, why in problems_of(folder / point.folder).items()
     ]
+
+
+def _log(store: tracking.Store, folder: Path) -> bool:
+    """Log what is not logged yet, also of earlier attempts, and tell the link; whether all is."""
+    try:
+        runs = sweep_in(folder)
+    except UserError as error:  # it was moved or deleted meanwhile, or could not be written
+        console.print(f"not logged to MLflow: {error}", soft_wrap=True)
+        return False
+    problems = tracking.log_missing(runs, store)
+    for problem in problems:
+        console.print(f"not logged to MLflow: {problem}", soft_wrap=True)
+    if problems:
+        console.print(_later(folder), soft_wrap=True)
+    if link := tracking.compare_link(runs):
+        console.print(f"compare: {link}", soft_wrap=True)
+        if link.startswith(tracking.UI):
+            console.print("         (served by: make ui)")
+    return not problems
+
+
+def _later(folder: Path) -> str:
+    command = shlex.join(["python", "-m", "runner.log", str(folder)])
+    return f"the runs' folders are complete; to log them later: {command}"

@@ -15,7 +15,7 @@ from pathlib import Path
 from runner.commands.doctor.host import MIB, in_units
 from runner.commands.doctor.lines import Line, error, ok, warning
 from runner.commands.doctor.machine import Machine
-from runner.runs.tracking import uri
+from runner.runs.store import sqlite_file, uri
 
 STORE = "tracking store"
 ANSWER_S = 3.0
@@ -41,8 +41,8 @@ def tracking(machine: Machine) -> list[Line]:
     shown = re.sub(r"//[^/@]*@", "//…@", where)
     if where.startswith(("http://", "https://")):
         return [_server(re.sub(r"//[^/@]*@", "//", where).rstrip("/"), shown)]
-    if where.startswith("sqlite:///"):
-        return [_sqlite(Path(where.removeprefix("sqlite:///").partition("?")[0]), shown)]
+    if file := sqlite_file(where):
+        return [_sqlite(file, shown)]
     if where.startswith("file:") or "://" not in where:
         return [_folder(Path(where.removeprefix("file://").removeprefix("file:")), shown)]
     remedy = "a run shows it: python -m runner task_set=smoke platform=host"

@@ -292,7 +292,6 @@ class GpuPlatform:
         return Observations(
             notes,
             DeviceFacts(telemetry.summary(), tuple(others), telemetry.throttled),
-            telemetry.metrics(),
         )
 
     def end_trial(self) -> None:

@@ -36,6 +36,17 @@ TELEMETRY = pa.schema(
         ("throttle", pa.list_(pa.string())),
     ]
 )
+#: In the file's metadata: the GPU's index, and from the monotonic clock to the time of day.
+GPU, EPOCH_NS = b"gpu", b"epoch_ns"
+#: Columns and units by the names of MLflow's own GPU monitor, which lacks the last two; its
+#: megabytes are decimal.
+SYSTEM_METRICS = {
+    "utilization_percentage": ("utilization_percent", 1),
+    "power_usage_watts": ("power_w", 1),
+    "memory_usage_megabytes": ("memory_used_mib", MIB / 1e6),
+    "sm_clock_mhz": ("sm_clock_mhz", 1),
+    "temperature_celsius": ("temperature_c", 1),
+}
 
 
 class Telemetry:
@@ -124,27 +135,23 @@ class Telemetry:
     def write(self, path: Path) -> None:
         """telemetry.parquet: one row a sample, see TELEMETRY."""
         rows = [{"phase": phase, **asdict(sample)} for phase, sample in self._taken]
-        pq.write_table(pa.Table.from_pylist(rows, TELEMETRY), path)
-
-    def metrics(self) -> list[tuple[str, float, int, int]]:
-        """(name, value, time of day in ms, step) for MLflow's page of system metrics, named as
-        MLflow's own GPU monitor does; the last two of a sample are not among its own."""
-        return [
-            (f"system/gpu_{self._gpu}_{name}", value, at_ms, step)
-            for step, sample in enumerate(self.samples)
-            for at_ms in [(sample.at_ns + self._epoch_ns) // 10**6]
-            for name, value in _system_metrics(sample).items()
-            if value is not None
-        ]
+        said = {GPU: str(self._gpu), EPOCH_NS: str(self._epoch_ns)}
+        pq.write_table(pa.Table.from_pylist(rows, TELEMETRY.with_metadata(said)), path)
 
 
-def _system_metrics(sample: GpuSample) -> dict[str, float | None]:
-    used = sample.memory_used_mib
-    return {
-        "utilization_percentage": sample.utilization_percent,
-        "power_usage_watts": sample.power_w,
-        # MLflow's megabytes are decimal.
-        "memory_usage_megabytes": None if used is None else used * MIB / 1e6,
-        "sm_clock_mhz": sample.sm_clock_mhz,
-        "temperature_celsius": sample.temperature_c,
-    }
+def system_metrics(path: Path) -> list[tuple[str, float, int, int]]:
+    """What telemetry.parquet holds as (name, value, time of day in ms, step) for MLflow's page of
+    system metrics; nothing of a file that is not there or does not tell the time of day."""
+    if not path.is_file():
+        return []
+    table = pq.read_table(path)
+    said = table.schema.metadata or {}
+    if EPOCH_NS not in said:
+        return []
+    gpu, epoch_ns = said[GPU].decode(), int(said[EPOCH_NS])
+    return [
+        (f"system/gpu_{gpu}_{name}", row[column] * scale, (row["at_ns"] + epoch_ns) // 10**6, step)
+        for step, row in enumerate(table.to_pylist())
+        for name, (column, scale) in SYSTEM_METRICS.items()
+        if row[column] is not None
+    ]

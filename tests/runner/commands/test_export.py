@@ -60,6 +60,7 @@ def sweep(tmp_path: Path) -> Path:
             files.write_json(run / files.PROOF, Proof((Check("level", True, "fine"),)))
             seal(run)
             (run / "stderr.log").write_text("last words")
+            (run / "mlflow.json").write_text("{}")
             (run / "latency_cdf.png").write_bytes(b"a figure")
             entries.append({"folder": name, "arm": arm, "repeat": repeat, "values": {"arm": arm}})
     (folder / "mlflow.db").write_text("a database")
@@ -110,7 +111,7 @@ def test_it_has_the_runs_and_neither_logs_nor_databases(paper: Path, sweep: Path
         "SHA256SUMS",
         "code.patch",
     }
-    for unwanted in (".log", ".db", "superseded", "link.json"):
+    for unwanted in (".log", ".db", "mlflow.json", "superseded", "link.json"):
         assert not [name for name in names if unwanted in name]
 
 

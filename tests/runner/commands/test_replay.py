@@ -302,8 +302,9 @@ def test_dry_shows_the_differences_and_runs_nothing(place: Path, tmp_path: Path)
 
 
 def test_a_run_is_found_by_its_mlflow_id_and_may_be_changed(place: Path) -> None:
-    (original,) = load(second(place))
-    run_id, before = original.summary.mlflow_run_id, sweeps(place)
+    logged, before = files.read_logged(second(place)), sweeps(place)
+    assert logged
+    run_id = logged.run_id
     changes = ("task_set.requests=3", "tracking.backend=none")
     done = run("runner.replay", run_id, *changes, "-m", "seed=7,8", cwd=place)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,37 +1,47 @@
+import json
+import shutil
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run as InMlflow
 
-from runner.metrics.requests import TaskRequests
+from runner.config.errors import UserError
+from runner.config.schema import Config
 from runner.platforms.device import DeviceFacts
+from runner.platforms.gpu.telemetry import EPOCH_NS, GPU, TELEMETRY
 from runner.proof.checks import Verdict
-from runner.runs.record import Figure, Summary, TaskSummary
-from runner.runs.tracking import Tracking, uri
+from runner.runs import files
+from runner.runs.load import load
+from runner.runs.record import Code, Entry, Figure, Logged, Provenance, SweepRecord, TaskSummary
+from runner.runs.run import Run, read_run
+from runner.runs.sweep import Sweep
+from runner.runs.tracking import Tracking, compare_link, log_missing, open_store
 from runner.trial.status import Status
+from tests.runner.run_folders import MadeTask, write_run
+from tests.runner.stores import by_id, sweep_of
 
-SUMMARY = Summary(
-    name="block-t4",
-    status=Status.FINISHED,
-    arm="xsched",
-    platform="host",
-    placement="threads",
-    level="block",
-    asked_level="interrupt",
-    priority="applied",
-    device=DeviceFacts(throttled=("sw_thermal",)),
-    proof=Verdict.PROVEN,
-    valid=True,
-    preemptions=7,
-    config_hash="abc",
-    sweep="s",
-    notes=("nothing was preempted",),
-    window_s=2.0,
-    saturation=0.9,
-    tasks={"high-1": TaskSummary(priority=3), "lost": TaskSummary(priority=1)},
-    figures={
+ENDED = "2026-01-02T03:04:05+00:00"
+ENDED_MS = int(datetime.fromisoformat(ENDED).timestamp() * 1000)
+SUMMARY: dict[str, Any] = {
+    "name": "block-t4",
+    "level": "block",
+    "asked_level": "interrupt",
+    "priority": "applied",
+    "device": DeviceFacts(throttled=("sw_thermal",)),
+    "preemptions": 7,
+    "config_hash": "abc",
+    "sweep": "s",
+    "notes": ("nothing was preempted",),
+    "window_s": 2.0,
+    "saturation": 0.9,
+    "tasks": {"high-1": TaskSummary(priority=3), "lost": TaskSummary(priority=1)},
+    "figures": {
         "p50_ms/priority_3": Figure(1.0),
         "p95_ms/priority_3": Figure(1.5),
         "p99_ms/priority_3": Figure(2.0, (1.75, None)),
@@ -46,51 +56,77 @@ SUMMARY = Summary(
         "stp": Figure(0.75),
         "preemptions": Figure(7.0),
     },
-)
-PARAMETERS = {"xsched.threshold": 4, "output_root": "/secret", "arm.name": "xsched"}
-
-
-def requests(name: str, count: int) -> TaskRequests:
-    times = np.arange(count, dtype=np.int64) * 1_000_000
-    return TaskRequests(name, 3, count, times * 0, times * 0, times, np.zeros((0, 3), np.int64))
+}
+CONFIG = {
+    "xsched": {"threshold": 4},
+    "output_root": "/secret",
+    "tracking": {"uri": "x"},
+    "sweep": {"repeats": 3},
+    "seed": None,
+    "long": "x" * 7000,
+}
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Tracking:
-    return Tracking(f"sqlite:///{tmp_path}/mlflow.db", "six_bert")
+def run(tmp_path: Path) -> Path:
+    return made(tmp_path)
 
 
-def logged(store: Tracking, tmp_path: Path, **changes: Any) -> Any:
-    folder = tmp_path / "run"
-    folder.mkdir()
-    (folder / "summary.json").write_text("{}")
-    summary = replace(SUMMARY, **changes)
-    parameters = PARAMETERS | {"sweep.repeats": 3, "tracking.uri": "x", "seed": None}
-    run_id = store.log(folder, summary, parameters, [requests("high-1", 200)], "c0ffee")
-    assert store._client is not None
-    return store._client, store._client.get_run(run_id)
+def made(tmp_path: Path, **changes: Any) -> Path:
+    task = MadeTask([float(n) for n in range(200)], 3)
+    folder = write_run(tmp_path / "run", "xsched", {"high-1": task}, CONFIG)
+    summary = replace(read_run(folder).summary, **{**SUMMARY, **changes})
+    files.write_json(folder / files.SUMMARY, summary)
+    origin = Provenance(time=ENDED, code=Code("c0ffee"))
+    files.write_json(folder / files.PROVENANCE, origin)
+    return folder
 
 
-def test_a_run_carries_params_metrics_tags_and_artifacts(store: Tracking, tmp_path: Path) -> None:
-    client, run = logged(store, tmp_path)
-    assert run.info.run_name == "block-t4"
-    assert run.info.status == "FINISHED"
-    assert run.data.params == {"xsched.threshold": "4", "arm.name": "xsched"}
-    assert run.data.metrics["p99_ms/priority_3"] == 2.0
-    assert run.data.metrics["p99.9_ms/priority_3"] == 2.0
-    assert run.data.metrics["p99_ms_low/priority_3"] == 1.75
-    assert "p99_ms_high/priority_3" not in run.data.metrics, "no upper end"
-    assert run.data.metrics["p99_ms_low/priority_1"] == 3.5
-    assert run.data.metrics["p99_ms_high/priority_1"] == 4.5
-    assert run.data.metrics["p95_ms/priority_3"] == 1.5
-    assert run.data.metrics["p99_ms/high-1"] == 2.0
-    assert "p95_ms/high-1" not in run.data.metrics, "tasks have few figures"
-    assert "service_p99_ms/priority_3" not in run.data.metrics
-    assert (run.data.metrics["stp"], run.data.metrics["preemptions"]) == (0.75, 7.0)
-    assert run.data.metrics["window_s"] == 2.0
-    assert run.data.metrics["throughput_rps/lost"] == 0.0
-    assert "p99_ms/lost" not in run.data.metrics
-    tags = run.data.tags
+def logged(uri: str, folder: Path) -> InMlflow:
+    assert Tracking(uri, "six_bert").log(read_run(folder)) == ""
+    return found(uri, folder)
+
+
+def found(uri: str, folder: Path) -> InMlflow:
+    where = files.read_logged(folder)
+    assert where
+    assert where.uri == uri
+    run: InMlflow = MlflowClient(uri).get_run(where.run_id)
+    assert run.info.experiment_id == where.experiment
+    return run
+
+
+# --- a run ---------------------------------------------------------------------------------------
+
+
+def test_a_run_carries_params_metrics_tags_and_artifacts(uri: str, run: Path) -> None:
+    names = sorted(path.name for path in run.iterdir())
+    done = logged(uri, run)
+    client = MlflowClient(uri)
+    assert client.get_experiment(done.info.experiment_id).name == "six_bert"
+    assert done.info.run_name == "block-t4"
+    assert done.info.status == "FINISHED"
+    params = done.data.params
+    assert (params["xsched.threshold"], params["arm.name"]) == ("4", "xsched")
+    assert params["task_set.tasks.high-1.priority"] == "3"
+    assert params["long"] == "x" * 6000
+    assert not {"output_root", "tracking.uri", "sweep.repeats", "seed"} & set(params)
+    metrics = done.data.metrics
+    assert metrics["p99_ms/priority_3"] == 2.0
+    assert metrics["p99.9_ms/priority_3"] == 2.0
+    assert metrics["p99_ms_low/priority_3"] == 1.75
+    assert "p99_ms_high/priority_3" not in metrics, "no upper end"
+    assert metrics["p99_ms_low/priority_1"] == 3.5
+    assert metrics["p99_ms_high/priority_1"] == 4.5
+    assert metrics["p95_ms/priority_3"] == 1.5
+    assert metrics["p99_ms/high-1"] == 2.0
+    assert "p95_ms/high-1" not in metrics, "tasks have few figures"
+    assert "service_p99_ms/priority_3" not in metrics
+    assert (metrics["stp"], metrics["preemptions"]) == (0.75, 7.0)
+    assert metrics["window_s"] == 2.0
+    assert metrics["throughput_rps/lost"] == 0.0
+    assert "p99_ms/lost" not in metrics
+    tags = done.data.tags
     assert (tags["proof"], tags["effective_level"], tags["config_hash"]) == (
         "proven",
         "block",
@@ -100,44 +136,217 @@ def test_a_run_carries_params_metrics_tags_and_artifacts(store: Tracking, tmp_pa
     assert (tags["saturation"], tags["preemptions"]) == ("0.90", "7")
     assert tags["mlflow.note.content"] == "nothing was preempted"
     assert tags["mlflow.source.git.commit"] == "c0ffee"
-    assert [artifact.path for artifact in client.list_artifacts(run.info.run_id)] == [
-        "summary.json"
-    ]
-    cdf = client.get_metric_history(run.info.run_id, "cdf/high-1")
+    assert tags["folder"].endswith(f":{run}")
+    assert sorted(each.path for each in client.list_artifacts(done.info.run_id)) == names
+    cdf = client.get_metric_history(done.info.run_id, "cdf/high-1")
     assert [point.step for point in cdf] == list(range(1, 101))
-    assert [point.value for point in cdf] == sorted(point.value for point in cdf)
+    assert [point.value for point in cdf] == [2.0 * n - 1 for n in range(1, 101)]
 
 
-def test_the_urgent_p99_is_the_first_metric(store: Tracking, tmp_path: Path) -> None:
+def test_the_urgent_p99_is_the_first_metric(uri: str, run: Path) -> None:
     """The compare page preselects it; MLflow gives metrics back in the order of logging."""
-    _, run = logged(store, tmp_path)
-    assert next(iter(run.data.metrics)) == "p99_ms/priority_3"
+    assert next(iter(logged(uri, run).data.metrics)) == "p99_ms/priority_3"
 
 
-def test_a_failed_run_shows_no_figures(store: Tracking, tmp_path: Path) -> None:
-    _, run = logged(store, tmp_path, status=Status.FAILED, reason="level: not in effect")
-    assert run.info.status == "FAILED"
-    assert run.data.metrics == {}
-    assert run.data.tags["reason"] == "level: not in effect"
+def test_times_are_those_of_the_run_and_not_of_its_logging(uri: str, run: Path) -> None:
+    done = logged(uri, run)
+    assert (done.info.start_time, done.info.end_time) == (ENDED_MS - 2000, ENDED_MS)
+    history = MlflowClient(uri).get_metric_history(done.info.run_id, "stp")
+    assert [each.timestamp for each in history] == [ENDED_MS]
 
 
-def test_an_interrupted_run_shows_what_was_measured(store: Tracking, tmp_path: Path) -> None:
-    _, run = logged(store, tmp_path, status=Status.KILLED, proof=Verdict.INCOMPLETE)
-    assert (run.info.status, run.data.tags["proof"]) == ("KILLED", "incomplete")
-    assert run.data.metrics["p99_ms/priority_3"] == 2.0
+def test_telemetry_is_logged_as_system_metrics(uri: str, run: Path) -> None:
+    rows = [{"phase": "during", "at_ns": at_s * 10**9, "power_w": 400.5} for at_s in (1, 2)]
+    said = {GPU: "3", EPOCH_NS: str(ENDED_MS * 10**6)}
+    table = pa.Table.from_pylist(rows, TELEMETRY.with_metadata(said))
+    pq.write_table(table, run / files.TELEMETRY)
+    done = logged(uri, run)
+    history = MlflowClient(uri).get_metric_history(
+        done.info.run_id, "system/gpu_3_power_usage_watts"
+    )
+    assert [(each.value, each.timestamp - ENDED_MS, each.step) for each in history] == [
+        (400.5, 1000, 0),
+        (400.5, 2000, 1),
+    ]
+    assert "system/gpu_3_temperature_celsius" not in done.data.metrics
 
 
-def test_a_link_compares_runs(store: Tracking) -> None:
-    link = store.compare_link(["a", "b"])
-    assert link.startswith("http://127.0.0.1:5000/#/compare-runs?runs=%5B%22a%22%2C%22b%22%5D")
-    assert "experiments=" in link
+def test_a_failed_run_shows_no_figures(uri: str, tmp_path: Path) -> None:
+    folder = made(tmp_path, status=Status.FAILED, reason="level: not in effect")
+    done = logged(uri, folder)
+    assert done.info.status == "FAILED"
+    assert done.data.metrics == {}
+    assert done.data.tags["reason"] == "level: not in effect"
 
 
-def test_the_store_is_the_configured_one_else_the_environments_else_sqlite(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert uri(None, tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server")
-    assert uri(None, tmp_path) == "http://server"
-    assert uri("http://mine", tmp_path) == "http://mine"
+def test_a_run_that_left_a_reason_alone_is_logged(uri: str, tmp_path: Path) -> None:
+    folder = made(tmp_path, status=Status.FAILED, reason="no device", config_hash="", window_s=None)
+    for name in (files.CONFIG, files.REQUESTS, files.PROVENANCE):
+        (folder / name).unlink()
+    assert logged(uri, folder).info.status == "FAILED"
+
+
+def test_an_interrupted_run_shows_what_was_measured(uri: str, tmp_path: Path) -> None:
+    folder = made(tmp_path, status=Status.KILLED, proof=Verdict.INCOMPLETE)
+    done = logged(uri, folder)
+    assert (done.info.status, done.data.tags["proof"]) == ("KILLED", "incomplete")
+    assert done.data.metrics["p99_ms/priority_3"] == 2.0
+
+
+def test_a_run_is_read_back_as_it_was(uri: str, run: Path) -> None:
+    (back,) = load(logged(uri, run).info.run_id, uri=uri)
+    assert back.summary == read_run(run).summary
+    assert back.tasks["high-1"].response_ms.tolist() == list(range(200))
+
+
+def test_a_configuration_says_the_store_and_the_experiment(uri: str, tmp_path: Path) -> None:
+    config = Config()
+    config.tracking.uri = uri
+    store = open_store(config)
+    assert isinstance(store, Tracking)
+    assert store.uri == uri
+    one = write_run(tmp_path / "one", "solo", {"a": MadeTask([1.0])}, {"task_set": {"name": "b"}})
+    other = write_run(
+        tmp_path / "two", "solo", {"a": MadeTask([1.0])}, {"tracking": {"experiment": "mine"}}
+    )
+    for folder, name in ((one, "b"), (other, "mine")):
+        assert store.log(read_run(folder)) == ""
+        experiment = found(uri, folder).info.experiment_id
+        assert MlflowClient(uri).get_experiment(experiment).name == name
+    config.tracking.backend = "none"
+    none = open_store(config)
+    assert (none.reach(), none.prepare(), none.log(read_run(one))) == ("", "", "")
+    assert log_missing(sweep_of(tmp_path / "sweep", 3), none) == []
+    assert not (tmp_path / "sweep" / "mlflow.json").exists()
+    config.tracking.backend, config.tracking.uri = "mlflow", "foo"
+    with pytest.raises(UserError, match=r"tracking\.uri=foo"):
+        open_store(config)
+
+
+# --- a sweep -------------------------------------------------------------------------------------
+
+
+def test_what_is_missing_is_logged_once(uri: str, tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path / "sweep", 3)
+    assert log_missing(sweep, Tracking(uri)) == []
+    first = by_id(uri)
+    assert {run.info.run_name for run in first.values()} == {"r0", "r1", "r2", "sweep"}
+    assert log_missing(sweep, Tracking(uri)) == []
+    assert by_id(uri).keys() == first.keys()
+
+
+def test_nothing_is_asked_of_a_store_that_has_all(uri: str, tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path / "sweep", 3)
+    store = Tracking(uri)
+    assert log_missing(sweep, store) == []
+    Path(uri.removeprefix("sqlite:///")).write_text("no database")
+    assert store.reach() != ""
+    assert log_missing(sweep, store) == []
+
+
+def test_another_store_gets_all(uri: str, tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path / "sweep", 3)
+    assert log_missing(sweep, Tracking(uri)) == []
+    other = f"sqlite:///{tmp_path}/other.db"
+    shutil.copy(uri.removeprefix("sqlite:///"), tmp_path / "other.db")
+    client = MlflowClient(other)
+    for run_id in by_id(other):
+        client.delete_run(run_id)
+    assert log_missing(sweep, Tracking(other)) == []
+    assert len(by_id(other)) == 4
+    assert {found(other, run.folder).info.status for run in sweep} == {"FINISHED"}
+
+
+def test_a_run_without_a_result_is_not_logged(uri: str, tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path / "sweep", 1)
+    (sweep[0].folder / files.SUMMARY).unlink()
+    assert log_missing(load(tmp_path / "sweep"), Tracking(uri)) == []
+    assert by_id(uri) == {}
+
+
+def test_a_compared_sweep_has_a_parent_that_says_what_was_swept(uri: str, tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path / "sweep", 3)
+    (tmp_path / "sweep" / "report").mkdir()
+    (tmp_path / "sweep" / "report" / "report.html").write_text("a page")
+    assert log_missing(sweep, Tracking(uri)) == []
+    parent = found(uri, tmp_path / "sweep")
+    assert parent.info.status == "FINISHED"
+    children = {run.folder.name: found(uri, run.folder) for run in sweep}
+    assert {c.data.tags["mlflow.parentRunId"] for c in children.values()} == {parent.info.run_id}
+    back = {run.name: run for run in load(parent.info.run_id, uri=uri)}
+    assert back.keys() == {"r0", "r1", "r2"}
+    assert {name: run.repeat for name, run in back.items()} == {"r0": 0, "r1": 1, "r2": 2}
+    assert all(run.values == {"key": "a"} for run in back.values())
+    paths = {each.path for each in MlflowClient(uri).list_artifacts(parent.info.run_id)}
+    assert paths == {"sweep.json", "report"}
+
+
+def test_new_conclusions_go_to_the_same_parent(uri: str, tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path / "sweep", 3)
+    store = Tracking(uri)
+    assert log_missing(sweep, store) == []
+    before = found(uri, tmp_path / "sweep").info.run_id
+    (tmp_path / "sweep" / "expectations.json").write_text("[]")
+    assert log_missing(sweep, store) == []
+    assert found(uri, tmp_path / "sweep").info.run_id == before
+    paths = {each.path for each in MlflowClient(uri).list_artifacts(before)}
+    assert paths == {"sweep.json", "expectations.json"}
+
+
+def test_a_sweep_with_few_repeats_has_no_parent(uri: str, tmp_path: Path) -> None:
+    assert log_missing(sweep_of(tmp_path / "sweep", 2), Tracking(uri)) == []
+    assert {run.info.run_name for run in by_id(uri).values()} == {"r0", "r1"}
+
+
+def test_a_run_of_an_older_version_is_not_logged_again(uri: str, run: Path) -> None:
+    """Its id was in its summary; nothing else of MLflow was in its folder."""
+    done = logged(uri, run)
+    client = MlflowClient(uri)
+    for tag in ("folder", "result"):
+        client.delete_tag(done.info.run_id, tag)
+    (run / files.LOGGED).unlink()
+    summary = read_run(run).summary
+    files.write_json(run / files.SUMMARY, replace(summary, mlflow_run_id=done.info.run_id))
+    assert logged(uri, run).info.run_id == done.info.run_id
+    assert by_id(uri).keys() == {done.info.run_id}
+
+
+# --- the link ------------------------------------------------------------------------------------
+
+
+def at(folder: Path, *logged: Logged) -> list[Run]:
+    runs = []
+    for number, each in enumerate(logged):
+        run = write_run(folder / str(number), "solo", {"a": MadeTask([1.0])})
+        files.write_logged(run, each)
+        runs.append(read_run(run))
+    return runs
+
+
+def test_a_link_compares_runs(tmp_path: Path) -> None:
+    runs = at(tmp_path, Logged("a", "sqlite:///x.db", "1"), Logged("b", "sqlite:///x.db", "1"))
+    quoted = "runs=%5B%22a%22%2C%22b%22%5D&experiments=%5B%221%22%5D"
+    assert compare_link(runs) == f"http://127.0.0.1:5000/#/compare-runs?{quoted}"
+    assert compare_link(runs[:1]) == ""
+
+
+def test_a_link_leads_to_the_server_and_has_no_password(tmp_path: Path) -> None:
+    runs = at(tmp_path, *(Logged(name, "https://server/", "7") for name in ("a", "b")))
+    assert compare_link(runs).startswith("https://server/#/compare-runs?")
+    assert not Tracking("https://me:secret@server").has(runs[0].folder)
+    assert Tracking("https://me:secret@server/").has(runs[0].folder)
+
+
+def test_mlflow_json_is_the_record(uri: str, run: Path) -> None:
+    done = logged(uri, run)
+    assert json.loads((run / "mlflow.json").read_text()) == {
+        "run_id": done.info.run_id,
+        "uri": uri,
+        "experiment": done.info.experiment_id,
+    }
+
+
+def test_loose_runs_are_logged_without_a_parent(uri: str, run: Path) -> None:
+    loose = Sweep((read_run(run),), SweepRecord(runs=(Entry(folder="run"),), repeats=3), None)
+    assert log_missing(loose, Tracking(uri)) == []
+    assert len(by_id(uri)) == 1

@@ -15,6 +15,7 @@ import pytest
 
 from runner.config.arms import Arm
 from runner.proof.checks import Verdict
+from runner.runs import files
 from runner.runs.load import load
 from runner.runs.run import Run
 from runner.trial.recording import Recording
@@ -83,8 +84,9 @@ def test_a_sweep_over_a_real_model_leaves_everything_behind(run: Command, tmp_pa
         assert (events.event == "suspend").sum() >= summary.preemptions
         assert each.provenance.overrides[0] == "task_set=two_bert"
         assert each.provenance.device.device_cores
-        assert summary.mlflow_run_id
-        assert summary.mlflow_run_id in done.stdout
+        logged = files.read_logged(folder)
+        assert logged
+        assert logged.run_id in done.stdout
     sweep_folder = found["block-t4"].folder.parent
     sweep = load(sweep_folder)
     assert sweep.record.swept == ("xsched.threshold",)
@@ -395,9 +397,18 @@ def test_a_killed_runner_leaves_no_process_behind(tmp_path: Path) -> None:
 
 def test_a_tracking_server_that_is_away_costs_no_result(run: Command, tmp_path: Path) -> None:
     arguments = ("task_set=smoke", "warmup=1", "tracking.uri=http://127.0.0.1:9")
-    done = run(*arguments, MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "not logged to MLflow" in done.stdout
-    summary = the_run(tmp_path / "out").summary
+    done = run(*arguments)
+    assert done.returncode == 1, done.stdout + done.stderr
+    begun, _, ended = done.stdout.partition("results:")
+    for said in (begun, ended):
+        assert said.count("http://127.0.0.1:9 does not answer: [Errno 111]") == 1
+        assert said.count("python -m runner.log") == 1
+    first = the_run(tmp_path / "out")
+    summary = first.summary
     assert (summary.status, summary.proof) == (Status.FINISHED, Verdict.PROVEN)
-    assert summary.mlflow_run_id is None
+    assert files.read_logged(first.folder) is None
+    again = run("task_set=smoke", "warmup=1")
+    ok(again)
+    assert "nothing is left to run" in again.stdout
+    assert files.read_logged(the_run(tmp_path / "out").folder)
+    assert (tmp_path / "out" / "mlflow.db").is_file()

@@ -8,7 +8,7 @@ import pytest
 from runner.platforms.device import GpuInfo, GpuSample, GpuSettings, Spread
 from runner.platforms.gpu import telemetry
 from runner.platforms.gpu.management.base import GpuProcess
-from runner.platforms.gpu.telemetry import TELEMETRY, Telemetry
+from runner.platforms.gpu.telemetry import TELEMETRY, Telemetry, system_metrics
 
 EVERY_S = 0.01
 
@@ -130,8 +130,8 @@ def test_a_gpu_that_only_fails(tmp_path: Path) -> None:
     assert summary.throttle is None
     assert summary.sm_clock_mhz is None
     assert run.throttled == ()
-    assert run.metrics() == []
     run.write(tmp_path / "telemetry.parquet")
+    assert system_metrics(tmp_path / "telemetry.parquet") == []
     assert pq.read_table(tmp_path / "telemetry.parquet").num_rows == 0
 
 
@@ -208,10 +208,11 @@ def test_parquet_keeps_every_sample_and_every_gap(tmp_path: Path) -> None:
     assert table.column("throttle").to_pylist() == [[], list(cap), None]
 
 
-def test_metrics_have_mlflows_names_units_and_time_of_day() -> None:
+def test_metrics_have_mlflows_names_units_and_time_of_day(tmp_path: Path) -> None:
     now = time.monotonic_ns()
-    run = scripted(sample(at_ns=now), sample(None, at_ns=now + 10**9))
-    metrics = run.metrics()
+    path = tmp_path / "telemetry.parquet"
+    scripted(sample(at_ns=now), sample(None, at_ns=now + 10**9)).write(path)
+    metrics = system_metrics(path)
     first = {name: value for name, value, _, step in metrics if step == 0}
     assert first == {
         "system/gpu_3_utilization_percentage": 99,
@@ -225,6 +226,15 @@ def test_metrics_have_mlflows_names_units_and_time_of_day() -> None:
     at_ms = {step: at for _, _, at, step in metrics}
     assert abs(at_ms[0] - time.time() * 1000) < 10_000
     assert at_ms[1] - at_ms[0] in (999, 1000, 1001)
+
+
+def test_a_file_that_does_not_tell_the_time_of_day_has_no_metrics(tmp_path: Path) -> None:
+    path = tmp_path / "telemetry.parquet"
+    assert system_metrics(path) == []
+    scripted(sample(), sample()).write(path)
+    assert system_metrics(path)
+    pq.write_table(pq.read_table(path).replace_schema_metadata(None), path)
+    assert system_metrics(path) == []
 
 
 def test_the_names_are_those_of_mlflows_own_monitor() -> None:

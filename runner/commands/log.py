@@ -1,0 +1,56 @@
+"""``python -m runner.log SWEEP``: log to MLflow what could not be logged when it ran.
+
+Exit codes: 0 all is logged, 1 something could not be, 2 the input was wrong, 130 interrupted.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from runner.commands.ending import end_well
+from runner.config.errors import UserError
+
+
+def main() -> None:
+    """The command."""
+    asked = _arguments()
+    end_well(lambda: _log(asked.sweep, asked.uri))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m runner.log",
+        description="Logs a sweep's runs that MLflow does not have; nothing is run.",
+        epilog="exit code: 0 all is logged, 1 something could not be, 2 the input was wrong",
+    )
+    parser.add_argument("sweep", type=Path, metavar="SWEEP", help="the sweep's folder, or a run's")
+    parser.add_argument(
+        "--uri", help="the tracking store (tracking.uri of the runs, else MLFLOW_TRACKING_URI)"
+    )
+    return parser.parse_args()
+
+
+def _log(folder: Path, uri: str | None) -> int:
+    from runner.runs import files, store, tracking
+    from runner.runs.load import load, sweep_in
+
+    if not folder.is_dir():
+        raise UserError(
+            "", "", f"{folder} is no folder", "the folder that a sweep names at its end"
+        )
+    runs = sweep_in(folder) if (folder / files.SWEEP).is_file() else load(folder)
+    if not runs:
+        raise UserError("", "", f"{folder}: none of its runs has ended")
+    output_root = runs[0].folder.absolute().parents[1]
+    place = store.uri(uri or runs[0].parameters.get("tracking.uri"), output_root)
+    store.check(place)
+    problems = tracking.log_missing(runs, tracking.Tracking(place))
+    for problem in problems:
+        print(f"not logged: {problem}", file=sys.stderr)
+    if link := tracking.compare_link(runs):
+        print(f"compare: {link}")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    main()
