@@ -1,13 +1,14 @@
 """Whole sweeps, run as a user runs them, for the benchmarks that read their folders."""
 
-import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+
+from runner.runs.files import SUMMARY
+from runner.runs.run import Run, read_run
 
 ROOT = Path(__file__).parents[1]
 
@@ -25,11 +26,11 @@ def run(*arguments: str, root: Path) -> float:
     return time.perf_counter() - start
 
 
-def summaries(root: Path) -> dict[str, dict[str, Any]]:
-    """The summaries of all runs below an output folder, by name, in order of time."""
-    paths = sorted(root.glob("*/*/summary.json"), key=lambda path: path.stat().st_mtime)
-    runs = [json.loads(path.read_text()) for path in paths]
-    return {run["name"]: run for run in runs}
+def runs(root: Path) -> dict[str, Run]:
+    """All runs below an output folder, by name, in order of time."""
+    paths = sorted(root.glob(f"*/*/{SUMMARY}"), key=lambda path: path.stat().st_mtime)
+    found = (read_run(path.parent) for path in paths)
+    return {run.name: run for run in found}
 
 
 def folder() -> "tempfile.TemporaryDirectory[str]":

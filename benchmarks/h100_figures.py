@@ -3,12 +3,14 @@ benchmarks.h100_figures``."""
 
 import json
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
+
+from runner.runs import files
+from runner.runs.record import Summary
 
 FOLDER = Path("docs/results/h100")
 CLOSED, OPEN = "six_bert_closed-20261122-205441", "six_bert-20261122-205737"
@@ -38,13 +40,14 @@ def arms() -> None:
     for panel, sweep, title in zip(
         panels, (CLOSED, OPEN), ("six closed loops", "four tasks that come and go"), strict=True
     ):
-        runs = {p.parent.name.rpartition("-")[0]: load(p) for p in summaries(sweep)}
+        runs = summaries(sweep)
         for row, name in enumerate(reversed(ARMS)):
-            latency = runs[name]["priorities"]["3"]["latency_ms"]
-            panel.plot([latency["p50"], latency["p99"]], [row, row], color=GREY, lw=1, zorder=1)
-            panel.scatter(latency["p50"], row, color=BLUE, s=28, label="p50" if not row else None)
+            figures = runs[name].figures
+            p50, p99 = (figures[f"{each}_ms/priority_3"].value for each in ("p50", "p99"))
+            panel.plot([p50, p99], [row, row], color=GREY, lw=1, zorder=1)
+            panel.scatter(p50, row, color=BLUE, s=28, label="p50" if not row else None)
             panel.scatter(
-                latency["p99"],
+                p99,
                 row,
                 color=ORANGE,
                 marker="D",
@@ -95,13 +98,12 @@ def thresholds() -> None:
     figure.savefig(FOLDER / "thresholds.png", dpi=200)
 
 
-def summaries(sweep: str) -> list[Path]:
-    return sorted((FOLDER / sweep).glob("*/summary.json"))
-
-
-def load(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text())
-    return content
+def summaries(sweep: str) -> dict[str, Summary]:
+    """By the run's name, which is its folder's without the hash."""
+    return {
+        path.parent.name.rpartition("-")[0]: files.read_json(path, Summary)
+        for path in sorted((FOLDER / sweep).glob(f"*/{files.SUMMARY}"))
+    }
 
 
 if __name__ == "__main__":

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from benchmarks import command
 from benchmarks.report import Figure, at_least, at_most, report
+from runner.runs.run import Run
 
 TITLE = "Latency of urgent tasks under load"
 URGENT = "urgent"
@@ -27,8 +27,8 @@ def six_bert(root: Path) -> list[Figure]:
         "arm=urgent_only,native,xsched",
         root=root,
     )
-    runs = command.summaries(root)
-    p99 = {name: run["priorities"]["3"]["latency_ms"]["p99"] for name, run in runs.items()}
+    runs = command.runs(root)
+    p99 = {name: run.summary.figures["p99_ms/priority_3"].value for name, run in runs.items()}
     what = "six_bert, 100 requests a task, p99 of priority 3 ÷ urgent_only"
     return [
         at_most(f"{what}: xsched 8/4", p99["xsched"] / p99["urgent_only"], 1.20),
@@ -46,7 +46,7 @@ def urgent_vs_background(root: Path) -> list[Figure]:
         command.run(base, "-m", "arm=urgent_only,native,xsched", root=here)
         command.run(base, "-m", "xsched.threshold=4", root=here)
         command.run(base, "xsched.level=interrupt", root=here)
-        repeats.append(command.summaries(here))
+        repeats.append(command.runs(here))
     what = f"urgent_vs_background, {REPEATS} repeats"
     figures = [
         report(f"{what}, native: {p} ÷ solo", median(repeats, "native", ratio, p))
@@ -65,7 +65,7 @@ def urgent_vs_background(root: Path) -> list[Figure]:
     return figures
 
 
-Runs = dict[str, dict[str, Any]]
+Runs = dict[str, Run]
 
 
 def median(
@@ -75,14 +75,17 @@ def median(
 
 
 def ratio(runs: Runs, name: str, figure: str) -> float:
-    value: float = runs[name]["tasks"][URGENT]["latency_ms"][figure]
-    return value / runs["urgent_only"]["tasks"][URGENT]["latency_ms"][figure]
+    value, floor = (
+        runs[each].summary.figures[f"{figure}_ms/{URGENT}"].value for each in (name, "urgent_only")
+    )
+    return value / floor
 
 
 def background(runs: Runs, name: str, _: str) -> float:
     return throughput(runs[name]) / throughput(runs["native"])
 
 
-def throughput(run: dict[str, Any]) -> float:
+def throughput(run: Run) -> float:
     """Of the background tasks together, requests a second."""
-    return sum(task["throughput_rps"] for name, task in run["tasks"].items() if name != URGENT)
+    tasks = [name for name in run.summary.tasks if name != URGENT]
+    return sum(run.summary.figures[f"throughput_rps/{name}"].value for name in tasks)

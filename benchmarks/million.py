@@ -11,11 +11,13 @@ from benchmarks.report import Figure, at_most
 from runner.config.resolve import resolve
 from runner.config.schema import Config, TaskConfig
 from runner.proof.checks import Proof
-from runner.runs import files, statistics
+from runner.runs import files
 from runner.runs.summary import summarise
 from runner.runs.tracking import Tracking
+from runner.trial.measured import read
 from runner.trial.recording import Recording
-from runner.trial.run import FINISHED, TrialResult
+from runner.trial.run import TrialResult
+from runner.trial.status import Status
 
 TITLE = "One million latencies to Parquet and MLflow"
 TASKS = 4
@@ -39,13 +41,13 @@ def run() -> list[Figure]:
         store = Tracking(f"sqlite:///{place}/mlflow.db", "million")
         store.prepare()
         start = time.perf_counter()
-        requests = statistics.read(trial, recording)
-        result = TrialResult(FINISHED, "", requests, {}, Proof(), saturation=1.0)
-        summary = summarise(trial, result) | {"sweep": ""}
+        requests = read(trial, recording)
+        result = TrialResult(Status.FINISHED, "", requests, {}, Proof(), saturation=1.0)
+        summary = summarise(trial, result, "million")
         folder_ = Path(place) / "run"
         folder_.mkdir()
-        files.write_requests(folder_ / "requests.parquet", requests)
-        store.log(folder_, summary | {"name": "million"}, asdict(trial), requests, "")
+        files.write_requests(folder_ / files.REQUESTS, requests)
+        store.log(folder_, summary, files.flat(asdict(config)), requests, "")
         taken = time.perf_counter() - start
     recording.close()
     return [at_most(f"{TASKS * REQUESTS:,} requests", taken, 3.0, " s")]

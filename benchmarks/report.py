@@ -86,8 +86,8 @@ def table(figures: Iterable[Figure]) -> str:
 
 
 def write_page(order: list[str]) -> None:
-    facts = environment()
-    parts = [HEADER.format(**facts, torch=facts["libraries"].get("torch", "–"))]
+    machine = environment()
+    parts = [HEADER.format(**vars(machine), torch=machine.libraries.get("torch", "–"))]
     for name in order:
         path = RESULTS / f"{name}.json"
         if not path.exists():

@@ -7,10 +7,11 @@ stay on the page. What a person has to say of it is in ``docs/results/NAME/remar
 `intro`, and a text by experiment.
 """
 
-import json
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +21,22 @@ from runner.commands.export import export
 from runner.config.errors import UserError
 from runner.metrics.intervals import Estimate, significant
 from runner.results.comparison import ArmRow, Comparison, compare
-from runner.results.report.build import EXPECTATIONS, build
+from runner.results.expectations import Finding, read_findings
+from runner.results.report.build import build
 from runner.results.report.verdict import deciding_rows
 from runner.results.tables import change, point, verdict
-from runner.runs import archive
+from runner.runs import files
 from runner.runs.load import load
 from runner.runs.provenance import ABSOLUTE, MAX_DIFF
-from runner.runs.record import RunRecord
+from runner.runs.record import Provenance, Summary
+from runner.runs.sweep import Sweep
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
 CONF = ROOT / "conf" / "experiment"
 #: What the report draws anew, and logs.
 NOT_KEPT = ("*.png", "*.pdf", "*.html", "trace.json", "comparison.*", "*.log")
-TEXTS, PROVENANCE = (".json", ".yaml"), "provenance.json"
+TEXTS = (".json", ".yaml")
 #: Figures of a report that a page shows: the first that is there of what is declared, else these.
 DECLARED = ("shares", "preemption_p50", "throughput", "p50")
 DISTRIBUTIONS = ("latency_cdf", "p99")
@@ -56,32 +59,37 @@ def keep(sweep: Path, target: Path) -> str:
     """The zip of a sweep in the folder `target`, named like its experiment."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / sweep.name
-        shutil.copytree(sweep, copy, ignore=shutil.ignore_patterns(*NOT_KEPT, "superseded"))
-        shutil.rmtree(copy / "report", ignore_errors=True)
+        shutil.copytree(sweep, copy, ignore=shutil.ignore_patterns(*NOT_KEPT, files.SUPERSEDED))
+        shutil.rmtree(copy / files.REPORT, ignore_errors=True)
         output_root = str(sweep.absolute().parent)
-        first = json.loads(next(copy.glob("*/summary.json")).read_text())
-        ran_in = first["folder"].rpartition(f"/{sweep.name}/")[0] or output_root
+        first = files.read_json(next(copy.glob(f"*/{files.SUMMARY}")), Summary)
+        ran_in = first.folder.rpartition(f"/{sweep.name}/")[0] or output_root
         for path in copy.rglob("*"):
             if path.suffix in TEXTS:
                 text = path.read_text().replace(ran_in, "outputs")
                 path.write_text(text.replace(f"{Path(ran_in).parent}/", ""))
-            if path.name == PROVENANCE:
-                path.write_text(_told(path.read_text()))
+            if path.name == files.PROVENANCE:
+                _shorten(path)
         return export(copy, target / f"{_experiment(copy)}.zip", force=True)
 
 
-def _told(provenance: str) -> str:
+def _shorten(path: Path) -> None:
     """A provenance without the machine's paths, and without a diff that was cut and so tells only
     what its checksum does."""
-    content = json.loads(provenance)
-    diff = content["code"].pop("diff")
-    content = json.loads(ABSOLUTE.sub(r"…/\1", json.dumps(content)))
-    content["code"]["diff"] = "" if len(diff) >= MAX_DIFF else diff
-    return json.dumps(content, indent=1, ensure_ascii=False)
+    origin = files.read_json(path, Provenance)
+    diff = origin.code.diff
+    files.write_json(path, _with_diff(origin, ""))
+    path.write_text(ABSOLUTE.sub(r"…/\1", path.read_text()))
+    shortened = files.read_json(path, Provenance)
+    files.write_json(path, _with_diff(shortened, "" if len(diff) >= MAX_DIFF else diff))
+
+
+def _with_diff(origin: Provenance, diff: str) -> Provenance:
+    return replace(origin, code=replace(origin.code, diff=diff))
 
 
 def _experiment(sweep: Path) -> str:
-    command = json.loads((sweep / archive.SWEEP).read_text())["command"]
+    command = files.read_sweep(sweep).command
     return next(w.partition("=")[2] for w in command.split() if w.startswith("experiment="))
 
 
@@ -91,21 +99,20 @@ def _experiment(sweep: Path) -> str:
 def _section(path: Path, remarks: dict[str, Any]) -> str:
     """An experiment: what it is, what was expected of it, its figures, its verdicts."""
     name = path.stem
-    runs = load([path])
-    sweep = runs[0].folder.parent
+    sweep = load(path)
     with tempfile.TemporaryDirectory() as folder:
-        build(runs, Path(folder), path)
+        build(sweep, Path(folder), name)
         images = _images(Path(folder) / "figures", path)
-    findings = sweep / EXPECTATIONS
+    findings = read_findings(sweep.folder)
     try:
-        found = compare(runs)
+        found = compare(sweep.runs)
     except UserError:  # a single arm
         found = None
     parts = [
         f"## {name}",
         _question(name),
-        _ended(json.loads((sweep / archive.SWEEP).read_text())["command"], runs),
-        _expectations(json.loads(findings.read_text())) if findings.is_file() else "",
+        _ended(sweep),
+        _expectations(findings) if findings else "",
         remarks.get(name, "").strip(),
         _arms(found.arms) if found else "",
         _verdicts(found) if found else "",
@@ -122,14 +129,15 @@ def _question(name: str) -> str:
     return " ".join(line[2:] for line in lines[: [line[:1] for line in lines].index("d")])
 
 
-def _ended(command: str, runs: list[RunRecord]) -> str:
+def _ended(sweep: Sweep) -> str:
     """The command, and how its runs ended."""
-    words = [w for w in command.split() if not w.startswith(("hydra", "output_root=", "tracking"))]
-    proofs = [run.proof for run in runs]
+    words = sweep.record.command.split()
+    kept = [word for word in words if not word.startswith(("hydra", "output_root=", "tracking"))]
+    proofs = [str(run.summary.proof or "none") for run in sweep]
     counts = ", ".join(f"{proofs.count(proof)} {proof}" for proof in dict.fromkeys(proofs))
-    wrong = sum(not run.valid for run in runs)
-    count = f"{len(runs)} runs" if len(runs) > 1 else "one run"
-    return f"`{' '.join(words)}`: {count}; proof: {counts}; {wrong or 'none'} not valid."
+    wrong = sum(not run.summary.valid for run in sweep)
+    count = f"{len(sweep)} runs" if len(sweep) > 1 else "one run"
+    return f"`{' '.join(kept)}`: {count}; proof: {counts}; {wrong or 'none'} not valid."
 
 
 def _images(figures: Path, path: Path) -> list[str]:
@@ -144,14 +152,14 @@ def _images(figures: Path, path: Path) -> list[str]:
     return shown
 
 
-def _expectations(findings: list[dict[str, Any]]) -> str:
+def _expectations(findings: list[Finding]) -> str:
     rows = [
         (
-            each["what"],
-            each["bounds"],
-            each["value"] if isinstance(each["value"], str) else _number(each["value"]),
-            f"[{', '.join(map(_number, each['interval']))}]" if each["interval"] else each["why"],
-            f"**{each['verdict']}**",
+            each.what,
+            each.bounds,
+            each.value if isinstance(each.value, str) else _number(each.value),
+            f"[{', '.join(map(_number, each.interval))}]" if each.interval else each.why,
+            f"**{each.verdict}**",
         )
         for each in findings
     ]
@@ -190,7 +198,7 @@ def _verdicts(found: Comparison) -> str:
     return _table((f"against {found.baseline}", "figure", "ratio", "95 % interval", ""), rows)
 
 
-def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [heads, ("---",) * len(heads), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -36,7 +36,7 @@ def run() -> list[Figure]:
         root = Path(place)
         command.run(*SWEEP, root=root)
         (sweep,) = (path.parent for path in root.glob("*/sweep.json"))
-        runs = len(command.summaries(root))
+        runs = len(command.runs(root))
         assert runs == 60, runs
         judging = median(lambda: module("runner.report", str(sweep)))
         comparing = median(lambda: module("runner.compare", str(sweep)))

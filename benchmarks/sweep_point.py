@@ -18,11 +18,12 @@ def run() -> list[Figure]:
         first = command.run(*short, "xsched.threshold=4", root=Path(place))
         thresholds = ",".join(map(str, POINTS))
         whole = command.run(*short, "-m", f"xsched.threshold={thresholds}", root=Path(place))
-        runs = list(command.summaries(Path(place)).values())[-len(POINTS) :]
-    work = [sum(run["timing_s"][step] for step in WORK) for run in runs]
+        runs = list(command.runs(Path(place)).values())[-len(POINTS) :]
+    timings = [run.summary.timing_s for run in runs]
+    work = [sum(timing[step] for step in WORK) for timing in timings]
     # The first point pays for importing torch and building the model; the others are what counts.
-    setup = runs[0]["timing_s"]["load"] - float(np.median([r["timing_s"]["load"] for r in runs]))
-    start = float(np.median([r["timing_s"]["load"] for r in runs]))
+    start = float(np.median([timing["load"] for timing in timings]))
+    setup = timings[0]["load"] - start
     each = (whole - setup - sum(work)) / len(POINTS)
     return [
         at_most(

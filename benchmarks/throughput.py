@@ -7,6 +7,7 @@ import numpy as np
 from benchmarks import host
 from benchmarks.report import Figure, at_least, report
 from models import ModelSpec
+from xsched_bindings.host import HostStream
 from xsched_bindings.types import PreemptLevel
 
 TITLE = "One task alone: throughput, and the cost of a command"
@@ -52,7 +53,7 @@ def run() -> list[Figure]:
     return figures
 
 
-def seconds(stream: "host.HostStream") -> float:
+def seconds(stream: HostStream) -> float:
     start = time.perf_counter()
     host.request(stream)
     return time.perf_counter() - start

@@ -7,7 +7,6 @@ A sweep repeats four runs: two that are the same, and the same two with 10 % mor
 """
 
 import argparse
-import json
 import math
 import random
 import subprocess
@@ -15,12 +14,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any
 
 from benchmarks.report import Figure, at_least, at_most, report, table
 from benchmarks.slower import PLAIN, SLOWER, more
@@ -28,10 +26,11 @@ from runner.commands.ending import end_well
 from runner.config.errors import UserError
 from runner.results import comparison
 from runner.results.comparison import BETTER, WORSE
-from runner.runs import archive, provenance
-from runner.runs.files import write_json
+from runner.runs import archive, files, provenance
 from runner.runs.load import load
-from runner.runs.record import FINISHED, SWEEP, RunRecord
+from runner.runs.record import Environment
+from runner.runs.run import Run
+from runner.trial.status import Status
 
 ROOT = Path(__file__).parents[1]
 POOL = 40
@@ -63,45 +62,58 @@ SETTINGS = (
     f"{TWIN}=600,601",
 )
 #: What of a run's folder a comparison and the count of commands need.
-KEPT = ("summary.json", "config.yaml", "proof.json", "requests.parquet")
+KEPT = (files.SUMMARY, files.CONFIG, files.PROOF, files.REQUESTS)
 PAGE, RUNS, FACTS = "validation.md", "runs.zip", "facts.json"
 
 
 # ------------------------------------------------------------------------------- the runs
 
 
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a reader must know of the runs. changed: whether the code differed from the commit."""
+
+    date: str
+    minutes: float
+    command: str
+    commit: str
+    changed: bool
+    environment: Environment
+
+
 def collect(repeats: int, folder: Path) -> None:
     """Run the sweep; keep its runs and what a reader must know of them below `folder`."""
     command = ["benchmarks.slower", f"sweep.repeats={repeats}", *SETTINGS]
-    facts: dict[str, Any] = {
-        "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "command": " ".join(["python", "-m", *command]),
-        "commit": provenance.code()["commit"][:7],
-        "changed": bool(provenance.code()["diff"]),
-        "environment": provenance.environment(),
-    }
-    start = time.monotonic()
+    code, start = provenance.code(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="xsched-validate-") as place:
         whole = [sys.executable, "-m", *command, f"output_root={place}"]
         ended = subprocess.run(whole, cwd=ROOT).returncode
         if ended not in (0, 1):  # 1: a run failed, and the others count
             raise UserError("", "", f"the sweep ended with exit code {ended}")
-        (sweep,) = (path.parent for path in Path(place).glob("*/sweep.json"))
+        (sweep,) = (path.parent for path in Path(place).glob(f"*/{files.SWEEP}"))
         folder.mkdir(parents=True, exist_ok=True)
         keep(sweep, folder / RUNS)
-    write_json(folder / FACTS, facts | {"minutes": (time.monotonic() - start) / 60})
+    facts = Facts(
+        date=f"{datetime.now(UTC):%Y-%m-%d}",
+        command=" ".join(["python", "-m", *command]),
+        commit=code.commit[:7],
+        changed=bool(code.diff),
+        environment=provenance.environment(),
+        minutes=(time.monotonic() - start) / 60,
+    )
+    files.write_json(folder / FACTS, facts)
 
 
 def keep(sweep: Path, target: Path) -> None:
     """The runs of a sweep in a zip as `runner.export` makes them, but without figures and traces,
     and without the places of the machine."""
     place = str(sweep.parent.absolute())
-    files: dict[str, Path | bytes] = {}
-    for path in [sweep / SWEEP, *(p for p in sweep.glob("*/*") if p.name in KEPT)]:
+    packed: dict[str, Path | bytes] = {}
+    for path in [sweep / files.SWEEP, *(p for p in sweep.glob("*/*") if p.name in KEPT)]:
         name = f"{sweep.name}/{path.relative_to(sweep).as_posix()}"
         text = path.suffix in (".json", ".yaml")
-        files[name] = path.read_text().replace(place, "outputs").encode() if text else path
-    archive.write(target, files)
+        packed[name] = path.read_text().replace(place, "outputs").encode() if text else path
+    archive.write(target, packed)
 
 
 # ------------------------------------------------------------------------------- the pool
@@ -111,15 +123,16 @@ def keep(sweep: Path, target: Path) -> None:
 class Repeat:
     """The runs of one repeat, made within a minute: two that are the same, and two slower."""
 
-    plain: tuple[RunRecord, ...]
-    slower: tuple[RunRecord, ...]
+    plain: tuple[Run, ...]
+    slower: tuple[Run, ...]
 
 
-def pool_of(runs: Sequence[RunRecord]) -> list[Repeat]:
+def pool_of(runs: Iterable[Run]) -> list[Repeat]:
     """The repeats of which all four runs have a result."""
     found = []
-    for number in sorted({run.repeat for run in runs}):
-        mine = [r for r in runs if r.repeat == number and r.status == FINISHED and r.valid]
+    counted = [run for run in runs if run.status is Status.FINISHED and run.summary.valid]
+    for number in sorted({run.repeat for run in counted}):
+        mine = [run for run in counted if run.repeat == number]
         plain, slower = (
             tuple(run for run in mine if run.values[MARK] == str(seed)) for seed in (PLAIN, SLOWER)
         )
@@ -128,10 +141,10 @@ def pool_of(runs: Sequence[RunRecord]) -> list[Repeat]:
     return found
 
 
-def commands(run: RunRecord) -> set[int]:
+def commands(run: Run) -> set[int]:
     """Commands that a request of each task was seen to execute, from the trial's proof."""
-    checks = json.loads((run.folder / "proof.json").read_text())["checks"]
-    (seen,) = (check["evidence"]["requests"] for check in checks if check["name"] == "intercepted")
+    checks = run.proof.checks
+    (seen,) = (check.evidence["requests"] for check in checks if check.name == "intercepted")
     return {request["executed"] for request in seen}
 
 
@@ -147,26 +160,26 @@ def planted(pool: Sequence[Repeat]) -> tuple[int, int]:
 
 # -------------------------------------------------------------------------- the comparisons
 
-Draw = Callable[[random.Random, Repeat], Sequence[RunRecord]]
+Draw = Callable[[random.Random, Repeat], Sequence[Run]]
 
 
-def same(chance: random.Random, repeat: Repeat) -> Sequence[RunRecord]:
+def same(chance: random.Random, repeat: Repeat) -> Sequence[Run]:
     """Two runs that are the same, in random order: neither is the first by nature."""
     return chance.sample(repeat.plain, 2)
 
 
-def same_slower(chance: random.Random, repeat: Repeat) -> Sequence[RunRecord]:
+def same_slower(chance: random.Random, repeat: Repeat) -> Sequence[Run]:
     return chance.sample(repeat.slower, 2)
 
 
-def against_slower(chance: random.Random, repeat: Repeat) -> Sequence[RunRecord]:
+def against_slower(chance: random.Random, repeat: Repeat) -> Sequence[Run]:
     return chance.choice(repeat.plain), chance.choice(repeat.slower)
 
 
-def compared(pairs: Sequence[Sequence[RunRecord]], primary: str) -> comparison.Row:
+def compared(pairs: Sequence[Sequence[Run]], primary: str) -> comparison.Row:
     """The row that decides, of one arm against another that have run one pair a repeat."""
     runs = [
-        replace(run, arm=arm, repeat=number, values={})
+        replace(run, summary=replace(run.summary, arm=arm), repeat=number, values={})
         for number, pair in enumerate(pairs)
         for arm, run in zip(PAIR, pair, strict=True)
     ]
@@ -220,12 +233,12 @@ def scatter(pool: Sequence[Repeat]) -> float:
     return math.sqrt(fmean(math.log(one / other) ** 2 for one, other in p50s))
 
 
-def _p50(run: RunRecord) -> float:
-    (urgent,) = (task for task in run.requests().values() if task.priority == 1)
-    return median(urgent.response_ms)
+def _p50(run: Run) -> float:
+    (urgent,) = (task for task in run.tasks.values() if task.priority == 1)
+    return float(median(urgent.response_ms))
 
 
-def over_all(what: str, pairs: Sequence[Sequence[RunRecord]]) -> Figure:
+def over_all(what: str, pairs: Sequence[Sequence[Run]]) -> Figure:
     row = compared(pairs, P50)
     assert row.ratio is not None
     assert row.interval is not None
@@ -275,9 +288,8 @@ They are kept in [results/validation](results/validation/).
 """
 
 
-def page(pool: Sequence[Repeat], runs: int, facts: dict[str, Any], figures: list[Figure]) -> str:
+def page(pool: Sequence[Repeat], runs: int, facts: Facts, figures: list[Figure]) -> str:
     before, after = planted(pool)
-    machine = facts["environment"]
     return TEXT.format(
         table=table(figures),
         runs=runs,
@@ -291,18 +303,20 @@ def page(pool: Sequence[Repeat], runs: int, facts: dict[str, Any], figures: list
         independent=len(pool) // REPEATS,
         comparisons=COMPARISONS,
         expected=COMPARISONS * 0.05,
-        commit=facts["commit"] + (" with changes" if facts["changed"] else ""),
-        torch=machine["libraries"]["torch"],
-        **{key: machine[key] for key in ("cpu", "cores", "memory_gib", "python")},
-        **{key: facts[key] for key in ("date", "minutes", "command")},
+        date=facts.date,
+        minutes=facts.minutes,
+        command=facts.command,
+        commit=facts.commit + (" with changes" if facts.changed else ""),
+        torch=facts.environment.libraries["torch"],
+        **vars(facts.environment),
     )
 
 
 def write(folder: Path) -> None:
     """Judge the runs kept below `folder` and write the page."""
     data = folder / "results" / "validation"
-    facts = json.loads((data / FACTS).read_text())
-    runs = load([data / RUNS])
+    facts = files.read_json(data / FACTS, Facts)
+    runs = load(data / RUNS)
     pool = pool_of(runs)
     print(f"{len(runs)} runs, {len(pool)} repeats of which all four count", flush=True)
     if len(pool) < REPEATS:

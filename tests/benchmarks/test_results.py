@@ -1,12 +1,18 @@
 """The pages of results, from sweeps that never ran."""
 
-import json
+import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks import results
+from runner.results.expectations import MET, Finding
+from runner.runs import files
+from runner.runs.load import load
+from runner.runs.provenance import MAX_DIFF
+from runner.runs.record import Code, Provenance
 from tests.runner.results.report import made_up
 
 
@@ -16,13 +22,11 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "home" / "outputs"
     swept = {"arm": ["native", "xsched"], "xsched.level": ["block", "interrupt"]}
     folder = made_up.sweep(root, swept, repeats=3)
-    sweep = json.loads((folder / "sweep.json").read_text())
-    sweep["command"] = f"python -m runner experiment=level_sweep output_root={root}"
-    (folder / "sweep.json").write_text(json.dumps(sweep))
+    command = f"python -m runner experiment=level_sweep output_root={root}"
+    files.write_json(folder / files.SWEEP, replace(files.read_sweep(folder), command=command))
     (folder / "stray.log").write_text("last words")
-    finding = {"what": "a claim", "verdict": "met", "value": 0.5, "bounds": "≤ 1", "why": ""}
-    findings = [finding | {"interval": [0.4, None]}]
-    (folder / "expectations.json").write_text(json.dumps(findings))
+    findings = [Finding("a claim", MET, 0.5, (0.4, None), "≤ 1")]
+    files.write_json(folder / files.EXPECTATIONS, findings)
     monkeypatch.setattr(results, "RESULTS", tmp_path / "results")
     (tmp_path / "results" / "here").mkdir(parents=True)
     remarks = "title: Here\nintro: Measured.\nlevel_sweep: A remark.\n"
@@ -56,3 +60,47 @@ def test_a_later_call_keeps_the_sections_that_are_there(kept: Path) -> None:
     before = (kept / "here.md").read_text()
     results.main(["here"])
     assert (kept / "here.md").read_text() == before
+
+
+def test_what_is_kept_is_the_sweep_without_the_places_of_its_machine(
+    kept: Path, tmp_path: Path
+) -> None:
+    packed = load(kept / "here" / "level_sweep.zip")
+    (folder,) = (path.parent for path in (tmp_path / "home" / "outputs").glob(f"*/{files.SWEEP}"))
+    for one, other in zip(packed, load(folder), strict=True):
+        assert (one.proof, one.values, one.repeat) == (other.proof, other.values, other.repeat)
+        assert one.summary == replace(
+            other.summary, folder=f"outputs/{folder.name}/{one.folder.name}"
+        )
+        assert one.provenance == other.provenance
+    assert packed.record.command == "python -m runner experiment=level_sweep output_root=outputs"
+
+
+def test_a_provenance_is_shortened_but_for_a_whole_diff(tmp_path: Path) -> None:
+    path = tmp_path / files.PROVENANCE
+    code = Code("c0ffee", "--- /home/me/x\n+++ /home/me/x\n", "1234")
+    origin = Provenance(
+        time="2026-03-01", command=("python", "/home/me/run.py", "model=/data/w.pt"), code=code
+    )
+    files.write_json(path, origin)
+    results._shorten(path)
+    told = ("python", "…/run.py", "model=…/w.pt")
+    assert files.read_provenance(tmp_path) == replace(origin, command=told)
+    files.write_json(path, replace(origin, code=replace(code, diff="x" * MAX_DIFF)))
+    results._shorten(path)
+    assert files.read_provenance(tmp_path).code == replace(code, diff="")
+
+
+def test_zips_of_version_1_make_the_page_that_they_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The refusal, the smallest that is kept: all of it but what other zips say."""
+    (tmp_path / "experiments_h100").mkdir()
+    for name in ("phase2_no_shim.zip", "remarks.yaml"):
+        shutil.copy(results.RESULTS / "experiments_h100" / name, tmp_path / "experiments_h100")
+    page = (results.RESULTS / "experiments_h100.md").read_text()
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    results.main(["experiments_h100"])
+    head, section = (tmp_path / "experiments_h100.md").read_text().split("## ")
+    assert page.startswith(head)
+    assert f"## {section}" in page

@@ -1,8 +1,10 @@
 """`make validate` without its runs: what is planted, drawn, counted and written."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,27 +14,27 @@ from hypothesis import strategies as st
 from benchmarks import validate
 from benchmarks.slower import again, more
 from runner.config.errors import UserError
+from runner.proof.checks import Check, Interception, Proof, check_interception
 from runner.results.comparison import NO_DIFFERENCE, WORSE
-from runner.runs.files import write_json
+from runner.runs import files
 from runner.runs.load import load
-from runner.runs.record import RunRecord
+from runner.runs.record import Environment
+from runner.runs.run import Run
+from runner.runs.sweep import Sweep
+from runner.trial.status import Status
 from tests.runner.run_folders import MadeTask, write_run, write_sweep
 
 COMMANDS = 126
-FACTS = {
-    "date": "2026-01-01",
-    "minutes": 20.0,
-    "command": "python -m benchmarks.slower",
-    "commit": "0123456",
-    "changed": False,
-    "environment": {
-        "cpu": "a processor",
-        "cores": 2,
-        "memory_gib": 8,
-        "python": "3.11",
-        "libraries": {"torch": "2"},
-    },
-}
+FACTS = validate.Facts(
+    date="2026-01-01",
+    minutes=20.0,
+    command="python -m benchmarks.slower",
+    commit="0123456",
+    changed=False,
+    environment=Environment(
+        cpu="a processor", cores=2, memory_gib=8.0, python="3.11", libraries={"torch": "2"}
+    ),
+)
 
 
 def made_sweep(place: Path, repeats: int, slowdown: float = 1.1, extra: int = 13) -> Path:
@@ -53,9 +55,8 @@ def made_sweep(place: Path, repeats: int, slowdown: float = 1.1, extra: int = 13
                     },
                 )
                 executed = COMMANDS + (extra if seed == "1" else 0)
-                evidence = {"requests": [{"task": "first", "executed": executed}]}
-                checks = [{"name": "level"}, {"name": "intercepted", "evidence": evidence}]
-                write_json(run / "proof.json", {"checks": checks})
+                seen = check_interception([Interception("first", executed, executed)])
+                files.write_proof(run, Proof((Check("level", True, "fine"), seen)))
                 values = {"model.seed": seed, "limit_s": twin}
                 entries.append({"folder": run.name, "repeat": repeat, "values": values})
     return write_sweep(folder, entries)
@@ -68,8 +69,8 @@ def _latencies(
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> list[RunRecord]:
-    return load([made_sweep(tmp_path_factory.mktemp("runs"), repeats=12)])
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
+    return load(made_sweep(tmp_path_factory.mktemp("runs"), repeats=12))
 
 
 # ------------------------------------------------------------------------------ planting
@@ -87,13 +88,13 @@ def test_every_command_is_repeated_at_the_same_rate(commands: int, requests: int
     assert ran == [number % commands for number in range(requests * more(commands))]
 
 
-def test_slower_runs_are_seen_to_run_more_commands(runs: list[RunRecord]) -> None:
+def test_slower_runs_are_seen_to_run_more_commands(runs: Sweep) -> None:
     assert validate.planted(validate.pool_of(runs)) == (126, 139)
 
 
 @pytest.mark.parametrize("extra", [0, 12])
 def test_nothing_planted_is_an_error(tmp_path: Path, extra: int) -> None:
-    pool = validate.pool_of(load([made_sweep(tmp_path, repeats=5, extra=extra)]))
+    pool = validate.pool_of(load(made_sweep(tmp_path, repeats=5, extra=extra)))
     with pytest.raises(UserError, match="planted"):
         validate.planted(pool)
 
@@ -101,18 +102,27 @@ def test_nothing_planted_is_an_error(tmp_path: Path, extra: int) -> None:
 # ------------------------------------------------------------------------------- drawing
 
 
-def test_a_repeat_that_lacks_a_run_is_left_out(runs: list[RunRecord]) -> None:
-    pool = validate.pool_of(runs[1:])
+def test_a_repeat_that_lacks_a_run_is_left_out(runs: Sweep) -> None:
+    pool = validate.pool_of(runs.runs[1:])
     assert len(pool) == 11
     assert all(run.repeat > 0 for repeat in pool for run in (*repeat.plain, *repeat.slower))
 
 
-def test_pairs_come_from_different_repeats(
-    runs: list[RunRecord], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("changes", [{"valid": False}, {"status": Status.KILLED}])
+def test_a_run_without_a_valid_result_leaves_its_repeat_out(
+    runs: Sweep, changes: dict[str, Any]
 ) -> None:
+    first, *others = runs
+    bad = replace(first, summary=replace(first.summary, **changes))
+    pool = validate.pool_of([bad, *others])
+    assert len(pool) == 11
+    assert all(run.repeat > 0 for repeat in pool for run in (*repeat.plain, *repeat.slower))
+
+
+def test_pairs_come_from_different_repeats(runs: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = []
 
-    def compared(pairs: Sequence[Sequence[RunRecord]], primary: str) -> SimpleNamespace:
+    def compared(pairs: Sequence[Sequence[Run]], primary: str) -> SimpleNamespace:
         drawn.append(pairs)
         return SimpleNamespace(verdict=NO_DIFFERENCE)
 
@@ -129,7 +139,7 @@ def test_pairs_come_from_different_repeats(
 
 
 def test_verdicts_over_runs_of_known_difference(
-    runs: list[RunRecord], monkeypatch: pytest.MonkeyPatch
+    runs: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(validate, "COMPARISONS", 40)
     pool = validate.pool_of(runs)
@@ -145,8 +155,8 @@ def test_runs_are_kept_and_judged_again(tmp_path: Path, monkeypatch: pytest.Monk
     data = tmp_path / "docs" / "results" / "validation"
     data.mkdir(parents=True)
     validate.keep(made_sweep(tmp_path / "made", repeats=6), data / validate.RUNS)
-    write_json(data / validate.FACTS, FACTS)
-    kept = load([data / validate.RUNS])
+    files.write_json(data / validate.FACTS, FACTS)
+    kept = load(data / validate.RUNS)
     assert len(kept) == 24
     assert not any(
         str(tmp_path) in path.read_text() for run in kept for path in run.folder.glob("*.json")
@@ -155,3 +165,17 @@ def test_runs_are_kept_and_judged_again(tmp_path: Path, monkeypatch: pytest.Monk
     page = (tmp_path / "docs" / validate.PAGE).read_text()
     assert "| A/A, 10 comparisons of 5 repeats" in page
     assert "24 of bert_mini on host" in page
+    assert (
+        "2026-01-01; a processor, 2 cores, 8.0 GiB, Python 3.11, torch 2; commit 0123456." in page
+    )
+
+
+def test_what_is_kept_of_real_runs_is_still_read() -> None:
+    """Of schema version 1: the commands of the proofs, and the facts of the page."""
+    data = validate.ROOT / "docs" / "results" / "validation"
+    pool = validate.pool_of(load(data / validate.RUNS))
+    facts = files.read_json(data / validate.FACTS, validate.Facts)
+    assert (len(pool), validate.planted(pool)) == (14, (126, 139))
+    page = (validate.ROOT / "docs" / validate.PAGE).read_text()
+    assert f"{facts.date}; {facts.environment.cpu}, {facts.environment.cores} cores" in page
+    assert f"commit {facts.commit}." in page

@@ -7,10 +7,11 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 
 from runner.config.arrivals import PROCESSES
-from runner.config.resolve import resolve
+from runner.config.errors import UserError
+from runner.config.resolve import as_config, resolve
 from runner.config.schema import PLATFORMS, Config, Level
 from runner.config.spec import Arrival
-from runner.sweep.job import as_config
+from runner.results.expectations import check_figures
 from tests.conftest import ROOT
 
 CONF = ROOT / "conf"
@@ -32,8 +33,20 @@ def extra(path: Path) -> list[str]:
 def test_it_composes_and_is_valid(path: Path) -> None:
     config = composed(f"{path.parent}={path.stem}", *extra(path))
     trial = resolve(config)
+    check_figures(config)
     assert trial.tasks
     assert trial.platform in ("auto", *PLATFORMS)
+
+
+def test_figures_are_checked_of_every_file_that_names_some() -> None:
+    """The check above must not have been of nothing."""
+    named = [composed(f"{path.parent}={path.stem}", *extra(path)) for path in FILES]
+    assert any(config.sweep.primary for config in named)
+    assert sum(len(config.expect) for config in named) > 10
+    (config, *_) = (config for config in named if config.expect)
+    config.expect[0].metric = "p98_ms/highest"
+    with pytest.raises(UserError, match=r"expect\.0\.metric=p98_ms/highest: there is no figure"):
+        check_figures(config)
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)

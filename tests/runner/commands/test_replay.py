@@ -10,14 +10,25 @@ import pyarrow.parquet as pq
 import pytest
 
 from runner.commands import replay
-from runner.commands.replay import differences, facts, remarks
+from runner.commands.replay import differences, remarks
+from runner.config.errors import UserError
 from runner.platforms.device import DeviceOrigin, GpuInfo, GpuSettings, TorchBuild
 from runner.proof.checks import Verdict
-from runner.runs import files, provenance
+from runner.runs import archive, files, provenance
 from runner.runs.load import load
-from runner.runs.record import Code, Environment, Load, Provenance, Summary, TaskSummary
+from runner.runs.provenance import facts
+from runner.runs.record import (
+    Code,
+    Environment,
+    Figure,
+    Load,
+    Provenance,
+    Summary,
+    TaskSummary,
+)
 from runner.trial.status import Status
 from tests.conftest import ROOT, command, environment
+from tests.runner.run_folders import MadeTask, write_repeats, write_run
 
 SHA = "5ae022eb54b07ee6b0"
 GPU = GpuInfo("nvidia", 0, "A GPU", "GPU-1", "0000:3b:00.0", "580", (9, 0), "sm_90", 81559)
@@ -147,6 +158,57 @@ def test_remarks_name_what_makes_two_runs_differ_by_themselves() -> None:
         "level in effect: was block, is none",
         "not the same measurement, config hash: was a, is none",
     ]
+
+
+def test_then_and_now_are_shown_of_the_priorities_that_either_has(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tasks = {"a": TaskSummary(priority=2), "b": TaskSummary(priority=1)}
+    figures = {"p50_ms/priority_2": Figure(4.0), "p99_ms/priority_2": Figure(8.0)}
+    now = Summary(name="r", status=Status.FINISHED, tasks=tasks, figures=figures)
+    replay._compare(replace(now, tasks={"b": tasks["b"]}, figures={}), now)
+    shown = capsys.readouterr().out.splitlines()
+    rows = [line.split() for line in shown if line.split()[:1] in (["1"], ["2"])]
+    assert rows == [
+        ["2", "–", "4.0", "–", "–", "8.0", "–"],
+        ["1", "–", "–", "–", "–", "–", "–"],
+    ]
+
+
+def test_a_sweep_is_no_run_and_its_runs_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = write_repeats(tmp_path / "sweep", {"native": [[1.0]], "xsched": [[1.0]]})
+    monkeypatch.setattr(replay, "load", lambda run, uri: load(sweep))
+    with pytest.raises(UserError, match=r"is a sweep, and its runs are native-r0, xsched-r0"):
+        replay.found("0" * 32, None)
+
+
+@pytest.mark.parametrize("content", ["", "- 1", "a: [", "7"])
+def test_what_is_no_configuration_is_said(content: str, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", "native", {"a": MadeTask([1.0])})
+    (run / files.CONFIG).write_text(content)
+    with pytest.raises(UserError, match=r"config\.yaml is no configuration"):
+        replay.found(str(run), None)
+
+
+def test_a_run_of_version_1_is_found_with_what_is_known_of_it() -> None:
+    """As `runner.export` packed it, and as somebody unpacked it."""
+    with archive.unpacked(
+        ROOT / "docs" / "results" / "experiments_h100" / "fixed_priority.zip"
+    ) as z:
+        (folder, *_) = sorted(path.parent for path in z.glob(f"xsched*/{files.CONFIG}"))
+        original = replay.found(str(folder), None)
+        assert (original.status, original.arm) == (Status.FINISHED, "xsched")
+        assert original.provenance.is_known
+        assert remarks(original.summary, original.summary) == []
+        assert set(replay._cells(original.summary, original.summary, 1)) > {"1.00"}
+        replay._check_overrides(["xsched.threshold=4"])
+        now = provenance.present(replay._device(original.parameters))
+        assert any(
+            line.startswith("gpu name: was ")
+            for line in replay.differences(facts(original.provenance), facts(now))
+        )
 
 
 def test_it_writes_where_the_run_was_written_if_that_place_is_here(tmp_path: Path) -> None:

@@ -1,13 +1,19 @@
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from runner.config.errors import UserError
 from runner.config.resolve import resolve
 from runner.config.schema import Config, TaskConfig
+from runner.runs import files
+from runner.runs.record import Figure, Summary, TaskSummary
 from runner.sweep.plan import Point, expand, run_name
-from runner.sweep.run import create_folder
+from runner.sweep.run import Ended, create_folder, run
+from runner.trial.status import Status
+from tests.runner.sweep.composed import compose
 from xsched_bindings.types import PreemptLevel
 
 
@@ -68,3 +74,109 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     point.trial = resolve(point.config)
     with pytest.raises(UserError, match="cannot be written"):
         create_folder(point)
+
+
+# --- from start to end, with runs that somebody else made --------------------------------------
+
+SWEEP = ("task_set=smoke", "platform=host", "tracking=none", "arm=native,urgent_only")
+Launch = Callable[[Path, list[list[str]]], None]
+
+
+MEASURED: dict[str, Any] = {
+    "tasks": {"urgent": TaskSummary(priority=1)},
+    "figures": {"p99_ms/priority_1": Figure(12.5)},
+}
+
+
+def ended(tmp_path: Path, launch: Launch, *more: str) -> Ended:
+    return run([*SWEEP, *more, f"output_root={tmp_path}"], compose, launch)
+
+
+def leaving(*statuses: Status | None) -> Launch:
+    """A launcher whose runs end like this, in order; None is a run that leaves nothing."""
+
+    def launch(folder: Path, jobs: Sequence[Sequence[str]]) -> None:
+        for job, status in zip(jobs, statuses, strict=True):
+            (place,) = (each.partition("=")[2] for each in job if "sweep.subdir" in each)
+            made = folder / place.strip("'")
+            made.mkdir()
+            if status is not None:
+                good = status is Status.FINISHED
+                reason = "" if good else "why"
+                summary = Summary(name=made.name, status=status, reason=reason, as_expected=good)
+                files.write_json(made / files.SUMMARY, replace(summary, **MEASURED))
+
+    return launch
+
+
+def never(folder: Path, jobs: list[list[str]]) -> None:
+    raise AssertionError("nothing is left to run")
+
+
+def test_the_record_says_what_is_to_be_run_and_then_what_became_of_it(tmp_path: Path) -> None:
+    before = []
+
+    def launch(folder: Path, jobs: list[list[str]]) -> None:
+        before.append(files.read_sweep(folder))
+        leaving(Status.FINISHED, Status.FINISHED)(folder, jobs)
+
+    end = ended(tmp_path, launch)
+    assert (end.exit_code, end.code) == (0, 0)
+    assert end.folder is not None
+    (planned,) = before
+    assert {entry.status for entry in planned.runs} == {Status.PENDING}
+    assert [entry.name for entry in planned.runs] == ["native", "urgent_only"]
+    assert [entry.values for entry in planned.runs] == [{"arm": "native"}, {"arm": "urgent_only"}]
+    assert (planned.swept, planned.repeats, planned.points) == (("arm",), 1, 2)
+    assert planned.identity
+    finished = tuple(replace(entry, status=Status.FINISHED) for entry in planned.runs)
+    assert files.read_sweep(end.folder) == replace(planned, runs=finished)
+
+
+def test_a_finished_sweep_is_found_again_whatever_lies_beside_it(tmp_path: Path) -> None:
+    end = ended(tmp_path, leaving(Status.FINISHED, Status.FINISHED))
+    for name, content in (("damaged", "{"), ("other", '{"runs": 7}'), ("older", '{"runs": []}')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / files.SWEEP).write_text(content)
+    again = ended(tmp_path, never)
+    assert (again.exit_code, again.folder) == (0, end.folder)
+
+
+@pytest.mark.parametrize("bad", [Status.FAILED, None])
+def test_a_run_that_failed_or_left_nothing_is_run_again(tmp_path: Path, bad: Status | None) -> None:
+    end = ended(tmp_path, leaving(Status.FINISHED, bad))
+    assert end.exit_code == 1
+    assert end.folder is not None
+    again = ended(tmp_path, leaving(Status.FINISHED))
+    assert (again.exit_code, again.folder) == (0, end.folder)
+    entries = files.read_sweep(end.folder).runs
+    assert [entry.status for entry in entries] == [Status.FINISHED, Status.FINISHED]
+    assert [entry.reason for entry in entries] == ["", ""]
+    (aside,) = (end.folder / files.SUPERSEDED).iterdir()
+    assert aside.name.startswith("urgent_only")
+
+
+def test_a_damaged_summary_is_a_run_without_a_result(tmp_path: Path) -> None:
+    end = ended(tmp_path, leaving(Status.FINISHED, Status.FINISHED))
+    assert end.folder is not None
+    (summary,) = end.folder.glob(f"native*/{files.SUMMARY}")
+    summary.write_text(summary.read_text()[:40])
+    assert ended(tmp_path, leaving(Status.FINISHED)).exit_code == 0
+
+
+def test_an_interrupted_sweep_says_so_and_keeps_its_folder(tmp_path: Path) -> None:
+    def launch(folder: Path, jobs: list[list[str]]) -> None:
+        leaving(Status.KILLED)(folder, jobs[:1])
+        raise KeyboardInterrupt
+
+    end = ended(tmp_path, launch)
+    assert end.exit_code == 130
+    assert end.folder is not None
+    statuses = [entry.status for entry in files.read_sweep(end.folder).runs]
+    assert statuses == [Status.KILLED, Status.PENDING]
+
+
+def test_a_dry_run_has_no_folder(tmp_path: Path) -> None:
+    end = ended(tmp_path, never, "dry_run=true")
+    assert (end.exit_code, end.folder) == (0, None)
+    assert not list(tmp_path.iterdir())
