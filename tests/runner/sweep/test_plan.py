@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from runner.config.errors import UserError
 from runner.config.resolve import resolve
-from runner.config.schema import ArmConfig, Config, ExpectConfig, SweepConfig, TaskConfig
+from runner.config.schema import ArmConfig, Config, SweepConfig, TaskConfig
 from runner.sweep.plan import Planned, argument, merge, name, plan, repeat, shuffle
 from tests.runner.sweep.composed import compose
 
@@ -120,62 +120,44 @@ def test_figures_that_there_are_stand_in_nobodys_way(primary: str) -> None:
     assert only.config.sweep.primary == primary
 
 
-def planned(
-    arguments: list[str], *expect: ExpectConfig, primary: str | None = None
-) -> list[Planned]:
-    def compose(overrides: list[str]) -> DictConfig:
-        config = Config(expect=list(expect), sweep=SweepConfig(primary=primary))
-        config.platform.name, config.task_set.tasks = "host", {"a": TaskConfig()}
-        made = OmegaConf.structured(config)
-        for override in overrides:
-            key, _, value = override.partition("=")
-            OmegaConf.update(made, "arm.name" if key == "arm" else key, value)
-        return made  # type: ignore[no-any-return]
-
-    return plan(arguments, compose)
+ARMS = [*SMOKE, "arm=xsched,native", "xsched.threshold=4,8"]
 
 
-def test_what_is_said_of_figures_is_checked_with_the_plan() -> None:
-    claim = ExpectConfig(what="w", metric="p99_ms/a", of="arm=xsched", to="arm=native", at_most=1)
-    assert len(planned(["arm=xsched,native"], claim, primary="p50_ms/a")) == 2
-    with pytest.raises(UserError, match="there is no figure p98_ms"):
-        planned(["arm=xsched"], primary="p98_ms")
-    with pytest.raises(UserError, match="the task set has no b"):
-        planned(["arm=xsched,native"], replace(claim, metric="p99_ms/b"))
+def claim(**keys: str) -> str:
+    said = ", ".join(f"{key}: '{value}'" for key, value in keys.items())
+    return f"expect=[{{what: w, at_most: 1, {said}}}]"
 
 
 @pytest.mark.parametrize(
-    ("claim", "says"),
+    ("wrong", "says"),
     [
-        ({"to": "arm=solo"}, r"expect\.0\.to=arm=solo: no run of this sweep has arm=solo"),
-        ({"of": "arm=xsched xsched.threshold=5"}, "no run of this sweep has all of it"),
-        ({"of": "model=gpt2"}, "no run of this sweep has model=gpt2"),
-        ({"of": "task_set.tasks.b.priority=0"}, "no run of this sweep has task_set.tasks.b"),
-        ({"proportional_to": "seed"}, "seed is not swept over"),
-        ({"of": "xsched.threshold=4", "proportional_to": "xsched.threshold"}, "is not swept over"),
+        (claim(to="arm=solo"), "expect.0.to=arm=solo: no run of this sweep has arm=solo"),
+        (claim(of="arm=xsched xsched.threshold=5"), "no run of this sweep has all of it"),
+        (claim(of="model=gpt2"), "no run of this sweep has model=gpt2"),
+        (claim(of="task_set.tasks.nobody.priority=0"), "has task_set.tasks.nobody.priority=0"),
+        (claim(proportional_to="seed"), "seed is not swept over"),
+        (claim(of="xsched.threshold=4", proportional_to="xsched.threshold"), "is not swept over"),
+        (claim(of="arm=xsched", at_least="2"), "expect.0.at_least=2.0: nothing is that and at"),
     ],
 )
-def test_a_claim_about_runs_that_there_will_not_be_is_refused(
-    claim: dict[str, str], says: str
-) -> None:
-    arguments = ["arm=xsched,native", "xsched.threshold=4,8"]
-    with pytest.raises(UserError, match=says):
-        planned(arguments, ExpectConfig(what="w", at_most=1.0, **claim))  # type: ignore[arg-type]
+def test_a_claim_about_runs_that_there_will_not_be_is_refused(wrong: str, says: str) -> None:
+    with pytest.raises(UserError) as error:
+        plan([*ARMS, wrong], compose)
+    assert says in str(error.value)
 
 
 @pytest.mark.parametrize(
-    "claim",
+    "right",
     [
-        {"of": "arm=native xsched.threshold=8", "to": "arm=xsched xsched.threshold=4"},
-        {"of": "xsched.level=block model=bert_base task_set.tasks.a.priority=0"},
-        {"of": "arm=xsched", "proportional_to": "xsched.threshold"},
-        {"of": "arm=solo", "platform": "cuda"},
-        {},
+        claim(of="arm=native xsched.threshold=8", to="arm=xsched xsched.threshold=4"),
+        claim(of="xsched.level=block model=bert_base task_set.tasks.urgent.priority=1"),
+        claim(of="arm=xsched", proportional_to="xsched.threshold"),
+        claim(of="arm=solo", platform="cuda"),
+        claim(metric="p99_ms/urgent"),
     ],
 )
-def test_a_claim_about_runs_that_there_will_be_is_taken(claim: dict[str, str]) -> None:
-    arguments = ["arm=xsched,native", "xsched.threshold=4,8"]
-    assert planned(arguments, ExpectConfig(what="w", at_most=1.0, **claim))  # type: ignore[arg-type]
+def test_a_claim_about_runs_that_there_will_be_is_taken(right: str) -> None:
+    assert len(plan([*ARMS, "xsched.batch_size=4", right], compose)) == 3
 
 
 def test_values_to_sweep_over_may_be_texts_or_lists() -> None:
