@@ -512,8 +512,8 @@ def damaged(folder: Path, name: str, damage: Callable[[Path], object]) -> None:
 
 EXPERIMENT = """# @package _global_
 hydra: {{sweeper: {{params: {{arm: "native,urgent_only"}}}}}}
-task_set: {{name: smoke}}
 defaults: [{{override /task_set: smoke}}]
+sweep: {{repeats: 3}}
 expect:
   - {{what: quick enough, metric: p99_ms/urgent, of: arm=native, at_most: {bound}}}
 """
