@@ -68,7 +68,13 @@ class Console(RichConsole):
 
     def __init__(self, sink: Sink) -> None:
         width = None if sink.isatty() else PLAIN_WIDTH
-        super().__init__(file=sink, width=width, highlight=False, markup=False)  # type: ignore[arg-type]
+        super().__init__(
+            file=sink,  # type: ignore[arg-type]
+            width=width,
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
         self._sink = sink
 
     @property

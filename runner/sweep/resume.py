@@ -100,7 +100,8 @@ def write(
             ),
         ),
     )
-    durable.sync(folder)
+    for place in (folder, folder.parent):
+        durable.sync(place)
 
 
 def _entry(point: Planned, summary: Summary | None, known: Entry | None, command: str) -> Entry:

@@ -1,0 +1,64 @@
+"""The command with a trial that is over at once: everything around a trial is real, and what it
+measured is made up. ``python -m tests.faults.instant task_set=smoke …``; takes no device, and no
+lock of one."""
+
+import os
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runner.commands.run import main
+from runner.config.spec import TaskSpec, TrialSpec
+from runner.metrics.requests import TaskRequests
+from runner.platforms.contract import Platform
+from runner.proof.checks import Check, Proof
+from runner.runs import files
+from runner.sweep import job
+from runner.trial.run import TrialResult
+from runner.trial.status import Status
+
+MS = 1_000_000
+#: Environment variable: seconds that the window lasts.
+WINDOW = "INSTANT_WINDOW_S"
+
+
+def run_trial(
+    trial: TrialSpec, platform: Platform, solo: Any, folder: Path, progress: Any, before: Any
+) -> TrialResult:
+    """In place of `runner.trial.run.run_trial`."""
+    progress.say("measuring")
+    before()
+    time.sleep(float(os.environ.get(WINDOW, 0)))
+    proof = Proof((Check("level", True, "fine"),)) if trial.uses_xsched else Proof()
+    return TrialResult(
+        Status.FINISHED,
+        "",
+        [_requests(task) for task in trial.tasks],
+        {task.model: 0.01 for task in trial.tasks},
+        proof,
+        saturation=1.0,
+        preemptions=0,
+        timing_s={"window": 1.0},
+        events={name: [] for name in files.EVENT_ROWS.names},
+    )
+
+
+def _requests(task: TaskSpec) -> TaskRequests:
+    completed = np.arange(1, task.requests + 1, dtype=np.int64) * 10 * MS
+    started = completed - 9 * MS
+    none = np.zeros((0, 3), np.int64)
+    return TaskRequests(task.name, task.priority, task.requests, started, started, completed, none)
+
+
+def command() -> None:
+    """`runner.commands.run.main`, in this process. Raises SystemExit."""
+    job.run_trial = run_trial
+    job.device_lock = lambda *_: nullcontext()  # type: ignore[assignment,misc]
+    main()
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,66 @@
+"""A small sweep with made-up measurements, broken in one way each, and what must be true then."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.faults import whole
+from tests.faults.faults import Fault, Injected
+from tests.faults.started import Ended, run
+
+SMOKE = ("task_set=smoke", "task_set.requests=3", "warmup=1", "tracking=none")
+TWO = (*SMOKE, "-m", "arm=native,urgent_only")
+DISK = "No space left on device"
+
+
+def into(folder: Path, arguments: Sequence[str] = TWO) -> list[str]:
+    return [*arguments, f"output_root={folder / 'out'}"]
+
+
+def changes(folder: Path) -> list[str]:
+    """What an undisturbed sweep changes, one by one."""
+    listed = folder / "changes"
+
+    def prepare() -> None:
+        injected = Injected(folder / "out").install()
+        injected.tell = listed
+
+    (folder / "out").mkdir(parents=True)
+    done = run(into(folder), folder / "log", prepare)
+    assert done.code == 0, done.said
+    whole.all_whole(folder / "out", 2)
+    return listed.read_text().splitlines()
+
+
+def broken_at(folder: Path, fault: Fault, at: int) -> Ended:
+    """The sweep with a fault at its n-th change, and then the same command again. Raises
+    AssertionError if anything was lost, is half true or is not said."""
+    out = folder / "out"
+    out.mkdir(parents=True)
+    broken = run(into(folder), folder / "log", Injected(out, fault, at).install)
+    check_end(broken, out, 2)
+    if fault is Fault.killed:
+        assert broken.code == -9, broken.said
+    again(folder)
+    return broken
+
+
+def check_end(ended: Ended, out: Path, runs: int) -> None:
+    """What has results and exit code 0 is whole; what has not says so, without a traceback."""
+    results = whole.results(out)
+    assert "Traceback" not in ended.said, ended.said
+    if ended.code == 0:
+        assert len(results) == runs, "exit code 0 without its results"
+    elif ended.code > 0:
+        assert DISK in ended.said, f"{ended.code}, and the disk is not named: {ended.said}"
+
+
+def again(folder: Path, arguments: Sequence[str] = TWO, runs: int = 2) -> Ended:
+    """The same command without a fault: it completes the sweep and loses nothing."""
+    before = whole.results(folder / "out")
+    done = run(into(folder, arguments), folder / "log2")
+    assert done.code == 0, done.said
+    whole.all_whole(folder / "out", runs)
+    after = whole.results(folder / "out")
+    kept = {place: record for place, record in after.items() if place in before}
+    assert kept == before, "a result was lost or changed"
+    return done

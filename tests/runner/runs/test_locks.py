@@ -1,0 +1,170 @@
+"""Locks between processes, and between the users of a machine."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from runner.runs.locks import Owner, Taken, held
+from runner.trial import interruption
+from tests.conftest import environment
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from runner.runs.locks import held
+
+with held(Path(sys.argv[1]), False, print):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+NOBODY = 65534
+
+
+def silent(owner: Owner) -> None: ...
+
+
+@contextmanager
+def holder(path: Path) -> Iterator["subprocess.Popen[str]"]:
+    """Another process that holds the lock."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_who_holds_it_is_said_to_whoever_does_not_wait(tmp_path: Path) -> None:
+    with holder(tmp_path / "lock") as process:
+        with pytest.raises(Taken) as taken, held(tmp_path / "lock", False, silent):
+            pass
+        owner = taken.value.owner
+        assert (owner.host, owner.pid) == (os.uname().nodename, process.pid)
+        assert owner.boot == Owner.me().boot
+        assert str(taken.value).startswith(f"process {process.pid} on {owner.host}, since ")
+
+
+def test_a_lock_ends_with_its_owner_however_that_ends(tmp_path: Path) -> None:
+    said: list[Owner] = []
+
+    def say(owner: Owner) -> None:
+        said.append(owner)
+        os.kill(owner.pid, signal.SIGKILL)
+
+    with holder(tmp_path / "lock") as process, held(tmp_path / "lock", True, say):
+        assert [owner.pid for owner in said] == [process.pid]
+
+
+def test_an_owner_that_has_ended_is_nobody(tmp_path: Path) -> None:
+    """As where this one cannot be written down: the disk is full, or it is somebody else's."""
+    path = tmp_path / "lock"
+    with holder(path) as process:
+        before = path.read_bytes()
+        process.kill()
+        process.wait()
+        with held(path, True, silent):
+            path.write_bytes(before)
+            with pytest.raises(Taken, match="somebody"), held(path, False, silent):
+                pass
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"pid": "x"}', b"\xff" * 5000])
+def test_a_lock_whose_owner_cannot_be_read_is_somebody_s(content: bytes, tmp_path: Path) -> None:
+    with held(tmp_path / "lock", True, silent):
+        (tmp_path / "lock").write_bytes(content)
+        with pytest.raises(Taken, match="somebody"), held(tmp_path / "lock", False, silent):
+            pass
+
+
+def test_it_can_be_taken_again_once_it_was_given_back(tmp_path: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(RuntimeError), held(tmp_path / "lock", False, silent):
+            raise RuntimeError
+
+
+def test_a_child_that_is_forked_does_not_hold_it(tmp_path: Path) -> None:
+    ours, theirs = os.pipe()
+    with held(tmp_path / "lock", False, silent):
+        child = os.fork()
+        if not child:
+            os.write(theirs, b"x")
+            time.sleep(60)
+            os._exit(0)
+        os.read(ours, 1)
+    try:
+        with held(tmp_path / "lock", False, silent):
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def test_whoever_waits_can_be_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interruption, "_asked", True)
+    with (
+        held(tmp_path / "lock", False, silent),
+        pytest.raises(KeyboardInterrupt),
+        held(tmp_path / "lock", True, silent),
+    ):
+        pass
+
+
+def test_a_place_without_the_folder_is_said(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), held(tmp_path / "gone" / "lock", False, silent):
+        pass
+
+
+def test_every_user_may_take_a_new_one_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        with held(tmp_path / "lock", False, silent):
+            pass
+    finally:
+        os.umask(before)
+    assert (tmp_path / "lock").stat().st_mode & 0o777 == 0o666
+
+
+@pytest.mark.parametrize(("mode", "said"), [(0o666, ""), (0o644, ""), (0o600, "PermissionError")])
+def test_another_user_s_file_in_a_folder_for_all(
+    tmp_path_factory: pytest.TempPathFactory, mode: int, said: str
+) -> None:
+    """As in /tmp, where the kernel refuses to create what is there already. Tests that do not run
+    as root meet their own file."""
+    folder = tmp_path_factory.mktemp("all")
+    folder.chmod(0o1777)
+    (folder / "lock").touch()
+    (folder / "lock").chmod(mode)
+    expected = said if os.getuid() == 0 else ""
+    child = os.fork()
+    if not child:
+        try:
+            os._exit(0 if _tried_by_nobody(folder) == expected else 1)
+        finally:
+            os._exit(2)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def _tried_by_nobody(folder: Path) -> str:
+    """What happens to another user who takes the lock, and then once more."""
+    os.chdir(folder)  # before: folders above it are for one user
+    if os.getuid() == 0:
+        os.setuid(NOBODY)
+    path = Path("lock")
+    try:
+        with held(path, False, silent), pytest.raises(Taken), held(path, False, silent):
+            pass
+    except PermissionError:
+        return "PermissionError"
+    return ""
