@@ -28,7 +28,7 @@ SETTINGS, PARAMS = ("mode", "launcher.n_jobs"), re.compile(r"sweeper\.params\.(.
 #: What it may choose by its defaults list. Hydra finds launchers that are installed by their names.
 LAUNCHER = "hydra/launcher"
 #: Of a file; an alias counts as all that it stands for.
-MOST_BYTES, MOST_DEPTH, MOST_NODES, MOST_DIGITS = 10**6, 100, 100_000, 100
+MOST_BYTES, MOST_DEPTH, MOST_NODES, MOST_DIGITS = 10**6, 100, 20_000, 100
 TAGS = [f"tag:yaml.org,2002:{t}" for t in ("str", "int", "float", "bool", "null", "seq", "map")]
 
 NAME = r"[\w+=-][\w.+=-]*"

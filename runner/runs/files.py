@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from runner.config.errors import UserError
+from runner.config.files import check_limits
 from runner.config.spec import TrialSpec
 from runner.metrics.requests import TaskRequests
 from runner.proof.checks import Proof
@@ -40,6 +41,9 @@ CONCLUDED = ".concluded"
 LOGGED = "mlflow.json"
 #: What is read of a run, the first of it always there.
 OF_A_RUN = (SUMMARY, CONFIG, REQUESTS, PROVENANCE, PROOF, EVENTS)
+
+#: Of a configuration; more is looked at before it is read.
+MUCH_TEXT = 100_000
 
 CONFIG_HEADER = """\
 # This run again: python -m runner.replay {folder}
@@ -137,8 +141,11 @@ def read_config(folder: Path) -> dict[str, Any]:
 
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        config = yaml.load((folder / CONFIG).read_text(), loader)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        text = (folder / CONFIG).read_text()
+        if "&" in text or len(text) > MUCH_TEXT:  # somebody else's: the runner writes no anchors
+            check_limits(folder / CONFIG)
+        config = yaml.load(text, loader)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError, UserError):
         return {}
     return config if isinstance(config, dict) else {}
 
