@@ -146,7 +146,7 @@ def test_limits_are_kept_before_anything_is_made(tmp_path: Path) -> None:
     for content, says in (
         (nested(MOST_DEPTH + 1), "nested more than"),
         (nested(10_000), "nest"),
-        (bomb(9), "line 6: comes to more than"),
+        (bomb(9), "line 5: comes to more than"),
         ("a:\n" + "- 1\n" * MOST_NODES, "comes to more than"),
         ("a: '" + "x" * MOST_BYTES + "'\n", "is larger than"),
     ):
