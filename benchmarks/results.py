@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from benchmarks import published
 from runner.commands.export import export
 from runner.config.errors import UserError
 from runner.metrics.intervals import significant
@@ -57,6 +58,7 @@ def main(arguments: list[str]) -> None:
 
 def keep(sweep: Path, target: Path) -> str:
     """The zip of a sweep in the folder `target`, named like its experiment."""
+    published.check(sweep)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / sweep.name
         shutil.copytree(sweep, copy, ignore=shutil.ignore_patterns(*NOT_KEPT, files.SUPERSEDED))
@@ -70,6 +72,7 @@ def keep(sweep: Path, target: Path) -> str:
                 path.write_text(text.replace(f"{Path(ran_in).parent}/", ""))
             if path.name == files.PROVENANCE:
                 _shorten(path)
+        published.seal(copy)
         return export(copy, target / f"{_experiment(copy)}.zip", force=True)
 
 

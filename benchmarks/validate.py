@@ -9,6 +9,7 @@ A sweep repeats four runs: two that are the same, and the same two with 10 % mor
 import argparse
 import math
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean, median
 
+from benchmarks import published
 from benchmarks.report import Figure, at_least, at_most, report, table
 from benchmarks.slower import PLAIN, SLOWER, more
 from runner.commands.ending import end_well
@@ -107,13 +109,18 @@ def collect(repeats: int, folder: Path) -> None:
 def keep(sweep: Path, target: Path) -> None:
     """The runs of a sweep in a zip as `runner.export` makes them, but without figures and traces,
     and without the places of the machine."""
+    published.check(sweep)
     place = str(sweep.parent.absolute())
-    packed: dict[str, Path | bytes] = {}
-    for path in [sweep / files.SWEEP, *(p for p in sweep.glob("*/*") if p.name in KEPT)]:
-        name = f"{sweep.name}/{path.relative_to(sweep).as_posix()}"
-        text = path.suffix in (".json", ".yaml")
-        packed[name] = path.read_text().replace(place, "outputs").encode() if text else path
-    archive.write(target, packed)
+    with tempfile.TemporaryDirectory() as folder:
+        for path in [sweep / files.SWEEP, *(p for p in sweep.glob("*/*") if p.name in KEPT)]:
+            copied = Path(folder) / path.relative_to(sweep.parent)
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copied)
+            if path.suffix in (".json", ".yaml"):
+                copied.write_text(path.read_text().replace(place, "outputs"))
+        published.seal(Path(folder) / sweep.name)
+        kept = (path for path in Path(folder).rglob("*") if path.is_file())
+        archive.write(target, {path.relative_to(folder).as_posix(): path for path in kept})
 
 
 # ------------------------------------------------------------------------------- the pool

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import results
+from runner.config.errors import UserError
 from runner.results.expectations import MET, Finding
 from runner.runs import files
 from runner.runs.load import load
@@ -104,3 +105,11 @@ def test_zips_of_version_1_make_the_page_that_they_made(
     head, section = (tmp_path / "experiments_h100.md").read_text().split("## ")
     assert page.startswith(head)
     assert f"## {section}" in page
+
+
+def test_what_was_changed_is_not_published(kept: Path, tmp_path: Path) -> None:
+    (folder,) = (path.parent for path in (tmp_path / "home" / "outputs").glob(f"*/{files.SWEEP}"))
+    proof = next(folder.glob(f"*/{files.PROOF}"))
+    proof.write_text(proof.read_text() + "\n")
+    with pytest.raises(UserError, match="proof.json is not what was recorded"):
+        results.main(["here", str(folder)])

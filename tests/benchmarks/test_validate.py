@@ -22,7 +22,7 @@ from runner.runs.record import Environment
 from runner.runs.run import Run
 from runner.runs.sweep import Sweep
 from runner.trial.status import Status
-from tests.runner.run_folders import MadeTask, write_run, write_sweep
+from tests.runner.run_folders import MadeTask, seal, write_run, write_sweep
 
 COMMANDS = 126
 FACTS = validate.Facts(
@@ -56,7 +56,8 @@ def made_sweep(place: Path, repeats: int, slowdown: float = 1.1, extra: int = 13
                 )
                 executed = COMMANDS + (extra if seed == "1" else 0)
                 seen = check_interception([Interception("first", executed, executed)])
-                files.write_proof(run, Proof((Check("level", True, "fine"), seen)))
+                files.write_json(run / files.PROOF, Proof((Check("level", True, "fine"), seen)))
+                seal(run)
                 values = {"model.seed": seed, "limit_s": twin}
                 entries.append({"folder": run.name, "repeat": repeat, "values": values})
     return write_sweep(folder, entries)
