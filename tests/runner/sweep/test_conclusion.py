@@ -1,35 +1,129 @@
-"""When a sweep has been judged; that it is, tests of whole sweeps show."""
+"""Conclusions are made once of the same runs in the same way, and anew of anything else."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from runner.config.schema import Config, ExpectConfig
-from runner.sweep.conclusion import is_concluded
+from runner.config.errors import UserError
+from runner.config.schema import ExpectConfig
+from runner.runs import files
+from runner.runs.load import load
+from runner.sweep.conclusion import Judgement, conclude
+from tests.runner.results.report import made_up
+from tests.runner.run_folders import MadeTask, write_run, write_sweep
+
+QUICK = ExpectConfig(what="quick", metric="p99_ms/urgent", of="arm=native", at_most=1e9)
+SLOW = ExpectConfig(what="slow", metric="p99_ms/urgent", of="arm=native", at_least=1e9)
+CONCLUSIONS = {"expectations.json", "comparison.csv", "comparison.tex", "comparison.json"}
 
 
-def config(repeats: int, claims: int = 0) -> Config:
-    made = Config()
-    made.sweep.repeats = repeats
-    made.expect = [ExpectConfig(what="w", at_most=1.0)] * claims
-    return made
+@pytest.fixture(scope="module")
+def concluded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two arms, three repeats, judged once."""
+    folder = made_up.sweep(tmp_path_factory.mktemp("arms"), {"arm": ["native", "xsched"]}, 3)
+    assert conclude(Judgement([QUICK], None), folder) == []
+    return folder
 
 
-@pytest.mark.parametrize(("repeats", "runs"), [(2, 4), (3, 1)])
-def test_what_is_not_compared_leaves_nothing_to_look_for(
-    repeats: int, runs: int, tmp_path: Path
+def verdicts(folder: Path) -> list[str]:
+    return [each["verdict"] for each in json.loads((folder / files.EXPECTATIONS).read_text())]
+
+
+def test_all_of_it_is_there(concluded: Path) -> None:
+    names = {path.name for path in concluded.iterdir()}
+    assert names >= {*CONCLUSIONS, "comparison.png", files.REPORT}
+    assert verdicts(concluded) == ["met"]
+
+
+def test_the_same_is_judged_once(concluded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (concluded / files.EXPECTATIONS).stat().st_mtime_ns
+    assert conclude(Judgement([QUICK], None), concluded) == []
+    assert "judged already" in capsys.readouterr().out
+    assert (concluded / files.EXPECTATIONS).stat().st_mtime_ns == before
+
+
+def judge_anew(folder: Path, judgement: Judgement, capsys: pytest.CaptureFixture[str]) -> None:
+    assert conclude(judgement, folder) == []
+    assert "judged already" not in capsys.readouterr().out
+
+
+def test_another_expectation_or_figure_that_decides_is_judged_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert is_concluded(config(repeats), runs, tmp_path)
+    folder = made_up.sweep(tmp_path, {"arm": ["native", "xsched"]}, 3)
+    judge_anew(folder, Judgement([QUICK], None), capsys)
+    judge_anew(folder, Judgement([SLOW], None), capsys)
+    assert verdicts(folder) == ["not met"]
+    judge_anew(folder, Judgement([SLOW], "p50_ms/urgent"), capsys)
+    rows = json.loads((folder / "comparison.json").read_text())
+    assert "p50_ms/urgent" in json.dumps(rows)
 
 
-def test_a_comparison_is_there_with_its_report(tmp_path: Path) -> None:
-    assert not is_concluded(config(3), 6, tmp_path)
-    (tmp_path / "report").mkdir()
-    (tmp_path / "report" / "report.html").touch()
-    assert is_concluded(config(3), 6, tmp_path)
+def test_other_records_are_judged_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = made_up.sweep(tmp_path, {"arm": ["native", "xsched"]})
+    judge_anew(folder, Judgement([QUICK], None), capsys)
+    made_up.edit(folder / "native-r0", notes=("something else",))
+    judge_anew(folder, Judgement([QUICK], None), capsys)
+    (folder / "native-r0" / files.REQUESTS).unlink()
+    judge_anew(folder, Judgement([QUICK], None), capsys)
+    assert verdicts(folder) == ["inconclusive"], "what is no result shows nothing"
 
 
-def test_claims_are_judged_whatever_is_compared(tmp_path: Path) -> None:
-    assert not is_concluded(config(1, claims=1), 1, tmp_path)
-    (tmp_path / "expectations.json").touch()
-    assert is_concluded(config(1, claims=1), 1, tmp_path)
+def test_a_run_with_nothing_to_conclude_leaves_nothing(tmp_path: Path) -> None:
+    folder = made_up.sweep(tmp_path, {"arm": ["native"]})
+    before = {path.name for path in folder.iterdir()}
+    assert conclude(Judgement([], None), folder) == []
+    assert {path.name for path in folder.iterdir()} == before
+
+
+def test_what_cannot_be_written_is_said_and_the_rest_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = made_up.sweep(tmp_path, {"arm": ["native", "xsched"]}, 3)
+    (folder / files.EXPECTATIONS).mkdir()
+    (said,) = conclude(Judgement([QUICK], None), folder)
+    assert said.startswith("not concluded: Is a directory: ")
+    assert said.endswith("(the runs are complete)")
+    assert (folder / files.REPORT / files.REPORT_PAGE).exists()
+    (folder / files.EXPECTATIONS).rmdir()
+    judge_anew(folder, Judgement([QUICK], None), capsys)
+
+
+def test_a_sweep_that_vanished_is_said(tmp_path: Path) -> None:
+    (said,) = conclude(Judgement([QUICK], None), tmp_path / "gone")
+    assert "is not there" in said
+
+
+# --- what runs declare themselves ----------------------------------------------------------------
+
+
+def declared(tmp_path: Path, **config: Any) -> Judgement:
+    write_run(tmp_path / "sweep" / "a", "native", {"urgent": MadeTask([1.0])}, config)
+    return Judgement.declared(load(write_sweep(tmp_path / "sweep", [{"folder": "a"}])))
+
+
+def test_what_runs_are_judged_by_is_in_their_configurations(tmp_path: Path) -> None:
+    said = [{"what": "quick", "at_most": 3.0, "of": "arm=native"}]
+    found = declared(tmp_path, expect=said, sweep={"primary": "p50_ms/urgent"})
+    assert list(found.expect) == [ExpectConfig(what="quick", at_most=3.0, of="arm=native")]
+    assert found.primary == "p50_ms/urgent"
+
+
+def test_without_a_word_of_it_nothing_is_expected(tmp_path: Path) -> None:
+    assert declared(tmp_path) == Judgement([], None)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"expect": 3}, {"expect": ["x"]}, {"expect": [{"what": []}]}, {"sweep": {"primary": 3}}],
+)
+def test_what_is_no_expectation_is_one_message(config: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"expect or sweep\.primary is none"):
+        declared(tmp_path, **config)
+
+
+def test_without_a_run_there_is_nothing_to_judge_by(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no run has ended"):
+        Judgement.declared(load(write_sweep(tmp_path / "empty", [])))
