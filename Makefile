@@ -7,13 +7,15 @@ VENV_FLAGS ?=
 BENCH ?=
 # repeats of four runs that comparisons are drawn from
 POOL ?= 40
+# parts of the campaign, or --quick
+FAULTS ?=
 ARGS ?= task_set=six_bert xsched.level=block -m xsched.threshold=4,8,16
 PORT ?= 5000
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run test lint bench validate ui docs clean
+.PHONY: help setup run test faults lint bench validate ui docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -30,6 +32,9 @@ run: $(READY) ## run a sweep; the headline one, or ARGS='task_set=smoke -m arm=n
 
 test: $(READY) ## run the tests (real trials, under ten minutes on two cores)
 	$(BIN)/python -m pytest
+
+faults: $(READY) ## inject faults by the hundred, docs/reliability.md; an hour, FAULTS='--quick' minutes
+	$(BIN)/python -m tests.faults.campaign $(FAULTS)
 
 lint: $(READY) ## check style and types
 	$(BIN)/ruff check .

@@ -24,7 +24,7 @@ from runner.runs import files, locks, provenance, solo, tracking
 from runner.runs.record import Summary
 from runner.runs.run import read_run
 from runner.runs.summary import summarise
-from runner.sweep.derive import derive
+from runner.sweep.derive import derive, reason
 from runner.sweep.display import TrialDisplay, show_run
 from runner.trial import interruption
 from runner.trial.run import run_trial
@@ -86,22 +86,22 @@ def _measure(
     problems = {}
     try:
         solo.keep(output_root, platform.fingerprint(), result.solo)
-    except OSError as error:  # a cache of another user: measured anew next time
-        problems[str(solo.FILE)] = f"cannot be written: {error.strerror}"
+    except Exception as error:  # as of another user's cache: measured anew next time
+        problems[str(solo.FILE)] = reason(error)
     return kept, problems
 
 
 def _failed(name: str, folder: Path, error: Exception) -> Summary:
     """The record of a run that came to no result. A disk that takes not even this leaves none, and
     the sweep says so."""
-    reason = str(error)
+    reason, understood = str(error), isinstance(error, PlatformError)
     if isinstance(error, OSError) and error.strerror:
         reason = f"{error.strerror}: {error.filename or folder}"
-    elif not isinstance(error, PlatformError):
+    elif not understood:
         reason = f"{type(error).__name__}: {error} (see stderr.log)"
     summary = replace(Summary.failed(name, reason), folder=str(folder))
     with interruption.deferred():
-        if not isinstance(error, PlatformError):
+        if not understood:
             with suppress(OSError), (folder / "stderr.log").open("a") as log:
                 traceback.print_exception(error, file=log)
         with suppress(OSError):

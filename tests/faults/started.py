@@ -8,12 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-# What the command imports, once for all.
+# What the command imports, once for all. Pyarrow imports pandas with the first array.
 import hydra  # noqa: F401
+import numpy as np
+import pyarrow as pa
+import scipy.special  # noqa: F401
 
 import runner.results.drawings.run
 import runner.results.drawings.timelines  # noqa: F401
 from tests.faults import instant
+
+pa.array(np.zeros(1))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from tests.faults.faults import Fault, Injected
 from tests.faults.started import Ended, run
 
 SMOKE = ("task_set=smoke", "task_set.requests=3", "warmup=1", "tracking=none")
-TWO = (*SMOKE, "-m", "arm=native,urgent_only")
+TWO = (*SMOKE, "-m", "arm=native,xsched")
 DISK = "No space left on device"
 
 
@@ -16,7 +16,7 @@ def into(folder: Path, arguments: Sequence[str] = TWO) -> list[str]:
     return [*arguments, f"output_root={folder / 'out'}"]
 
 
-def changes(folder: Path) -> list[str]:
+def changes(folder: Path, arguments: Sequence[str] = TWO, runs: int = 2) -> list[str]:
     """What an undisturbed sweep changes, one by one."""
     listed = folder / "changes"
 
@@ -25,22 +25,24 @@ def changes(folder: Path) -> list[str]:
         injected.tell = listed
 
     (folder / "out").mkdir(parents=True)
-    done = run(into(folder), folder / "log", prepare)
+    done = run(into(folder, arguments), folder / "log", prepare)
     assert done.code == 0, done.said
-    whole.all_whole(folder / "out", 2)
+    whole.all_whole(folder / "out", runs)
     return listed.read_text().splitlines()
 
 
-def broken_at(folder: Path, fault: Fault, at: int) -> Ended:
+def broken_at(
+    folder: Path, fault: Fault, at: int, arguments: Sequence[str] = TWO, runs: int = 2
+) -> Ended:
     """The sweep with a fault at its n-th change, and then the same command again. Raises
     AssertionError if anything was lost, is half true or is not said."""
     out = folder / "out"
     out.mkdir(parents=True)
-    broken = run(into(folder), folder / "log", Injected(out, fault, at).install)
-    check_end(broken, out, 2)
+    broken = run(into(folder, arguments), folder / "log", Injected(out, fault, at).install)
+    check_end(broken, out, runs)
     if fault is Fault.killed:
         assert broken.code == -9, broken.said
-    again(folder)
+    again(folder, arguments, runs)
     return broken
 
 

@@ -1,109 +1,129 @@
-"""What a sweep comes to, and when it is made anew."""
+"""Conclusions are made once of the same runs in the same way, and anew of anything else."""
 
-from dataclasses import replace
-from functools import partial
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from runner.config.errors import UserError
 from runner.config.schema import ExpectConfig
-from runner.results.expectations import INCONCLUSIVE, MET, NOT_MET, read_findings
 from runner.runs import files
 from runner.runs.load import load
-from runner.sweep import conclusion
 from runner.sweep.conclusion import Judgement, conclude
 from tests.runner.results.report import made_up
+from tests.runner.run_folders import MadeTask, write_run, write_sweep
 
-COMPARISON = ("csv", "tex", "json", "png")
-RATIO = partial(ExpectConfig, metric="p50_ms/highest", of="arm=xsched", to="arm=native")
-NOTHING = Judgement([], None)
-Said = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return made_up.sweep(tmp_path, {"arm": ["native", "xsched"]}, repeats=3)
+QUICK = ExpectConfig(what="quick", metric="p99_ms/urgent", of="arm=native", at_most=1e9)
+SLOW = ExpectConfig(what="slow", metric="p99_ms/urgent", of="arm=native", at_least=1e9)
+CONCLUSIONS = {"expectations.json", "comparison.csv", "comparison.tex", "comparison.json"}
 
 
-def test_a_sweep_comes_to_findings_a_comparison_and_a_report(folder: Path, capsys: Said) -> None:
-    expect = [
-        RATIO(what="xsched is faster", at_most=0.9),
-        RATIO(what="and is not", at_least=1.1),
-        ExpectConfig(what="nobody ran", metric="p50_ms/highest", of="arm=solo", at_most=1.0),
-        ExpectConfig(what="it is proven", metric="proof", of="arm=xsched", equals="proven"),
-    ]
-    assert conclude(Judgement(expect, None), folder) == []
-    findings = read_findings(folder)
-    assert [(each.what, each.verdict) for each in findings] == [
-        ("xsched is faster", MET),
-        ("and is not", NOT_MET),
-        ("nobody ran", INCONCLUSIVE),
-        ("it is proven", MET),
-    ]
-    assert findings[0].interval is not None
-    shown = " ".join(capsys.readouterr().out.split())
-    assert findings[0].shown in shown
-    assert "there is no such run" in shown
-    names = {path.name for path in folder.iterdir() if path.is_file()}
-    made = {files.SWEEP, files.EXPECTATIONS, files.CONCLUDED}
-    assert names == made | {f"comparison.{each}" for each in COMPARISON}
-    page = (folder / files.REPORT / files.REPORT_PAGE).read_text()
-    assert "xsched is faster" in page
-    assert f"<h1>{folder.name}</h1>" in page
+@pytest.fixture(scope="module")
+def concluded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two arms, three repeats, judged once."""
+    folder = made_up.sweep(tmp_path_factory.mktemp("arms"), {"arm": ["native", "xsched"]}, 3)
+    assert conclude(Judgement([QUICK], None), folder) == []
+    return folder
 
 
-def test_arms_that_cannot_be_compared_cost_no_findings(tmp_path: Path) -> None:
-    folder = made_up.sweep(tmp_path, {"arm": ["xsched"]}, repeats=3)
-    assert conclude(Judgement([RATIO(what="w", at_most=1.0)], None), folder) == []
-    assert len(read_findings(folder)) == 1
-    assert not (folder / files.REPORT).exists()
+def verdicts(folder: Path) -> list[str]:
+    return [each["verdict"] for each in json.loads((folder / files.EXPECTATIONS).read_text())]
 
 
-def test_what_has_been_judged_is_not_judged_again(folder: Path, capsys: Said) -> None:
-    conclude(NOTHING, folder)
-    before = (folder / files.CONCLUDED).stat().st_mtime_ns
-    assert conclude(NOTHING, folder) == []
+def test_all_of_it_is_there(concluded: Path) -> None:
+    names = {path.name for path in concluded.iterdir()}
+    assert names >= {*CONCLUSIONS, "comparison.png", files.REPORT}
+    assert verdicts(concluded) == ["met"]
+
+
+def test_the_same_is_judged_once(concluded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (concluded / files.EXPECTATIONS).stat().st_mtime_ns
+    assert conclude(Judgement([QUICK], None), concluded) == []
     assert "judged already" in capsys.readouterr().out
-    assert (folder / files.CONCLUDED).stat().st_mtime_ns == before
+    assert (concluded / files.EXPECTATIONS).stat().st_mtime_ns == before
 
 
-def test_a_corrected_expectation_is_judged(folder: Path) -> None:
-    conclude(Judgement([RATIO(what="w", at_most=0.1)], None), folder)
-    assert read_findings(folder)[0].verdict == NOT_MET
-    conclude(Judgement([RATIO(what="w", at_most=0.9)], None), folder)
-    assert read_findings(folder)[0].verdict == MET
-
-
-def test_another_primary_decides(folder: Path, capsys: Said) -> None:
-    conclude(NOTHING, folder)
-    conclude(Judgement([], "throughput_rps/urgent"), folder)
-    assert "judged already" not in capsys.readouterr().out
-    page = (folder / files.REPORT / files.REPORT_PAGE).read_text()
-    assert "throughput of urgent" in page
-
-
-def test_runs_that_have_changed_are_judged_anew(folder: Path, capsys: Said) -> None:
-    conclude(NOTHING, folder)
-    first = load(folder)[0]
-    files.write_json(first.folder / files.SUMMARY, replace(first.summary, notes=("disturbed",)))
-    capsys.readouterr()
-    conclude(NOTHING, folder)
+def judge_anew(folder: Path, judgement: Judgement, capsys: pytest.CaptureFixture[str]) -> None:
+    assert conclude(judgement, folder) == []
     assert "judged already" not in capsys.readouterr().out
 
 
-def test_a_conclusion_that_fails_is_said_and_made_again(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
+def test_another_expectation_or_figure_that_decides_is_judged_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(*_: object) -> None:
-        raise RuntimeError("no letters in that font")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(conclusion, "show_expectations", broken)
-        (trouble,) = conclude(Judgement([RATIO(what="w", at_most=0.9)], None), folder)
-    assert "no letters in that font" in trouble
-    assert (folder / files.REPORT / files.REPORT_PAGE).is_file(), "the others are made"
-    assert conclude(Judgement([RATIO(what="w", at_most=0.9)], None), folder) == []
+    folder = made_up.sweep(tmp_path, {"arm": ["native", "xsched"]}, 3)
+    judge_anew(folder, Judgement([QUICK], None), capsys)
+    judge_anew(folder, Judgement([SLOW], None), capsys)
+    assert verdicts(folder) == ["not met"]
+    judge_anew(folder, Judgement([SLOW], "p50_ms/urgent"), capsys)
+    rows = json.loads((folder / "comparison.json").read_text())
+    assert "p50_ms/urgent" in json.dumps(rows)
 
 
-def test_the_runs_themselves_say_what_they_were_to_be_judged_by(folder: Path) -> None:
-    assert Judgement.declared(load(folder)) == NOTHING
+def test_other_records_are_judged_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = made_up.sweep(tmp_path, {"arm": ["native", "xsched"]})
+    judge_anew(folder, Judgement([QUICK], None), capsys)
+    made_up.edit(folder / "native-r0", notes=("something else",))
+    judge_anew(folder, Judgement([QUICK], None), capsys)
+    (folder / "native-r0" / files.REQUESTS).unlink()
+    judge_anew(folder, Judgement([QUICK], None), capsys)
+    assert verdicts(folder) == ["inconclusive"], "what is no result shows nothing"
+
+
+def test_a_run_with_nothing_to_conclude_leaves_nothing(tmp_path: Path) -> None:
+    folder = made_up.sweep(tmp_path, {"arm": ["native"]})
+    before = {path.name for path in folder.iterdir()}
+    assert conclude(Judgement([], None), folder) == []
+    assert {path.name for path in folder.iterdir()} == before
+
+
+def test_what_cannot_be_written_is_said_and_the_rest_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = made_up.sweep(tmp_path, {"arm": ["native", "xsched"]}, 3)
+    (folder / files.EXPECTATIONS).mkdir()
+    (said,) = conclude(Judgement([QUICK], None), folder)
+    assert said.startswith("not concluded: Is a directory: ")
+    assert said.endswith("(the runs are complete)")
+    assert (folder / files.REPORT / files.REPORT_PAGE).exists()
+    (folder / files.EXPECTATIONS).rmdir()
+    judge_anew(folder, Judgement([QUICK], None), capsys)
+
+
+def test_a_sweep_that_vanished_is_said(tmp_path: Path) -> None:
+    (said,) = conclude(Judgement([QUICK], None), tmp_path / "gone")
+    assert "is not there" in said
+
+
+# --- what runs declare themselves ----------------------------------------------------------------
+
+
+def declared(tmp_path: Path, **config: Any) -> Judgement:
+    write_run(tmp_path / "sweep" / "a", "native", {"urgent": MadeTask([1.0])}, config)
+    return Judgement.declared(load(write_sweep(tmp_path / "sweep", [{"folder": "a"}])))
+
+
+def test_what_runs_are_judged_by_is_in_their_configurations(tmp_path: Path) -> None:
+    said = [{"what": "quick", "at_most": 3.0, "of": "arm=native"}]
+    found = declared(tmp_path, expect=said, sweep={"primary": "p50_ms/urgent"})
+    assert list(found.expect) == [ExpectConfig(what="quick", at_most=3.0, of="arm=native")]
+    assert found.primary == "p50_ms/urgent"
+
+
+def test_without_a_word_of_it_nothing_is_expected(tmp_path: Path) -> None:
+    assert declared(tmp_path) == Judgement([], None)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"expect": 3}, {"expect": ["x"]}, {"expect": [{"what": []}]}, {"sweep": {"primary": 3}}],
+)
+def test_what_is_no_expectation_is_one_message(config: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"expect or sweep\.primary is none"):
+        declared(tmp_path, **config)
+
+
+def test_without_a_run_there_is_nothing_to_judge_by(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no run has ended"):
+        Judgement.declared(load(write_sweep(tmp_path / "empty", [])))

@@ -1,59 +1,155 @@
-"""A point that goes wrong before it has a result; points that run are in tests of the trial."""
+"""One point, with a trial that is over at once: what was measured is kept, whatever comes after."""
 
+import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
 
 from runner.platforms.contract import PlatformError
-from runner.runs.files import read_summary
+from runner.proof.checks import Verdict
+from runner.runs import files, solo
 from runner.runs.record import Summary
-from runner.runs.run import read_run
+from runner.runs.run import Run, read_run
 from runner.sweep import job
+from runner.sweep.derive import problems_of
 from runner.trial.status import Status
+from tests.faults import instant, started
+from tests.faults.sweeps import SMOKE, again, into
 
 
-def run(folder: Path, error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+def run(folder: Path, prepare: Callable[[], object]) -> tuple[started.Ended, Run]:
+    """The command with a single point, in a process of its own that `prepare` has changed."""
+    ended = started.run(into(folder, SMOKE), folder / "log", prepare)
+    assert "Traceback" not in ended.said
+    (place,) = (path.parent for path in folder.glob("out/*/*/config.yaml"))
+    return ended, read_run(place)
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
     def fails(*_: Any) -> None:
         raise error
 
-    hydra = SimpleNamespace(
-        runtime=SimpleNamespace(output_dir=str(folder)), job=SimpleNamespace(name="block-t4")
-    )
-    monkeypatch.setattr(HydraConfig, "get", lambda: hydra)
-    monkeypatch.setattr(job, "_measure", fails)
-    job.run(DictConfig({}))
+    return fails
 
 
-def test_what_the_platform_refuses_is_a_failed_run_with_its_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run(tmp_path, PlatformError("the device is gone"), monkeypatch)
-    assert read_summary(tmp_path) == Summary(
-        name="block-t4",
+def trial_that_fails(error: BaseException) -> None:
+    instant.run_trial = raising(error)
+
+
+# --- before there is a result --------------------------------------------------------------------
+
+
+def test_what_the_platform_refuses_is_a_failed_run_with_its_reason(tmp_path: Path) -> None:
+    error = PlatformError("the device is gone")
+    ended, ran = run(tmp_path, lambda: trial_that_fails(error))
+    assert ended.code == 1
+    assert "FAILED block: the device is gone" in ended.lines
+    assert ran.summary == Summary(
+        name="block",
         status=Status.FAILED,
         reason="the device is gone",
-        folder=str(tmp_path),
+        arm="xsched",
+        task_set="smoke",
+        folder=str(ran.folder),
     )
-    assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
+    assert {path.name for path in ran.folder.iterdir()} == {files.SUMMARY, files.CONFIG}
+    again(tmp_path, SMOKE, 1)
 
 
-def test_a_fault_of_ours_is_one_too_and_keeps_its_traceback(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run(tmp_path, ZeroDivisionError("of nothing"), monkeypatch)
-    ran = read_run(tmp_path)
-    assert (ran.name, ran.status, ran.summary.as_expected) == ("block-t4", Status.FAILED, False)
+def test_a_fault_of_ours_is_one_too_and_keeps_its_traceback(tmp_path: Path) -> None:
+    ended, ran = run(tmp_path, lambda: trial_that_fails(ZeroDivisionError("of nothing")))
+    assert ended.code == 1
+    assert (ran.status, ran.summary.as_expected) == (Status.FAILED, False)
     assert ran.summary.reason == "ZeroDivisionError: of nothing (see stderr.log)"
-    assert "Traceback" in (tmp_path / "stderr.log").read_text()
+    assert "Traceback" in (ran.folder / "stderr.log").read_text()
     assert not ran.proof.checks
     assert not ran.provenance.is_known
 
 
-def test_ctrl_c_ends_more_than_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, KeyboardInterrupt(), monkeypatch)
-    assert read_summary(tmp_path) is None
+def test_ctrl_c_ends_more_than_the_run(tmp_path: Path) -> None:
+    ended, ran = run(tmp_path, lambda: trial_that_fails(KeyboardInterrupt()))
+    assert ended.code == 130
+    assert files.read_summary(ran.folder) is None
+    again(tmp_path, SMOKE, 1)
+
+
+# --- afterwards ----------------------------------------------------------------------------------
+
+
+def test_a_cache_of_another_user_costs_a_note(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".cache").touch()  # a folder that cannot be used
+    ended, ran = run(tmp_path, lambda: None)
+    assert ended.code == 1
+    assert ran.status is Status.FINISHED
+    said = f"File exists: {tmp_path / 'out' / '.cache'}"
+    assert problems_of(ran.folder) == {str(solo.FILE): said}
+    assert f"block: {solo.FILE}: {said} (the measurement is complete)" in ended.lines
+    again(tmp_path, SMOKE, 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_waits_until_the_result_is_kept(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    def prepare() -> None:
+        keep = files.keep
+
+        def interrupted(*arguments: Any) -> Summary:
+            for _ in range(3):
+                os.kill(os.getpid(), number)
+            return keep(*arguments)
+
+        files.keep = interrupted
+
+    ended, ran = run(tmp_path, prepare)
+    assert ended.code == 130
+    assert ran.status is Status.FINISHED, "what was measured is a result"
+    done = again(tmp_path, SMOKE, 1)
+    assert "1 of 1 runs are there already" in done.said
+
+
+def test_an_error_of_ours_after_the_record_is_a_note(tmp_path: Path) -> None:
+    def prepare() -> None:
+        solo.keep = raising(ZeroDivisionError("of nothing"))
+
+    ended, ran = run(tmp_path, prepare)
+    assert ended.code == 1, ended.said
+    assert ran.status is Status.FINISHED
+    assert "FAILED" not in ended.said
+    assert "solo.json: ZeroDivisionError: of nothing (the measurement is complete)" in ended.said
+
+
+# --- parts ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "proof", "expected"),
+    [
+        ("result", Status.FINISHED, Verdict.PROVEN, True),
+        ("result", Status.FAILED, Verdict.FAILED, False),
+        ("result", Status.KILLED, Verdict.INCOMPLETE, False),
+        ("refusal", Status.FAILED, Verdict.FAILED, True),
+        ("refusal", Status.FAILED, Verdict.INCOMPLETE, False),
+        ("refusal", Status.FINISHED, Verdict.PROVEN, False),
+    ],
+)
+def test_a_refusal_may_be_what_was_to_be_shown(
+    outcome: str, status: Status, proof: Verdict, expected: bool
+) -> None:
+    assert job.as_expected(outcome, Summary(name="a", status=status, proof=proof)) is expected
+
+
+def test_a_device_that_is_in_use_is_refused_without_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with (
+        job.device_lock("host", True, print),
+        pytest.raises(PlatformError, match=rf"\(host\): process {os.getpid()} on .*wait=false"),
+        job.device_lock("host", False, print),
+    ):
+        pass

@@ -1,13 +1,22 @@
 """The same sweep again, through the command, and what is left to do after a sweep was killed."""
 
 import shutil
+import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from runner.config.resolve import resolve
+from runner.config.schema import Config, TaskConfig
 from runner.runs.files import read_sweep
 from runner.runs.load import load
+from runner.runs.record import Summary
+from runner.sweep import resume
+from runner.sweep.plan import Planned
 from runner.trial.status import Status
 from tests.conftest import Run
+from tests.runner.run_folders import keep
 
 SWEEP = ("task_set=smoke", "task_set.requests=3", "tracking=none", "warmup=1")
 POINTS = ("-m", "arm=native,urgent_only", "sweep.repeats=2")
@@ -84,3 +93,71 @@ def test_repeats_of_zero_are_refused(run: Run, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "sweep.repeats=0" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+# --- parts ---------------------------------------------------------------------------------------
+
+
+def planned(arm: str) -> Planned:
+    config = Config()
+    config.arm.name = arm
+    config.task_set.tasks = {"a": TaskConfig()}
+    made = Planned([f"arm={arm}"], {"arm": arm})
+    made.config, made.trial, made.name = config, resolve(config), arm
+    return made
+
+
+POINTS_OF_TWO = [planned("native"), planned("xsched")]
+DONE = Summary(name="native", status=Status.FINISHED, as_expected=True)
+
+
+def test_what_earlier_attempts_left_is_never_overwritten(tmp_path: Path) -> None:
+    """Also where somebody has deleted some of it."""
+    for number in range(4):
+        (tmp_path / POINTS_OF_TWO[0].folder).mkdir()
+        (tmp_path / POINTS_OF_TWO[0].folder / "attempt").write_text(str(number))
+        resume.set_aside(POINTS_OF_TWO, tmp_path)
+        if number == 2:
+            shutil.rmtree(tmp_path / "superseded" / f"{POINTS_OF_TWO[0].folder}-0")
+    aside = {path.parent.name[-1]: path.read_text() for path in tmp_path.glob("*/*/attempt")}
+    assert aside == {"0": "3", "1": "1", "2": "2"}
+
+
+def test_runs_keep_the_command_that_made_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    native, xsched = POINTS_OF_TWO
+    monkeypatch.setattr(sys, "argv", ["runner", "first"])
+    resume.write(POINTS_OF_TWO, POINTS_OF_TWO, {}, tmp_path, "id")
+    assert {entry.status for entry in read_sweep(tmp_path).runs} == {Status.PENDING}
+    resume.write(POINTS_OF_TWO, POINTS_OF_TWO, {native: DONE}, tmp_path, "id")
+    monkeypatch.setattr(sys, "argv", ["runner", "second"])
+    gone = Summary.failed("xsched", "its folder is gone")
+    resume.write(POINTS_OF_TWO, [xsched], {native: DONE, xsched: gone}, tmp_path, "id")
+    record = read_sweep(tmp_path)
+    assert record.command == "python -m runner first"
+    assert [(each.command, each.status, each.reason) for each in record.runs] == [
+        ("python -m runner first", Status.FINISHED, ""),
+        ("python -m runner second", Status.FAILED, "its folder is gone"),
+    ]
+
+
+def test_what_is_done_is_what_is_whole(tmp_path: Path) -> None:
+    for point in POINTS_OF_TWO:
+        (tmp_path / point.folder).mkdir()
+        keep(tmp_path / point.folder)
+    assert resume.missing(POINTS_OF_TWO, tmp_path) == []
+    (tmp_path / POINTS_OF_TWO[1].folder / "events.parquet").write_bytes(b"")
+    assert resume.missing(POINTS_OF_TWO, tmp_path) == [POINTS_OF_TWO[1]]
+    (tmp_path / POINTS_OF_TWO[0].folder / "summary.json").write_text("[" * 100_000)
+    assert resume.missing(POINTS_OF_TWO, tmp_path) == POINTS_OF_TWO
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"runs": 3}', "[" * 100_000, '"text"'])
+def test_a_sweep_whose_record_is_damaged_is_not_found(text: str, tmp_path: Path) -> None:
+    for name in ("good", "bad"):
+        (tmp_path / name).mkdir()
+        resume.write(POINTS_OF_TWO, POINTS_OF_TWO, {}, tmp_path / name, "id")
+    (tmp_path / "bad" / "sweep.json").write_text(text)
+    assert resume.find(tmp_path, "id") == tmp_path / "good"
+    assert resume.find(tmp_path, "other") is None

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -181,3 +182,41 @@ def test_a_dry_run_has_no_folder(tmp_path: Path) -> None:
     end = ended(tmp_path, never, "dry_run=true")
     assert (end.exit_code, end.folder) == (0, None)
     assert not list(tmp_path.iterdir())
+
+
+# --- one writer ----------------------------------------------------------------------------------
+
+
+def config(root: Path, wait: bool = True) -> Config:
+    made = Config()
+    made.output_root, made.sweep.wait = str(root), wait
+    return made
+
+
+def test_a_sweep_has_one_writer_and_others_have_theirs(tmp_path: Path) -> None:
+    with one_writer(config(tmp_path), "0123456789ab"):
+        with (
+            pytest.raises(UserError, match=rf"sweep.wait=false: .* by process {os.getpid()} on"),
+            one_writer(config(tmp_path, wait=False), "0123456789ab"),
+        ):
+            pass
+        with one_writer(config(tmp_path, wait=False), "another"):
+            pass
+    with one_writer(config(tmp_path, wait=False), "0123456789ab"):
+        pass
+
+
+def test_locks_are_for_all_users_of_the_machine(tmp_path: Path) -> None:
+    with one_writer(config(tmp_path / "out"), "0123456789ab"):
+        pass
+    (folder,) = (tmp_path / "out").iterdir()
+    assert folder.stat().st_mode & 0o7777 == 0o1777
+    assert [path.stat().st_mode & 0o777 for path in folder.iterdir()] == [0o666]
+
+
+def test_an_error_of_the_sweep_is_no_error_of_its_place(tmp_path: Path) -> None:
+    with (
+        pytest.raises(FileNotFoundError),
+        one_writer(config(tmp_path), "0123456789ab"),
+    ):
+        raise FileNotFoundError

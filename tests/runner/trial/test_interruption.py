@@ -46,3 +46,33 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
     interruption.listen()
     os.kill(os.getpid(), signal.SIGHUP)
     interruption.check()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interruptions_wait_for_what_is_written_however_many(number: signal.Signals) -> None:
+    interruption.listen()
+    done = []
+    with pytest.raises(KeyboardInterrupt), interruption.deferred():
+        for _ in range(3):
+            os.kill(os.getpid(), number)
+        with interruption.deferred():
+            done.append("inner")
+        done.append("outer")
+    assert done == ["inner", "outer"]
+
+
+def test_an_interruption_from_before_is_not_heard_twice() -> None:
+    interruption.listen()
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+    with interruption.deferred():
+        pass
+
+
+def test_an_error_goes_before_an_interruption_and_that_is_remembered() -> None:
+    interruption.listen()
+    with pytest.raises(ValueError, match="first"), interruption.deferred():
+        os.kill(os.getpid(), signal.SIGINT)
+        raise ValueError("first")
+    with pytest.raises(KeyboardInterrupt):
+        interruption.check()

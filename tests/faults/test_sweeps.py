@@ -1,0 +1,66 @@
+"""Whole sweeps with a fault, and the same command again: nothing is lost and nothing half true."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from runner.runs.load import load
+from tests.faults import campaign
+from tests.faults.faults import Fault
+from tests.faults.started import run, start
+from tests.faults.sweeps import SMOKE, again, broken_at, into
+
+
+def at(one_run: list[str], kind: str, name: str) -> int:
+    """The number of the first change of this kind to a file of this name."""
+    return next(n for n, each in enumerate(one_run, 1) if each.startswith(kind) and name in each)
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "name"),
+    [
+        (Fault.killed, "write", "requests.parquet"),
+        (Fault.killed, "os.rename", "summary.json"),
+        (Fault.no_space, "write", "summary.json"),
+        (Fault.disk_full, "os.mkdir", ".cache"),
+    ],
+    ids=str,
+)
+def test_a_sweep_that_was_broken_is_completed(
+    fault: Fault, kind: str, name: str, one_run: list[str], tmp_path: Path
+) -> None:
+    broken_at(tmp_path, fault, at(one_run, kind, name), SMOKE, 1)
+
+
+def test_a_second_start_waits_and_has_nothing_left_to_run(tmp_path: Path) -> None:
+    first = start(into(tmp_path, SMOKE), tmp_path / "first", lambda: campaign.lasting(1.0))
+    campaign.until(lambda: list((tmp_path / "out").glob("*/*/config.yaml")))
+    second = run(into(tmp_path, SMOKE), tmp_path / "second")
+    assert f"is being run by process {first.pid} on " in second.said
+    assert "1 of 1 runs are there already" in second.said
+    assert (first.wait().code, second.code) == (0, 0)
+    assert not list((tmp_path / "out").glob("*/superseded"))
+
+
+def test_a_second_start_that_does_not_wait_is_refused(tmp_path: Path) -> None:
+    campaign.refused(tmp_path)
+
+
+def test_a_run_whose_folder_vanished_has_failed(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = start(into(tmp_path, SMOKE), tmp_path / "log", lambda: campaign.lasting(1.0))
+    campaign.until(lambda: list(out.glob("*/*/config.yaml")))
+    (place,) = (path.parent for path in out.glob("*/*/config.yaml"))
+    shutil.rmtree(place)
+    ended = process.wait()
+    assert ended.code == 1, ended.said
+    assert "its folder is gone" in ended.said
+    (vanished,) = load(place.parent)
+    assert "its folder is gone" in vanished.summary.reason, "sweep.json knows it, too"
+    again(tmp_path, SMOKE, 1)
+
+
+def test_the_requests_of_another_run_are_noticed_and_it_is_run_again(tmp_path: Path) -> None:
+    assert run(into(tmp_path), tmp_path / "log").code == 0
+    campaign.damaged(tmp_path, "requests.parquet", campaign.DAMAGES["of another run"])
