@@ -255,7 +255,7 @@ def test_a_report_of_a_zip_is_written_beside_it(paper: Path, tmp_path: Path) -> 
     page = (tmp_path / "paper-report" / "report.html").read_text()
     for said in ("<h1>paper</h1>", "native", "xsched", "data:image/png"):
         assert said in page
-    assert "<code>python -m runner task_set=made &#x27;arrival.trace=…/arrivals.txt&#x27;" in page
+    assert "<code>python -m runner task_set=made &#39;arrival.trace=…/arrivals.txt&#39;" in page
     assert "somebody" not in page
     assert list((tmp_path / "paper-report" / "figures").glob("*.pdf"))
     assert not list(tmp_path.glob("xsched-runner-*"))
