@@ -11,7 +11,7 @@ from typing import Any
 from runner.commands import run as runner
 from runner.commands.ending import end_well
 from runner.config.errors import UserError
-from runner.config.files import check_limits
+from runner.config.limits import check_limits
 from runner.config.schema import Config, all_keys
 from runner.platforms.choose import get
 from runner.platforms.device import DeviceOrigin

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from runner.config.errors import UserError
-from runner.config.files import check_limits
+from runner.config.limits import check_limits
 from runner.runs.files import CONFIG, SWEEP, read_sweep
 
 SUMS = "SHA256SUMS"

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from runner.config.errors import UserError
-from runner.config.files import check_limits
+from runner.config.limits import check_limits
 from runner.config.spec import TrialSpec
 from runner.metrics.requests import TaskRequests
 from runner.proof.checks import Proof

@@ -3,6 +3,7 @@ not always enough: Python drops an exception that falls into a finalizer or a we
 callback, of which an import runs many. So it is remembered, too. And it can be too much: a second
 one in a row must not end the keeping of what was measured."""
 
+import atexit
 import signal
 import time
 from collections.abc import Iterator
@@ -17,13 +18,20 @@ _deferring = 0
 
 
 def listen() -> None:
-    """From now on these signals interrupt this process, but for those that it was told to ignore
-    (nohup)."""
+    """From now on these signals interrupt this process; SIGHUP not under nohup."""
     global _asked_s
     _asked_s = None
     for number in SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
+    atexit.register(_end)
+
+
+def _end() -> None:
+    """A late one must not change the exit code: Python gives signals their defaults back before it
+    is gone."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _interrupt(*_: object) -> None:

@@ -184,11 +184,19 @@ def test_a_sweep_is_no_run_and_its_runs_are_named(
         replay.found("0" * 32, None)
 
 
-@pytest.mark.parametrize("content", ["", "- 1", "a: [", "7"])
-def test_what_is_no_configuration_is_said(content: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("", " is no configuration"),
+        ("- 1", ", line 1: holds no keys"),
+        ("a: [", ", line 2: "),
+        ("7", ", line 1: holds no keys"),
+    ],
+)
+def test_what_is_no_configuration_is_said(content: str, problem: str, tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", "native", {"a": MadeTask([1.0])})
     (run / files.CONFIG).write_text(content)
-    with pytest.raises(UserError, match=r"config\.yaml is no configuration"):
+    with pytest.raises(UserError, match=rf"config\.yaml{problem}"):
         replay.found(str(run), None)
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from runner.config.errors import UserError
-from runner.config.files import MOST_BYTES, MOST_DEPTH, MOST_NODES, FileConfigSource
+from runner.config.files import FileConfigSource
+from runner.config.limits import MOST_BYTES, MOST_DEPTH, MOST_NODES
 from tests.conftest import ROOT, Run
 
 

@@ -12,6 +12,8 @@ from runner.trial import interruption
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
     handlers = {number: signal.getsignal(number) for number in interruption.SIGNALS}
+    for number in interruption.SIGNALS:
+        signal.signal(number, signal.SIG_DFL)  # under nohup one is ignored
     yield
     interruption.listen()  # forgets
     for number, handler in handlers.items():
