@@ -5,6 +5,7 @@ Exit codes: 0 all runs finished, 1 a run failed, 2 the input was wrong, 130 inte
 
 import os
 import sys
+from pathlib import Path
 
 from runner.commands.project import CONF, NAME, version
 
@@ -81,6 +82,7 @@ def run(given: list[str]) -> None:
     interruption.listen()
 
     try:
+        _check_working_directory()
         from runner.config import files as config_files
 
         config_files.check(CONF, given)
@@ -100,6 +102,17 @@ def run(given: list[str]) -> None:
         if explained is None:
             raise
         _exit(explained)
+
+
+def _check_working_directory() -> None:
+    """Hydra asks for it. Raises `UserError` if it was deleted."""
+    from runner.config.errors import UserError
+
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        problem = "the working directory is not there any more"
+        raise UserError("", "", problem, remedy="change to one that is") from None
 
 
 def _compose_and_run() -> None:
