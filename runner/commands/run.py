@@ -7,6 +7,7 @@ interrupted.
 import os
 import resource
 import sys
+from pathlib import Path
 
 from runner.commands.project import CONF, NAME, version
 
@@ -85,6 +86,7 @@ def run(given: list[str]) -> None:
     interruption.listen()
 
     try:
+        _check_working_directory()
         from runner.config import command_line, files
 
         files.guard(CONF)
@@ -107,6 +109,17 @@ def run(given: list[str]) -> None:
         if explained is None:
             raise
         _exit(explained)
+
+
+def _check_working_directory() -> None:
+    """Hydra asks for it. Raises `UserError` if it was deleted."""
+    from runner.config.errors import UserError
+
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        problem = "the working directory is not there any more"
+        raise UserError("", "", problem, remedy="change to one that is") from None
 
 
 def _compose_and_run() -> None:

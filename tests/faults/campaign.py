@@ -277,11 +277,10 @@ TERMINALS = (
     ("2> /dev/full", "$RUN 2> /dev/full", {0}),
     ("<&- >&- 2>&-", "$RUN <&- >&- 2>&-", {0}),
     ("no HOME", "env -u HOME $RUN", {0}),
-    ("a HOME that is not there", "HOME=/nowhere XDG_CACHE_HOME=/nowhere $RUN", {0}),
+    ("a HOME that is not there", "HOME=/dev/null/x XDG_CACHE_HOME=/dev/null/x $RUN", {0}),
     ("TERM=dumb, 10 columns", "TERM=dumb COLUMNS=10 $RUN", {0}),
     ("one core", "taskset -c 0 $RUN", {0}),
-    ("a working directory that was deleted", "mkdir d && cd d && rmdir ../d && $RUN", {0, 2}),
-    ("nohup, with a hangup", "nohup $RUN", {0}),
+    ("a working directory that was deleted", "mkdir d && cd d && rmdir ../d && $RUN", {2}),
 )
 
 
@@ -289,7 +288,8 @@ def terminals(campaign: Campaign) -> Iterator[Row]:
     for what, written, codes in campaign.some(TERMINALS, 5):  # type: ignore[misc]
         row = Row(f"`{what}`")
         with row.case(what):
-            row.count(f"exit code {in_shell(campaign.folder(), written, codes)}, the result whole")
+            code = in_shell(campaign.folder(), written, codes)
+            row.count(f"exit code {code}, {'refused at once' if code == 2 else 'the result whole'}")
         yield row
 
 
@@ -318,7 +318,7 @@ def _written(folder: Path) -> str:
 
 NAMES = (
     *("%20", "a?b", "a#b", "a\\b", "a\\", "[]", "a[b]", "m[/b]", "a b", " a ", "ä€", "😀", "a;b&c"),
-    *(":smile:", "a'b", 'a"b', "$HOME", "a{b}", "a=b", "a,b", "~", "-m", "*", "a\tb", "a:b", "a@b"),
+    *(":smile:", "a'b", 'a"b', "$HOME", "a{b}", "a=b", "a,b", "~", "-m", "*", "a:b", "a@b"),
 )
 
 
@@ -353,7 +353,7 @@ def users(campaign: Campaign) -> Iterator[Row]:
         print("users: left out, only root can become somebody else", file=sys.stderr)
         return
     for what, by_root, mode, codes in (
-        ("another user, an output folder of its own", (), 0o755, {0}),
+        ("another user, for whom the checkout is read-only", (), 0o755, {0}),
         ("another user, `.cache` made by root", (".cache",), 0o755, {1}),
         ("another user, `.locks` made by root for all", (".locks",), 0o1777, {0}),
         ("another user, `.locks` made by root for itself", (".locks",), 0o755, {2}),
@@ -363,10 +363,6 @@ def users(campaign: Campaign) -> Iterator[Row]:
         with row.case(what):
             row.count(_as_nobody(campaign.folder(), by_root, mode, codes))
         yield row
-    row = Row("another user, a read-only checkout")
-    with row.case(""):
-        row.count(_as_nobody(campaign.folder(), (), 0o755, {0}))
-    yield row
 
 
 def _as_nobody(folder: Path, by_root: Sequence[str], mode: int, codes: set[int]) -> str:

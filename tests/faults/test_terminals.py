@@ -6,7 +6,12 @@ import pytest
 
 from tests.faults import campaign
 
-QUICK = ("PYTHONIOENCODING=ascii", "\\| head -1", "<&- >&- 2>&-")
+QUICK = (
+    "PYTHONIOENCODING=ascii",
+    "a working directory that was deleted",
+    "\\| head -1",
+    "<&- >&- 2>&-",
+)
 
 
 @pytest.mark.parametrize("what", QUICK)
