@@ -14,8 +14,8 @@ def declare_torchvision_operators() -> None:
     if _library is not None or torch.version.cuda is not None or torch.version.hip is not None:
         return
     # PyTorch annotates neither of the two.
-    library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+    library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]  # torch's
     for operator in ("nms", "qnms"):
         schema = f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-        library.define(schema)  # type: ignore[no-untyped-call]
+        library.define(schema)  # type: ignore[no-untyped-call]  # torch's
     _library = library  # the schemas live as long as this reference

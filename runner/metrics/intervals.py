@@ -15,7 +15,7 @@ import numpy as np
 
 # scipy.special is loaded when it is first asked, which takes a quarter of a second; scipy.stats,
 # which stands on these functions, would take a second. It ships no types.
-import scipy  # type: ignore[import-untyped]
+import scipy  # type: ignore[import-untyped]  # it ships no types
 from numpy.typing import ArrayLike, NDArray
 
 from runner.metrics.percentiles import rank

@@ -91,7 +91,7 @@ def _read_or(path: Path, kind: type[Record], missing: Record) -> Record:
 
 def read_summary(folder: Path) -> Summary | None:
     """A run's summary; None if it never came to write one."""
-    return _read_or(folder / SUMMARY, Summary | None, None)  # type: ignore[arg-type]
+    return _read_or(folder / SUMMARY, Summary | None, None)  # type: ignore[arg-type]  # a union is no type to mypy
 
 
 def read_proof(folder: Path) -> Proof:
@@ -106,7 +106,7 @@ def read_provenance(folder: Path) -> Provenance:
 
 def read_logged(folder: Path) -> Logged | None:
     """Where in MLflow the run or sweep of the folder is; None if it is not logged."""
-    return _read_or(folder / LOGGED, Logged | None, None)  # type: ignore[arg-type]
+    return _read_or(folder / LOGGED, Logged | None, None)  # type: ignore[arg-type]  # a union is no type to mypy
 
 
 def write_logged(folder: Path, logged: Logged) -> None:
