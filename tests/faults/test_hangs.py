@@ -333,7 +333,7 @@ def test_a_device_that_was_stopped_stood_still() -> None:
 
 
 def test_a_device_that_gives_no_answer_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xsched_bindings.host.device.ANSWER_S", 0.2)
+    monkeypatch.setattr("xsched_bindings.host.warm.ANSWER_S", 0.2)
     with Device(LOADER) as device, device.connect() as session:
         measured = HostSession(two_tasks("native"), session, lambda text: None)
         measured.open()
