@@ -16,6 +16,7 @@ from runner.config.arms import Arm
 from runner.config.spec import TaskSpec, TrialSpec
 from runner.metrics.requests import TaskRequests
 from runner.platforms.device import DeviceFacts, DeviceOrigin
+from runner.platforms.start import Starter, afresh
 from runner.proof.checks import Proof
 from xsched_bindings.types import PreemptLevel
 
@@ -26,7 +27,7 @@ class ChildSetup:
 
     tasks: the indices of its tasks. fds: inherited descriptors by name. cores: the CPU cores it may
     use, empty for all. environment: all of its environment. details: what its session needs to know
-    besides. module: what Python runs.
+    besides. module: what Python runs. start: how it comes to be.
     """
 
     tasks: list[int]
@@ -35,6 +36,7 @@ class ChildSetup:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     details: dict[str, Any] = field(default_factory=dict)
     module: str = "runner.trial.child"
+    start: Starter = afresh
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,9 @@ class Platform(Protocol):
     def lock(self) -> str:
         """Names the device; trials on one device take turns."""
 
-    def open(self, trial: TrialSpec, folder: Path) -> None:
-        """Start what the trial needs and does not run yet; logs go to `folder`."""
+    def open(self, trial: TrialSpec, folder: Path, say: Callable[[str], None]) -> None:
+        """Start what the trial needs and does not run yet; logs go to `folder`, and say(text)
+        reports what is being done."""
 
     def children(self, trial: TrialSpec) -> list[ChildSetup]:
         """The trial's processes."""

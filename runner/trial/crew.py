@@ -1,11 +1,9 @@
 """The processes of a trial, seen from the parent: start them, let them meet, follow them."""
 
 import os
-import signal
 import socket
 import struct
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from typing import Any, Protocol
 from models import ModelSpec
 from runner.config.spec import TrialSpec
 from runner.platforms.contract import ChildSetup, Platform, last_words
+from runner.platforms.start import Process, Start, fate
 from runner.trial import interruption, limits
 from runner.trial.messages import (
     Begin,
@@ -32,7 +31,6 @@ from runner.trial.messages import (
 )
 from runner.trial.recording import Recording
 
-ROOT = Path(__file__).parents[2]
 LOOK_S = 1.0
 
 
@@ -53,7 +51,7 @@ class _Member:
     """One process. reached: where it waits for the others, or its end; None while it works."""
 
     name: str
-    process: "subprocess.Popen[bytes]"
+    process: Process
     messages: Connection
     log: Path
     role: Role
@@ -83,9 +81,7 @@ class _Member:
             code = self.process.wait(limits.MESSAGE_S)
         except subprocess.TimeoutExpired:
             return "hung up and did not end"
-        return (
-            f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        )
+        return fate(code)
 
 
 class Crew:
@@ -135,14 +131,10 @@ class Crew:
         ours, theirs = Pipe()
         name = self._trial.tasks[setup.tasks[0]].name if count > 1 else ""
         log = self._folder / (f"stderr-{name}.log" if name else "stderr.log")
+        fds = [theirs.fileno(), role.recording_fd, *role.stop_fds, *role.fds.values()]
         with log.open("wb") as stderr:
-            process = subprocess.Popen(
-                [sys.executable, "-m", setup.module, str(theirs.fileno())],
-                pass_fds=[theirs.fileno(), role.recording_fd, *role.stop_fds, *role.fds.values()],
-                env={**setup.environment, "PYTHONPATH": _python_path()},
-                stdin=subprocess.DEVNULL,
-                stderr=stderr,
-                start_new_session=True,  # Ctrl-C in the terminal is the parent's business alone
+            process = setup.start(
+                Start(setup.module, theirs.fileno(), fds, setup.environment, stderr)
             )
         theirs.close()
         _limit_silence(ours)
@@ -249,7 +241,3 @@ def _limit_silence(connection: Connection) -> None:
     with socket.socket(fileno=os.dup(connection.fileno())) as behind:
         behind.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
         behind.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-
-
-def _python_path() -> str:
-    return os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))

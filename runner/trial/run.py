@@ -71,7 +71,7 @@ def run_trial(
     window: Stolen | None = None
     stolen = 0.0
     try:
-        platform.open(trial, folder)
+        platform.open(trial, folder, progress.say)
         with Crew(trial, platform, recording, folder, known, progress) as crew:
 
             def begin() -> None:

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from runner.platforms.device import GpuInfo, GpuSample, GpuSettings
 from runner.platforms.gpu.management.base import GpuProcess
 from runner.platforms.gpu.platform import GpuPlatform
 from runner.platforms.gpu.session import GpuSession
+from runner.platforms.gpu.warm import WarmParent
 from tests.xsched_bindings.double import DoubleStream
 from xsched_bindings.cuda import CudaXSched
 from xsched_bindings.hip import HipXSched
@@ -162,6 +163,9 @@ class DoublePlatform(GpuPlatform):
     def _management(self) -> Any:
         return self._double
 
+    def warm_parent(self, environment: Mapping[str, str], folder: Path) -> WarmParent:
+        return WarmParent(environment, folder, "tests.runner.gpu_double:load")
+
     def children(self, trial: TrialSpec) -> list[ChildSetup]:
         return [
             replace(
@@ -199,9 +203,17 @@ def trial(platform: DoublePlatform, **changes: Any) -> TrialSpec:
     return settle(config, resolve(config), platform)
 
 
-if __name__ == "__main__":
+def load(spec: Any) -> None:
+    """What a warm parent has of a model."""
+
+
+def main(argument: str) -> None:
     from runner.platforms.kinds import cuda, hip
     from runner.trial import child
 
     cuda.open_session = hip.open_session = open_session  # type: ignore[assignment]
-    child.main(sys.argv[1])
+    child.main(argument)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -24,7 +24,12 @@ FDS_PER_MESSAGE = 253  # SCM_MAX_FD of Linux
 #: Longest wait for an answer that needs no work; a process that is stopped gives none.
 ANSWER_S = 5.0
 #: Libraries start threads by these, and a process that has threads cannot be forked.
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",  # pyarrow's allocator
+}
 ROOT = Path(__file__).parents[2]
 
 

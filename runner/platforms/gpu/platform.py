@@ -6,7 +6,7 @@ import importlib.metadata
 import importlib.util
 import os
 import runpy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,14 +20,16 @@ from runner.config.schema import XSCHEDS_POLICIES, Config
 from runner.config.spec import TrialSpec
 from runner.platforms.contract import ChildSetup, Observations, Platform, Session
 from runner.platforms.device import DeviceFacts, DeviceOrigin, GpuInfo, TorchBuild
-from runner.platforms.gpu import xserver
+from runner.platforms.gpu import warm, xserver
 from runner.platforms.gpu.management.base import Management, NoManagement, foreign, own_pids
 from runner.platforms.gpu.management.open import open_management
 from runner.platforms.gpu.telemetry import Telemetry
+from runner.platforms.gpu.warm import WarmParent, WarmTrial
 from runner.platforms.gpu.xserver import XServer
+from runner.platforms.start import afresh
 from xsched_bindings import shim
 from xsched_bindings.capability import HIP_LEVELS, cuda_levels
-from xsched_bindings.errors import LibraryNotFound
+from xsched_bindings.errors import DeviceLost, LibraryNotFound
 from xsched_bindings.library import find
 from xsched_bindings.policies import POLICIES, Claim
 from xsched_bindings.types import PreemptLevel
@@ -38,17 +40,20 @@ TELEMETRY = "telemetry.parquet"
 
 @dataclass(frozen=True)
 class Vendor:
-    """device_node: what the kernel driver puts there. visible: the variable that chooses a GPU."""
+    """device_node: what the kernel driver puts there. visible: the variable that chooses a GPU.
+    forks: whether a trial's processes may be forked from a warm parent. HIP's shim acts while
+    libraries load, and nobody with a card has tried it."""
 
     name: str
     key: str
     device_node: str
     visible: str
+    forks: bool
 
 
 VENDORS = {
-    "cuda": Vendor("NVIDIA", "nvidia", "/dev/nvidiactl", "CUDA_VISIBLE_DEVICES"),
-    "hip": Vendor("AMD", "amd", "/dev/kfd", "HIP_VISIBLE_DEVICES"),
+    "cuda": Vendor("NVIDIA", "nvidia", "/dev/nvidiactl", "CUDA_VISIBLE_DEVICES", forks=True),
+    "hip": Vendor("AMD", "amd", "/dev/kfd", "HIP_VISIBLE_DEVICES", forks=False),
 }
 
 
@@ -94,6 +99,12 @@ class GpuPlatform:
         self._server: XServer | None = None
         self._telemetry: Telemetry | None = None
         self._foreign: dict[int, str] = {}
+        #: Warm parents, with the shim in place and without, and this trial's session with one.
+        self._parents: dict[bool, WarmParent] = {}
+        self._forks: WarmTrial | None = None
+        #: Why this trial has none, and why none can be had in this sweep.
+        self._afresh = ""
+        self._cannot_fork = "" if self.vendor.forks else "not tried on AMD yet"
 
     # --- what is there ---------------------------------------------------------------------------
 
@@ -190,13 +201,40 @@ class GpuPlatform:
 
     # --- one trial -------------------------------------------------------------------------------
 
-    def open(self, trial: TrialSpec, folder: Path) -> None:
-        if not self._needs_server(trial):
+    def open(self, trial: TrialSpec, folder: Path, say: Callable[[str], None]) -> None:
+        if self._needs_server(trial):
+            if self._server_address:
+                xserver.check_policy(self._server_address, trial.policy)
+            else:
+                self._server = XServer(xserver.binary(find(self._home)), trial.policy, folder)
+        self._warm_up(trial, folder, say)
+
+    def _warm_up(self, trial: TrialSpec, folder: Path, say: Callable[[str], None]) -> None:
+        """Have a warm parent with the trial's models; the trial starts afresh where none can be
+        had, and says so."""
+        shimmed, environment = trial.uses_xsched and trial.shim, self._environment(trial)
+        models = {task.model for task in trial.tasks}
+        self._afresh = self._cannot_fork
+        if self._afresh:
             return
-        if self._server_address:
-            xserver.check_policy(self._server_address, trial.policy)
-        else:
-            self._server = XServer(xserver.binary(find(self._home)), trial.policy, folder)
+        parent = self._parents.pop(shimmed, None)
+        try:
+            if parent is not None and not parent.serves(environment, models):
+                parent.close()
+                parent = None
+            parent = parent or self.warm_parent(environment, folder)
+            self._forks = parent.open_trial(models, say)
+            self._parents[shimmed] = parent
+        except (RuntimeError, OSError, psutil.Error) as error:
+            self._afresh = str(error)
+            if not isinstance(error, DeviceLost):
+                self._cannot_fork = self._afresh
+        finally:
+            if parent is not None and shimmed not in self._parents:
+                parent.close()
+
+    def warm_parent(self, environment: Mapping[str, str], folder: Path) -> WarmParent:
+        return WarmParent(environment, folder)
 
     def _needs_server(self, trial: TrialSpec) -> bool:
         return trial.uses_xsched and trial.placement == "processes"
@@ -210,9 +248,16 @@ class GpuPlatform:
             "library": str(find(self._home)) if trial.uses_xsched else "",
             "server": server if self._needs_server(trial) else None,
         }
+        environment = self._environment(trial)
+        start = self._forks.fork if self._forks else afresh
+        return [
+            ChildSetup(part, environment=environment, details=details, start=start)
+            for part in parts
+        ]
+
+    def _environment(self, trial: TrialSpec) -> dict[str, str]:
         tsg = trial.cuda_lv3 == "tsg"
-        environment = self.environment(trial.uses_xsched, trial.shim, tsg, trial.mps)
-        return [ChildSetup(part, environment=environment, details=details) for part in parts]
+        return self.environment(trial.uses_xsched, trial.shim, tsg, trial.mps)
 
     def environment(
         self, xsched: bool, shim_in_place: bool = True, tsg: bool = False, mps: bool = False
@@ -259,10 +304,12 @@ class GpuPlatform:
         """They inherit nothing of ours."""
 
     def last_words(self, folder: Path) -> list[Path]:
-        return [folder / xserver.LOG]
+        return [folder / xserver.LOG, folder / warm.LOG]
 
     def trouble(self) -> str:
-        return self._server.trouble() if self._server else ""
+        if self._server and (trouble := self._server.trouble()):
+            return trouble
+        return self._forks.trouble() if self._forks else ""
 
     def begin_window(self, pids: Sequence[int]) -> None:
         if self._server:
@@ -285,6 +332,8 @@ class GpuPlatform:
         self._look_for_foreigners()
         others = [f"{name} ({pid})" for pid, name in sorted(self._foreign.items())]
         notes = []
+        if self._afresh and self.vendor.forks:
+            notes.append(f"the trial's processes were started afresh: {self._afresh}")
         if others:
             notes.append(f"the GPU was not ours alone: {', '.join(others)}")
         if telemetry.throttled:
@@ -295,12 +344,18 @@ class GpuPlatform:
         )
 
     def end_trial(self) -> None:
+        if self._forks is not None:
+            self._forks.close()
+            self._forks = None
         if self._server is not None:
             self._server.stop()
             self._server = None
 
     def close(self) -> None:
         self.end_trial()
+        for parent in self._parents.values():
+            parent.close()
+        self._parents.clear()
 
 
 def mps_runs() -> bool:

@@ -21,6 +21,7 @@ from typing import Any
 import psutil
 
 from runner.platforms.contract import PlatformError, last_words
+from runner.platforms.start import fate
 from xsched_bindings.host.processes import die_with_parent
 from xsched_bindings.types import PolicyType
 
@@ -115,8 +116,7 @@ class XServer:
         code = self._process.poll()
         if code is None:
             return ""
-        fate = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
-        return f"the xserver {fate}{last_words(self._log)}"
+        return f"the xserver {fate(code)}{last_words(self._log)}"
 
     def note_shared_memory(self, clients: Iterable[int]) -> None:
         """Remember what shared memory the server and its clients use, so that what they leave can

@@ -84,7 +84,7 @@ class HostPlatform:
     def provenance(self) -> DeviceOrigin:
         return DeviceOrigin(device_cores=tuple(self.device_cores))
 
-    def open(self, trial: TrialSpec, folder: Path) -> None:
+    def open(self, trial: TrialSpec, folder: Path, say: Callable[[str], None]) -> None:
         if self._device is not None and self._device.alive:
             return
         self.close()

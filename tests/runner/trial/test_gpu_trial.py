@@ -5,6 +5,7 @@ import os
 import stat
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ from runner.platforms.contract import PlatformError
 from runner.platforms.device import Spread
 from runner.platforms.gpu import xserver
 from runner.platforms.gpu.management.base import GpuProcess
+from runner.platforms.gpu.warm import WarmParent
 from runner.proof.checks import Verdict
 from runner.runs.files import read_proof, read_summary
 from runner.runs.summary import summarise
 from runner.trial.run import TrialResult, run_trial
 from runner.trial.status import Status
 from tests.runner.gpu_double import FAULT, QUEUES, DoublePlatform, trial
+from tests.runner.platforms.gpu import forked
 from tests.runner.run_folders import keep
 from tests.xsched_bindings.double import build
 
@@ -36,6 +39,7 @@ def run(platform: DoublePlatform, folder: Path, **changes: Any) -> TrialResult:
     spec = trial(platform, **changes)
     before = psutil.Process().children(recursive=True)
     result = run_trial(spec, platform, {}, folder, Silent(), lambda: None)
+    platform.close()
     assert psutil.Process().children(recursive=True) == before, "nothing is left behind"
     summary = summarise(spec, result, "made")  # every outcome can be summarised
     assert summary.status is result.status
@@ -139,6 +143,71 @@ def test_processes_that_are_not_ours_are_named(double: Path, tmp_path: Path) -> 
     result = run(platform, tmp_path, arm="native", requests=3)
     assert result.observations.facts.foreign_processes == ("somebody (1)",)
     assert "the GPU was not ours alone: somebody (1)" in result.observations.notes
+
+
+# --- warm parents --------------------------------------------------------------------------------
+
+
+def test_trials_of_a_sweep_are_forked_from_one_parent_a_loader_environment(
+    double: Path, tmp_path: Path
+) -> None:
+    platform = DoublePlatform(double)
+    spec = trial(platform, requests=3)
+    bare = trial(platform, requests=3, arm="native")
+    parents = []
+    for each in (bare, spec, bare):
+        folder = tmp_path / "run"
+        folder.mkdir(exist_ok=True)
+        result = run_trial(each, platform, {}, folder, Silent(), lambda: None)
+        assert result.requests[0].completed.size >= 3, result.reason
+        assert not any("started afresh" in note for note in result.observations.notes)
+        parents.append([each.pid for each in psutil.Process().children()])
+    first, both, again = parents
+    assert len(first) == 1
+    assert both == again
+    assert len(both) == 2
+    psutil.Process(first[0]).kill()
+    result = run_trial(bare, platform, {}, tmp_path / "run", Silent(), lambda: None)
+    assert result.status is Status.FINISHED, "a dead one is replaced"
+    platform.close()
+    assert psutil.Process().children() == []
+
+
+def test_a_warm_parent_that_dies_in_mid_trial_fails_the_run(double: Path, tmp_path: Path) -> None:
+    platform = DoublePlatform(double)
+    begin = platform.begin_window
+
+    def begin_and_kill(pids: list[int]) -> None:
+        begin(pids)
+        parent = psutil.Process(pids[0]).parent()
+        assert parent is not None
+        parent.kill()
+
+    platform.begin_window = begin_and_kill  # type: ignore[assignment,method-assign]
+    result = run(platform, tmp_path, arm="native", requests=2000)
+    assert result.status is Status.FAILED
+    assert "the warm parent was killed by SIGKILL" in result.reason
+
+
+@pytest.mark.parametrize("name", ["raises", "thread"])
+def test_where_no_parent_can_be_had_trials_start_afresh_and_say_so(
+    double: Path, tmp_path: Path, name: str
+) -> None:
+    started = []
+
+    class Unfit(DoublePlatform):
+        def warm_parent(self, environment: Mapping[str, str], folder: Path) -> WarmParent:
+            started.append(WarmParent(environment, folder, f"{forked.__name__}:load_{name}"))
+            return started[-1]
+
+    platform = Unfit(double)
+    for _ in range(2):
+        spec = trial(platform, arm="native", requests=3)
+        result = run_trial(spec, platform, {}, tmp_path, Silent(), lambda: None)
+        assert result.status is Status.FINISHED, result.reason
+        assert "the trial's processes were started afresh: " in result.observations.notes[0]
+    assert len(started) == 1, "it would be no better the second time"
+    assert psutil.Process().children() == []
 
 
 # --- processes -----------------------------------------------------------------------------------
