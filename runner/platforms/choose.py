@@ -58,20 +58,23 @@ def choose() -> str:
     return next((name for name in VENDORS if not GpuPlatform(name).no_gpu()), "host")
 
 
-def choose_placement(trials: Sequence[TrialSpec], platform: Platform) -> str:
-    """What placement=auto means for a whole sweep: the first that every arm and level in it can
-    use, for arms are compared with each other. If there is none, the platform's first."""
+def choose_placement(trials: Sequence[TrialSpec], platform: Platform) -> list[str]:
+    """What placement=auto means, for each of a sweep's trials: the first that every arm and level
+    of the sweep can use, for arms are compared with each other; where there is none, the first that
+    the trial itself can use, or else the platform's first."""
+    order = platform.placements
 
     def suits(trial: TrialSpec, placement: str) -> bool:
         levels = platform.levels(placement, trial.cuda_lv3)
-        return trial.arm in platform.arms(placement) and (
-            not trial.uses_xsched or all(task.asked_level in levels for task in trial.tasks)
+        return (
+            trial.arm in platform.arms(placement)
+            and (not trial.uses_xsched or all(t.asked_level in levels for t in trial.tasks))
+            and not platform.missing(replace(trial, placement=placement))
         )
 
-    return next(
-        (each for each in platform.placements if all(suits(trial, each) for trial in trials)),
-        platform.placements[0],
-    )
+    suited = [[each for each in order if suits(trial, each)] for trial in trials]
+    common = [each for each in order if all(each in some for some in suited)]
+    return [(common or some or list(order))[0] for some in suited]
 
 
 def settle(config: Config, trial: TrialSpec, platform: Platform) -> TrialSpec:
@@ -106,7 +109,7 @@ def settle(config: Config, trial: TrialSpec, platform: Platform) -> TrialSpec:
     return replace(
         trial,
         scheduler=SCHEDULER[placement],
-        mps=platform.uses_mps(config.platform.mps, placement),
+        mps=platform.uses_mps(config.platform.mps, trial),
     )
 
 

@@ -72,14 +72,14 @@ class Platform(Protocol):
     def levels(self, placement: str, cuda_lv3: str) -> tuple[PreemptLevel, ...]:
         """The preemption levels that the device really has."""
 
-    def uses_mps(self, asked: str, placement: str) -> bool:
-        """What `platform.mps` comes to. Raises `UserError` for what is not there."""
+    def uses_mps(self, asked: str, trial: TrialSpec) -> bool:
+        """What `platform.mps` comes to. Raises `UserError` for what cannot be had."""
 
     def missing(self, trial: TrialSpec) -> str:
         """Why this machine cannot run it, "" if it can. Imports no torch."""
 
-    def fingerprint(self) -> str:
-        """What solo times depend on: hardware and library versions."""
+    def fingerprint(self, trial: TrialSpec) -> str:
+        """What solo times depend on: hardware, library versions, and how workers share it."""
 
     def provenance(self) -> DeviceOrigin:
         """The device and its libraries."""

@@ -23,7 +23,7 @@ def load(*paths: str | Path, uri: str | None = None) -> Sweep:
     ``mlflow:<experiment>``; uri: the tracking store, else MLFLOW_TRACKING_URI, else the default.
 
     A point that occurs again is a further repeat. Raises `UserError` for what is no run, and if
-    runs of different platforms or placements have results."""
+    runs of different platforms have results."""
     batches: list[list[Run]] = []
     loose: list[Run] = []
     known: list[Sweep] = []
@@ -100,15 +100,19 @@ def _common_folder(runs: Sequence[Run]) -> Path | None:
 
 
 def _check_places(runs: Sequence[Run]) -> None:
-    """Baselines differ between platforms, and between placements on one."""
+    """Baselines differ between platforms, and between placements; arms in different placements are
+    compared, and that is said, but repeats of one arm are in one."""
     ran = [each for each in runs if each.status is Status.FINISHED]
-    for key in ("platform", "placement"):
-        names = {str(getattr(each.summary, key)): each.name for each in ran}
-        if len(names) > 1:
-            said = ", ".join(f"{place} ({run})" for place, run in sorted(names.items()))
+    points: dict[object, dict[str, Run]] = {"": {run.summary.platform: run for run in ran}}
+    for run in ran:
+        points.setdefault(run.point, {}).setdefault(run.summary.place, run)
+    for point, by_place in points.items():
+        if len(by_place) > 1:
+            said = ", ".join(f"{place} ({run.name})" for place, run in sorted(by_place.items()))
+            what = "placements of one arm" if point else "platforms"
             raise UserError(
                 "",
                 "",
-                f"runs of different {key}s cannot be compared, their baselines differ: {said}",
-                remedy=f"compare the runs of one {key}",
+                f"runs of different {what} cannot be compared, their baselines differ: {said}",
+                remedy="compare the runs of one; or sweep over platform.placement",
             )

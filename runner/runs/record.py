@@ -101,6 +101,7 @@ class Summary:
     arm: str = ""
     platform: str = ""
     placement: str = ""
+    mps: bool = False
     policy: str = ""
     level: str = ""
     asked_level: str = ""
@@ -124,6 +125,11 @@ class Summary:
     #: Of runs from before there was mlflow.json.
     mlflow_run_id: str | None = None
     schema: int = SCHEMA
+
+    @property
+    def place(self) -> str:
+        """Where its workers lived: "threads", "processes", "processes, MPS"."""
+        return f"{self.placement}, MPS" if self.mps else self.placement
 
     @classmethod
     def failed(cls, name: str, reason: str = "the run ended without a summary") -> Self:

@@ -44,6 +44,7 @@ def summarise(trial: TrialSpec, result: TrialResult, name: str) -> Summary:
         arm=trial.arm,
         platform=trial.platform,
         placement=trial.placement,
+        mps=trial.mps,
         policy=trial.policy if trial.uses_xsched else "none",
         level="+".join(sorted(levels)),
         asked_level="+".join(sorted(asked)),

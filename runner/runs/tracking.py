@@ -391,7 +391,7 @@ def _tags(run: Run) -> dict[str, Any]:
     return {
         ARM_TAG: run.arm,
         "platform": summary.platform,
-        "placement": summary.placement,
+        "placement": summary.place,
         "proof": summary.proof,
         "valid": summary.valid,
         "preemptions": summary.preemptions,

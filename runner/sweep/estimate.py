@@ -19,7 +19,7 @@ def minutes(each: Planned) -> float | None:
     one of them is not known yet."""
     platform = shared(each.config)
     models = {task.model for task in each.trial.tasks}
-    known = solo.known(Path(each.config.output_root), platform.fingerprint(), models)
+    known = solo.known(Path(each.config.output_root), platform.fingerprint(each.trial), models)
     if models - set(known):
         return None
     set_up_s = SET_UP_S.get(each.trial.platform, SET_UP_S["host"])

@@ -59,7 +59,8 @@ def _measure(
     platform = shared(config)
     trial = settle(config, resolve(config), platform)
     models = {task.model for task in trial.tasks}
-    known = solo.known(output_root, platform.fingerprint(), models)
+    fingerprint = platform.fingerprint(trial)
+    known = solo.known(output_root, fingerprint, models)
     load_before = provenance.load()
     files.write_config(folder, config, trial)
     with (
@@ -85,7 +86,7 @@ def _measure(
         kept = files.keep(folder, summary, result.proof, result.requests, result.events, origin)
     problems = {}
     try:
-        solo.keep(output_root, platform.fingerprint(), result.solo)
+        solo.keep(output_root, fingerprint, result.solo)
     except Exception as error:  # as of another user's cache: measured anew next time
         problems[str(solo.FILE)] = reason(error)
     return kept, problems

@@ -136,12 +136,12 @@ def argument(key: str, value: object) -> str:
 
 def check(points: list[Planned], compose: Compose) -> list[Planned]:
     """Compose and validate all points and decide `auto` for all of them."""
-    platform = choose()
+    named = choose()
     for number, each in enumerate(points, start=1):
         try:
             each.config = as_config(compose(each.overrides))
             if each.config.platform.name == "auto":
-                each.config.platform.name = platform
+                each.config.platform.name = named
             each.trial = resolve(each.config)
             _check_home(each)
             _check_figures(each.config)
@@ -152,14 +152,15 @@ def check(points: list[Planned], compose: Compose) -> list[Planned]:
                 "", "", f"{error}\n  in point {number} of {len(points)}: {each.values}"
             ) from error
     _check_one_sweep(points)
-    placement = _placement(points)
+    left_open = [each for each in points if each.trial.placement == "auto"]
+    if left_open:
+        platform = shared(left_open[0].config)
+        chosen = choose_placement([each.trial for each in left_open], platform)
+        for each, placement in zip(left_open, chosen, strict=True):
+            each.config.platform.placement = placement
+            each.trial = replace(each.trial, placement=placement)
     for each in points:
-        each.config.platform.placement = placement
-        each.trial = settle(
-            each.config,
-            replace(each.trial, placement=placement),
-            shared(each.config),
-        )
+        each.trial = settle(each.config, each.trial, shared(each.config))
     return points
 
 
@@ -197,22 +198,6 @@ def _check_claims(points: list[Planned]) -> None:
         from runner.results.expectations import check_claims
 
         check_claims(config, points)
-
-
-def _placement(points: list[Planned]) -> str:
-    """The one placement of a sweep: a GPU that processes share by turns is another baseline than
-    one whose streams belong to a single process."""
-    asked = {each.trial.placement for each in points}
-    if len(asked) > 1:
-        raise UserError(
-            "platform.placement",
-            ",".join(sorted(asked)),
-            "runs in different placements cannot be compared: their baselines differ",
-            remedy="run a sweep for each placement",
-        )
-    if asked != {"auto"}:
-        return asked.pop()
-    return choose_placement([each.trial for each in points], shared(points[0].config))
 
 
 def merge(points: list[Planned]) -> list[Planned]:

@@ -28,7 +28,7 @@ def identity(points: list[Planned], platform: Platform) -> str:
         "code": asdict(provenance.code()),
         "libraries": environment.libraries,
         "python": environment.python,
-        "machine": platform.fingerprint(),
+        "machine": platform.fingerprint(points[0].trial),
     }
     return hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()[:12]
 

@@ -147,9 +147,10 @@ class DoublePlatform(GpuPlatform):
         capability: tuple[int, int] = (9, 0),
         others: list[GpuProcess] | None = None,
         name: str = "cuda",
+        mps: str = "auto",
         **variables: str,
     ) -> None:
-        super().__init__(name, home=str(folder.parent))
+        super().__init__(name, home=str(folder.parent), mps=mps)
         self._folder = folder
         self._double = DoubleManagement(capability, others or [])
         self._variables = variables
@@ -183,6 +184,7 @@ def trial(platform: DoublePlatform, **changes: Any) -> TrialSpec:
     config = Config()
     config.platform.name = platform.name
     config.platform.placement = changes.pop("placement", "threads")
+    config.platform.mps = changes.pop("mps", "auto")
     config.arm.name = changes.pop("arm", "xsched")
     config.xsched.level = Level[changes.pop("level", "block")]
     config.xsched.cuda_lv3 = changes.pop("cuda_lv3", "trap")

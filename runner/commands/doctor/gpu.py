@@ -4,7 +4,8 @@ from runner.commands.doctor.lines import Line, error, ok, warning
 from runner.commands.doctor.machine import Machine
 from runner.platforms.gpu.management.base import GpuProcess, foreign, own_pids
 from runner.platforms.gpu.management.open import count
-from runner.platforms.gpu.platform import MPS_DAEMON, VENDORS, GpuPlatform
+from runner.platforms.gpu.mps import unavailable
+from runner.platforms.gpu.platform import VENDORS, GpuPlatform
 from runner.platforms.kinds.host import HostPlatform
 
 
@@ -53,9 +54,11 @@ def mps(machine: Machine) -> list[Line]:
     platform = machine.platform
     if platform is None or platform.name != "cuda":
         return []
-    if platform.uses_mps("auto", "processes"):
-        return [ok("MPS daemon", "runs: placement processes uses it, platform.mps=off does not")]
-    return [ok("MPS daemon", f"does not run ({MPS_DAEMON}): processes take turns on the GPU")]
+    if platform.mps_runs():
+        return [ok("MPS", "a daemon runs: placement processes uses it, platform.mps=off does not")]
+    if reason := unavailable():
+        return [ok("MPS", f"{reason}: processes take turns on the GPU")]
+    return [ok("MPS", "a daemon of its own is started for every trial in placement processes")]
 
 
 def levels(machine: Machine) -> list[Line]:

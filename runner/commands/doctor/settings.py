@@ -4,6 +4,7 @@ does not tell is left out."""
 from runner.commands.doctor.lines import Line, error, ok, warning
 from runner.commands.doctor.machine import Machine
 from runner.platforms.device import GpuSample, GpuSettings
+from runner.platforms.gpu.mps import unavailable
 
 #: The vendors' commands for GPU {gpu}; {watts} is the power limit that it came with.
 COMMANDS = {
@@ -33,7 +34,7 @@ def settings(machine: Machine) -> list[Line]:
         name: command.format(gpu=machine.device, watts=watts)
         for name, command in COMMANDS[machine.platform.vendor.key].items()
     }
-    shares_by_mps = machine.platform.uses_mps("auto", "processes")
+    shares_by_mps = machine.platform.mps_runs() or not unavailable()
     lines = [
         _persistence(found, commands["persistence"]),
         _power(found, commands["power"]),

@@ -20,9 +20,10 @@ from runner.config.schema import XSCHEDS_POLICIES, Config
 from runner.config.spec import TrialSpec
 from runner.platforms.contract import ChildSetup, Observations, Platform, Session
 from runner.platforms.device import DeviceFacts, DeviceOrigin, GpuInfo, TorchBuild
-from runner.platforms.gpu import warm, xserver
+from runner.platforms.gpu import mps, warm, xserver
 from runner.platforms.gpu.management.base import Management, NoManagement, foreign, own_pids
 from runner.platforms.gpu.management.open import open_management
+from runner.platforms.gpu.mps import MpsDaemon
 from runner.platforms.gpu.telemetry import Telemetry
 from runner.platforms.gpu.warm import WarmParent, WarmTrial
 from runner.platforms.gpu.xserver import XServer
@@ -34,7 +35,7 @@ from xsched_bindings.library import find
 from xsched_bindings.policies import POLICIES, Claim
 from xsched_bindings.types import PreemptLevel
 
-MPS_DAEMON = "nvidia-cuda-mps-control"
+MPS = "mps"
 TELEMETRY = "telemetry.parquet"
 
 
@@ -64,6 +65,7 @@ def open_platform(config: Config) -> Platform:
         config.platform.device,
         home=config.xsched.home,
         server=config.platform.server,
+        mps=config.platform.mps,
     )
 
 
@@ -81,9 +83,9 @@ def open_session(
 
 class GpuPlatform:
     """One GPU. device: its number by PCI bus. home: the XSched installation, see
-    `xsched_bindings.library.find`. server: host:port of a running xserver."""
+    `xsched_bindings.library.find`. server: host:port of a running xserver. mps: what is asked of
+    MPS: auto, on or off."""
 
-    placements = ("threads", "processes")
     policies = tuple(
         name
         for name in XSCHEDS_POLICIES
@@ -91,12 +93,21 @@ class GpuPlatform:
     )
 
     def __init__(
-        self, name: str, device: int = 0, home: str | None = None, server: str | None = None
+        self,
+        name: str,
+        device: int = 0,
+        home: str | None = None,
+        server: str | None = None,
+        mps: str = "auto",
     ) -> None:
         self.name = name
         self.vendor = VENDORS[name]
         self._device, self._home, self._server_address = device, home, server
+        self._asked_mps = mps
         self._server: XServer | None = None
+        #: Whether this trial's processes share the GPU through MPS, and our own daemon for them.
+        self._shares = False
+        self._mps: MpsDaemon | None = None
         self._telemetry: Telemetry | None = None
         self._foreign: dict[int, str] = {}
         #: Warm parents, with the shim in place and without, and this trial's session with one.
@@ -107,6 +118,14 @@ class GpuPlatform:
         self._cannot_fork = "" if self.vendor.forks else "not tried on AMD yet"
 
     # --- what is there ---------------------------------------------------------------------------
+
+    @property
+    def placements(self) -> tuple[str, ...]:
+        """A process each where MPS can be had: no interpreter is shared, no throughput lost, and
+        the urgent tasks' tail is the shortest (measured: docs/results/placements_h100.md)."""
+        wanted = self.name == "cuda" and self._asked_mps != "off"
+        shared = wanted and (self.mps_runs() or not mps.unavailable())
+        return ("processes", "threads") if shared else ("threads", "processes")
 
     def no_gpu(self) -> str:
         node = self.vendor.device_node
@@ -166,25 +185,36 @@ class GpuPlatform:
             info.compute_capability, tsg=cuda_lv3 == "tsg" and placement == "processes"
         )
 
-    def uses_mps(self, asked: str, placement: str) -> bool:
-        runs = self.name == "cuda" and mps_runs()
-        if asked == "on" and not (runs and placement == "processes"):
-            raise UserError(
-                "platform.mps",
-                asked,
-                f"it needs placement processes and a running daemon ({MPS_DAEMON} -d)",
-                ["auto", "off"],
-            )
-        return runs and placement == "processes" and asked != "off"
+    def uses_mps(self, asked: str, trial: TrialSpec) -> bool:
+        reason = self._no_mps(trial) if asked != "off" else ""
+        if asked == "on" and reason:
+            raise UserError("platform.mps", asked, reason, ["auto", "off"])
+        return asked != "off" and not reason
+
+    def _no_mps(self, trial: TrialSpec) -> str:
+        """Why these processes cannot share the GPU through MPS, "" if they can."""
+        if self.name != "cuda":
+            return f"{self.vendor.name} GPUs do not have that"
+        if trial.placement != "processes":
+            return "threads share a context already; it needs platform.placement=processes"
+        if trial.uses_xsched and trial.cuda_lv3 == "tsg":
+            return "xsched.cuda_lv3=tsg suspends a whole context, which all processes would share"
+        return "" if self.mps_runs() else mps.unavailable()
+
+    def mps_runs(self) -> bool:
+        """Whether a daemon is there already, which then is used."""
+        return mps.answers(self._bare())
 
     @property
     def lock(self) -> str:
         info = self.info()
         return f"{self.name}-{info.uuid if info else self._device}"
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, trial: TrialSpec) -> str:
         info = self.info()
-        return f"{self.name} {info.name if info else '?'} torch={torch_build().version or None}"
+        shared = " mps" if trial.mps else " processes" if trial.placement == "processes" else ""
+        device = f"{self.name} {info.name if info else '?'}"
+        return f"{device} torch={torch_build().version or None}{shared}"
 
     def provenance(self) -> DeviceOrigin:
         try:
@@ -207,7 +237,14 @@ class GpuPlatform:
                 xserver.check_policy(self._server_address, trial.policy)
             else:
                 self._server = XServer(xserver.binary(find(self._home)), trial.policy, folder)
+        self._shares = trial.mps
+        if trial.mps and not self.mps_runs():
+            self._mps = MpsDaemon(self._bare(), folder / MPS)
         self._warm_up(trial, folder, say)
+
+    def _bare(self) -> dict[str, str]:
+        """Variables of a process that must do without XSched and may use MPS."""
+        return self.environment(xsched=False, shared=True)
 
     def _warm_up(self, trial: TrialSpec, folder: Path, say: Callable[[str], None]) -> None:
         """Have a warm parent with the trial's models; the trial starts afresh where none can be
@@ -257,15 +294,16 @@ class GpuPlatform:
 
     def _environment(self, trial: TrialSpec) -> dict[str, str]:
         tsg = trial.cuda_lv3 == "tsg"
-        return self.environment(trial.uses_xsched, trial.shim, tsg, trial.mps)
+        variables = self.environment(trial.uses_xsched, trial.shim, tsg, trial.mps)
+        return variables | (self._mps.variables if self._mps else {})
 
     def environment(
-        self, xsched: bool, shim_in_place: bool = True, tsg: bool = False, mps: bool = False
+        self, xsched: bool, shim_in_place: bool = True, tsg: bool = False, shared: bool = False
     ) -> dict[str, str]:
         """All variables of a process on this GPU and no other: XSched and its shim, or neither.
 
-        tsg: level 3 by XSched's TSG implementation. Raises `LibraryNotFound` if xsched is asked for
-        and not there."""
+        tsg: level 3 by XSched's TSG implementation. shared: MPS may be between. Raises
+        `LibraryNotFound` if xsched is asked for and not there."""
         info = self.info()
         chosen = info.uuid if info and self.name == "cuda" else str(self._device)
         folder = self._library_folder()
@@ -285,8 +323,8 @@ class GpuPlatform:
                 variables |= shim.LEVEL_3_BY_TSG
         if self.name == "cuda":
             variables["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-            if not mps:
-                variables["CUDA_MPS_PIPE_DIRECTORY"] = "/nonexistent"  # no daemon answers there
+            if not shared:
+                variables[mps.PIPES] = mps.NOWHERE
         return variables | {self.vendor.visible: chosen}
 
     def _with_shim(self, folder: Path, variables: dict[str, str]) -> dict[str, str]:
@@ -304,12 +342,11 @@ class GpuPlatform:
         """They inherit nothing of ours."""
 
     def last_words(self, folder: Path) -> list[Path]:
-        return [folder / xserver.LOG, folder / warm.LOG]
+        return [folder / xserver.LOG, folder / warm.LOG, folder / MPS / "server.log"]
 
     def trouble(self) -> str:
-        if self._server and (trouble := self._server.trouble()):
-            return trouble
-        return self._forks.trouble() if self._forks else ""
+        services = (self._server, self._mps, self._forks)
+        return next((each for s in services if s and (each := s.trouble())), "")
 
     def begin_window(self, pids: Sequence[int]) -> None:
         if self._server:
@@ -322,7 +359,8 @@ class GpuPlatform:
     def _look_for_foreigners(self) -> None:
         processes = self._management().processes()
         for other in foreign(processes, own_pids()):
-            self._foreign[other.pid] = other.name or "unknown"
+            if not (self._shares and other.name.startswith(mps.SERVER[:15])):  # as /proc cuts it
+                self._foreign[other.pid] = other.name or "unknown"
 
     def end_window(self, folder: Path) -> Observations:
         assert self._telemetry is not None, "begin_window came before"
@@ -347,6 +385,9 @@ class GpuPlatform:
         if self._forks is not None:
             self._forks.close()
             self._forks = None
+        if self._mps is not None:
+            self._mps.stop()
+            self._mps = None
         if self._server is not None:
             self._server.stop()
             self._server = None
@@ -356,12 +397,6 @@ class GpuPlatform:
         for parent in self._parents.values():
             parent.close()
         self._parents.clear()
-
-
-def mps_runs() -> bool:
-    """Whether NVIDIA's Multi-Process Service has its control daemon on this machine."""
-    names = (MPS_DAEMON, MPS_DAEMON[:15])  # the kernel keeps fifteen characters
-    return any(process.info["name"] in names for process in psutil.process_iter(["name"]))
 
 
 @cache

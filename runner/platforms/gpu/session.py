@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
+from math import ceil
 from typing import Any
 
 from models import ModelSpec
@@ -37,9 +38,13 @@ from xsched_bindings.types import (
     SchedulerType,
 )
 
-#: Probe units beyond what a threshold keeps in flight, and those that lower tasks are ahead by.
-PROBE_MARGIN = 40
+#: Probe units that lower tasks are ahead by, which is also the latest moment of a suspension.
 HEAD_START = 8
+#: So long this process may be late with a suspension: the work must not have run out by then.
+LATE_S = 0.01
+#: A queue is quiet that has completed nothing for so many units, and for so long.
+QUIET_UNITS = 4
+QUIET_S = 0.004
 SAMPLE_S = 0.0003
 #: From a meeting to the common start of a rehearsal.
 LEAD_NS = 20_000_000
@@ -175,18 +180,19 @@ class GpuSession:
     def _suspension(self, lane: GpuLane, queue: Queue) -> proof.Suspension:
         """Suspend at a random moment and count what completes."""
         unit_s, task = self._device.unit_s, lane.task
-        limit = proof.bound(task.level, task.threshold)
-        end = lane.stream.probe_units + _probe_units(task)
-        lane.stream.submit_probe(_probe_units(task))
+        limit, quiet_s = proof.bound(task.level, task.threshold), max(QUIET_UNITS * unit_s, QUIET_S)
+        units = self._probe_units(task)
+        end = lane.stream.probe_units + units
+        lane.stream.submit_probe(units)
         time.sleep(self._random.uniform(2, HEAD_START) * unit_s)
         suspended_s = time.monotonic()
         queue.suspend()
         if task.level is PreemptLevel.interrupt:
             time.sleep(INTERRUPT_S)
         at_suspension = lane.stream.probe_units
-        last_s = _last_change(lambda: lane.stream.probe_units, (limit / 2 + 8) * unit_s)
+        last_s = _last_change(lambda: lane.stream.probe_units, limit / 2 * unit_s + quiet_s)
         quiet_at = lane.stream.probe_units
-        time.sleep(8 * unit_s)
+        time.sleep(quiet_s)
         quiet = lane.stream.probe_units == quiet_at
         queue.resume()
         lane.stream.synchronize()
@@ -200,6 +206,10 @@ class GpuSession:
             resumed=lane.stream.probe_units == end,
             quiet_ms=max(0.0, last_s - suspended_s) * 1e3,
         )
+
+    def _probe_units(self, task: TaskSpec) -> int:
+        """So many that some are pending when a suspended queue is quiet."""
+        return task.threshold // 2 + 1 + HEAD_START + ceil(LATE_S / self._device.unit_s)
 
     def _asked_of_server(self) -> list[dict[str, Any]]:
         return [
@@ -236,7 +246,7 @@ class GpuSession:
         first, so that they are at work when they must be suspended."""
         start_ns = max(peers.gather(time.monotonic_ns())) + LEAD_NS
         head_start_ns = int(HEAD_START * self._device.unit_s * 1e9)
-        longest = max(_probe_units(task) for task in self._running)
+        longest = max(map(self._probe_units, self._running))
 
         def run(lane: GpuLane) -> tuple[int, int]:
             ahead = lane.task.name in lower
@@ -307,11 +317,6 @@ class GpuSession:
         """What dies here takes the whole process with it, and the parent sees that."""
         readable([] if stop_fd is None else [stop_fd], timeout_s)
         return ""
-
-
-def _probe_units(task: TaskSpec) -> int:
-    """So many that some are pending when a suspended queue is quiet."""
-    return task.threshold // 2 + PROBE_MARGIN
 
 
 def _last_change(value: Callable[[], int], watch_s: float) -> float:

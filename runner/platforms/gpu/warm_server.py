@@ -30,6 +30,7 @@ def build_model(spec: Spec) -> Any:
     from models.build import build
     from runner.platforms.gpu import session, torch_device  # noqa: F401  # what forks will import
 
+    hasattr(torch, "_inductor")  # which the profiler's first start does: it imports for 3 s
     model = ModelSpec(**spec)
     return None if CATALOG[model.name].bare else build(model)
 

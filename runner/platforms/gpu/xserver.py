@@ -4,6 +4,7 @@ It and its clients talk through channels whose names are the same for the whole 
 can be only one at a time; a client without a server ends while the library loads.
 """
 
+import http.client
 import json
 import os
 import signal
@@ -11,10 +12,8 @@ import socket
 import subprocess
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +40,17 @@ def binary(library_folder: Path) -> Path:
 
 def ask(address: str, path: str, timeout_s: float = 2.0) -> Any:
     """The answer of the server at host:port, from JSON. Raises OSError if there is none."""
-    with urllib.request.urlopen(f"http://{address}{path}", timeout=timeout_s) as answer:
-        return json.load(answer)
+    # urllib would read all certificates of the machine before it asks.
+    with closing(http.client.HTTPConnection(address, timeout=timeout_s)) as connection:
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            content = answer.read()
+        except http.client.HTTPException as error:
+            raise OSError(f"{error!r} from {address}{path}") from error
+        if answer.status != http.HTTPStatus.OK:
+            raise OSError(f"{answer.status} {answer.reason} from {address}{path}")
+        return json.loads(content)
 
 
 def queues(address: str) -> list[dict[str, Any]]:

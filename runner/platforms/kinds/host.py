@@ -65,7 +65,7 @@ class HostPlatform:
     def levels(self, placement: str, cuda_lv3: str) -> tuple[PreemptLevel, ...]:
         return tuple(PreemptLevel)
 
-    def uses_mps(self, asked: str, placement: str) -> bool:
+    def uses_mps(self, asked: str, trial: TrialSpec) -> bool:
         if asked == "on":
             raise UserError("platform.mps", asked, "platform host does not have that", ["auto"])
         return False
@@ -77,7 +77,7 @@ class HostPlatform:
             return "it needs /proc, which tells whether an executor is stopped"
         return limits.exceeded(trial)
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, trial: TrialSpec) -> str:
         torch = importlib.metadata.version("torch")
         return f"host {cpu_model()} cores={len(self.device_cores)} torch={torch}"
 

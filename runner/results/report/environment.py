@@ -21,7 +21,7 @@ def environment(runs: Iterable[Run]) -> list[tuple[str, str]]:
     machines = [origin.environment for origin in origins]
     ran = [run.summary for run in all_runs if run.summary.platform]
     return [
-        ("platform", _distinct(f"{run.platform}, {run.placement}" for run in ran)),
+        ("platform", _distinct(f"{run.platform}, {run.place}" for run in ran)),
         ("GPU", _distinct(_gpu(origin.device) for origin in origins)),
         ("throttled", _distinct(", ".join(run.device.throttled) for run in ran)),
         ("CPU", _distinct(_cpu(machine) for machine in machines)),

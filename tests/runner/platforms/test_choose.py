@@ -17,11 +17,15 @@ from runner.runs.record import Summary
 from runner.sweep.job import as_expected, device_lock
 from runner.trial.status import Status
 from tests.runner.gpu_double import DoublePlatform, trial
+from tests.runner.platforms.gpu.fake_mps import FakeMps, mps
 from tests.xsched_bindings.double import build
 from xsched_bindings.capability import cuda_levels
 from xsched_bindings.types import PreemptLevel
 
 BLOCK, DEACTIVATE, INTERRUPT = PreemptLevel
+
+
+__all__ = ["mps"]
 
 
 @pytest.fixture(scope="module")
@@ -100,11 +104,50 @@ def test_auto_placement_is_one_that_every_arm_and_level_can_use(folder: Path) ->
     platform = DoublePlatform(folder)
     plain = trial(platform)
     tsg = trial(platform, level="interrupt", cuda_lv3="tsg", placement="processes")
-    assert choose_placement([plain], platform) == "threads"
-    assert choose_placement([plain, tsg], platform) == "processes"
+    assert choose_placement([plain], platform) == ["threads"]
+    assert choose_placement([plain, tsg], platform) == ["processes", "processes"]
     stream = trial(platform, arm="stream_priority")
-    # Nothing suits both: the first is taken, and the trial that it does not suit says so.
-    assert choose_placement([stream, tsg], platform) == "threads"
+    # Nothing suits both: each gets its own, and comparisons say so.
+    assert choose_placement([stream, tsg], platform) == ["threads", "processes"]
+
+
+def test_where_mps_can_be_had_a_process_each_is_the_first_choice(
+    folder: Path, mps: FakeMps
+) -> None:
+    platform = DoublePlatform(folder)
+    made = trial(platform, arm="native", placement="processes")
+    assert made.mps
+    assert platform.placements == ("processes", "threads")
+    stream = trial(platform, arm="stream_priority")
+    assert choose_placement([made], platform) == ["processes"]
+    assert choose_placement([made, stream], platform) == ["threads", "threads"]
+    off = DoublePlatform(folder, mps="off")
+    assert off.placements == ("threads", "processes")
+    assert not trial(off, arm="native", placement="processes", mps="off").mps
+    tsg = trial(platform, level="interrupt", cuda_lv3="tsg", placement="processes")
+    assert not tsg.mps, "a suspended context would be everybody's"
+
+
+NO_MPS = {
+    "threads": ({"placement": "threads"}, "needs platform.placement=processes"),
+    "tsg": ({"cuda_lv3": "tsg", "level": "interrupt", "placement": "processes"}, "cuda_lv3=tsg"),
+}
+
+
+@pytest.mark.parametrize("case", NO_MPS)
+def test_mps_where_it_cannot_be_is_refused(folder: Path, mps: FakeMps, case: str) -> None:
+    changes, says = NO_MPS[case]
+    with pytest.raises(UserError, match=r"platform\.mps=on") as refused:
+        trial(DoublePlatform(folder), mps="on", **changes)
+    assert says in str(refused.value)
+
+
+def test_mps_that_is_not_installed_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match="nvidia-cuda-mps-control is not installed"):
+        trial(DoublePlatform(folder), arm="native", placement="processes", mps="on")
 
 
 def test_arms_without_xsched_get_an_environment_without_a_trace_of_it(

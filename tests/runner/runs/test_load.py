@@ -2,7 +2,6 @@ import gc
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -212,15 +211,29 @@ def test_a_setting_of_xsched_makes_no_difference_without_it(tmp_path: Path) -> N
 # ------------------------------------------------------------------------- places
 
 
-@pytest.mark.parametrize(("key", "other"), [("placement", "processes"), ("platform", "cuda")])
-def test_other_places_are_not_compared(tmp_path: Path, key: str, other: str) -> None:
-    elsewhere: dict[str, Any] = {key: other}
+OTHER_PLACES = {
+    "platforms": ("xsched", {"platform": "cuda"}),
+    "placements of one arm": ("native", {"placement": "processes"}),
+}
+
+
+@pytest.mark.parametrize("what", OTHER_PLACES)
+def test_other_places_are_not_compared(tmp_path: Path, what: str) -> None:
+    arm, elsewhere = OTHER_PLACES[what]
     folders = [
         write_run(tmp_path / "a", "native", ONE),
-        write_run(tmp_path / "b", "xsched", ONE, **elsewhere),
+        write_run(tmp_path / "b", arm, ONE, **elsewhere),
     ]
-    with pytest.raises(UserError, match=f"different {key}s cannot be compared"):
+    with pytest.raises(UserError, match=f"different {what} cannot be compared"):
         load(*folders)
+
+
+def test_arms_may_need_different_placements(tmp_path: Path) -> None:
+    folders = [
+        write_run(tmp_path / "a", "native", ONE),
+        write_run(tmp_path / "b", "xsched", ONE, placement="processes", mps=True),
+    ]
+    assert [run.summary.place for run in load(*folders)] == ["threads", "processes, MPS"]
 
 
 def test_a_failed_run_may_have_been_anywhere(tmp_path: Path) -> None:

@@ -24,8 +24,11 @@ from runner.trial.run import TrialResult, run_trial
 from runner.trial.status import Status
 from tests.runner.gpu_double import FAULT, QUEUES, DoublePlatform, trial
 from tests.runner.platforms.gpu import forked
+from tests.runner.platforms.gpu.fake_mps import FakeMps, mps
 from tests.runner.run_folders import keep
 from tests.xsched_bindings.double import build
+
+__all__ = ["mps"]
 
 
 class Silent:
@@ -154,6 +157,7 @@ def test_trials_of_a_sweep_are_forked_from_one_parent_a_loader_environment(
     platform = DoublePlatform(double)
     spec = trial(platform, requests=3)
     bare = trial(platform, requests=3, arm="native")
+    others = psutil.Process().children()
     parents = []
     for each in (bare, spec, bare):
         folder = tmp_path / "run"
@@ -161,7 +165,7 @@ def test_trials_of_a_sweep_are_forked_from_one_parent_a_loader_environment(
         result = run_trial(each, platform, {}, folder, Silent(), lambda: None)
         assert result.requests[0].completed.size >= 3, result.reason
         assert not any("started afresh" in note for note in result.observations.notes)
-        parents.append([each.pid for each in psutil.Process().children()])
+        parents.append([p.pid for p in psutil.Process().children() if p not in others])
     first, both, again = parents
     assert len(first) == 1
     assert both == again
@@ -170,7 +174,7 @@ def test_trials_of_a_sweep_are_forked_from_one_parent_a_loader_environment(
     result = run_trial(bare, platform, {}, tmp_path / "run", Silent(), lambda: None)
     assert result.status is Status.FINISHED, "a dead one is replaced"
     platform.close()
-    assert psutil.Process().children() == []
+    assert psutil.Process().children() == others
 
 
 def test_a_warm_parent_that_dies_in_mid_trial_fails_the_run(double: Path, tmp_path: Path) -> None:
@@ -201,13 +205,14 @@ def test_where_no_parent_can_be_had_trials_start_afresh_and_say_so(
             return started[-1]
 
     platform = Unfit(double)
+    others = psutil.Process().children()
     for _ in range(2):
         spec = trial(platform, arm="native", requests=3)
         result = run_trial(spec, platform, {}, tmp_path, Silent(), lambda: None)
         assert result.status is Status.FINISHED, result.reason
         assert "the trial's processes were started afresh: " in result.observations.notes[0]
     assert len(started) == 1, "it would be no better the second time"
-    assert psutil.Process().children() == []
+    assert psutil.Process().children() == others
 
 
 # --- processes -----------------------------------------------------------------------------------
@@ -261,6 +266,32 @@ def test_every_task_has_a_process_and_all_start_at_one_instant(
     firsts = [int(task.started[0]) for task in result.requests[1:]]
     assert all(0 <= first < 5_000_000 for first in firsts), firsts
     assert all(len(task.completed) >= 10 for task in result.requests)
+
+
+def test_processes_share_the_gpu_through_a_daemon_of_the_trials_own(
+    server: Path, tmp_path: Path, mps: FakeMps
+) -> None:
+    served = [GpuProcess(1, "nvidia-cuda-mps-server", 1), GpuProcess(2, "somebody", 1)]
+    platform = DoublePlatform(server, others=served)
+    result = run(platform, tmp_path / "run", arm="native", placement="processes")
+    assert (result.status, result.reason) == (Status.FINISHED, "")
+    assert result.observations.facts.foreign_processes == ("somebody (2)",)
+    daemons = (tmp_path / "run" / "mps" / "environment").read_text()
+    assert "XSCHED" not in daemons, "the server must not load the shim"
+    assert "'CUDA_VISIBLE_DEVICES': 'GPU-double'" in daemons
+    mps.runs()
+    result = run(platform, tmp_path / "given", arm="native", placement="processes")
+    assert result.status is Status.FINISHED
+    assert not (tmp_path / "given" / "mps").exists(), "one that is there is used"
+
+
+def test_a_daemon_that_cannot_be_had_fails_the_run(
+    server: Path, tmp_path: Path, mps: FakeMps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_MPS", "refuses")
+    result = run(DoublePlatform(server), tmp_path, arm="native", placement="processes")
+    assert result.status is Status.FAILED
+    assert "no permission for /dev/nvidia0" in result.reason
 
 
 def test_the_server_schedules_the_null_control(server: Path, tmp_path: Path) -> None:

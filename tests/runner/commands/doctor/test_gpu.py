@@ -8,7 +8,10 @@ import pytest
 from runner.commands.doctor import gpu, settings
 from runner.commands.doctor.lines import Line, State
 from runner.commands.doctor.machine import Machine
+from tests.runner.platforms.gpu.fake_mps import FakeMps, mps
 from tests.runner.platforms.gpu.test_management import FakeNvml
+
+__all__ = ["mps"]
 
 
 def the_settings(machine: Machine) -> dict[str, Line]:
@@ -107,15 +110,16 @@ def test_what_the_driver_does_not_tell_is_left_out(with_gpu: Machine, nvml: Fake
     assert settings.settings(with_gpu) == []
 
 
-def test_exclusive_mode_is_fine_where_mps_runs(
-    with_gpu: Machine, monkeypatch: pytest.MonkeyPatch
+def test_exclusive_mode_is_fine_where_mps_can_be_had(
+    with_gpu: Machine, request: pytest.FixtureRequest
 ) -> None:
-    no_processes(monkeypatch)
-    assert gpu.mps(with_gpu)[0].found.startswith("does not run")
+    assert gpu.mps(with_gpu)[0].found.endswith("processes take turns on the GPU")
     assert the_settings(with_gpu)["compute mode"].state is State.warning
-    no_processes(monkeypatch, "nvidia-cuda-mps-control")
-    assert gpu.mps(with_gpu)[0].found.startswith("runs")
+    fake: FakeMps = request.getfixturevalue("mps")
+    assert gpu.mps(with_gpu)[0].found.startswith("a daemon of its own")
     assert the_settings(with_gpu)["compute mode"].state is State.ok
+    fake.runs()
+    assert gpu.mps(with_gpu)[0].found.startswith("a daemon runs")
 
 
 def test_levels_follow_the_device_and_the_placement(with_gpu: Machine, nvml: FakeNvml) -> None:

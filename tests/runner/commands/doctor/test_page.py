@@ -23,7 +23,7 @@ NAMES = [
     *["Python libraries", "PyTorch", "host platform"],
     *["GPU", "driver", "GPU processes"],
     *["persistence mode", "power limit", "clocks", "compute mode", "partitions (MIG)", "ECC"],
-    *["throttling", "MPS daemon"],
+    *["throttling", "MPS"],
     *["XSched", "driver library", "shim", "without the shim", "preemption levels", "policies"],
     *["xserver", "XSched's channels"],
     *["CPU governor", "load", "output folder", "tracking store", "shared memory"],

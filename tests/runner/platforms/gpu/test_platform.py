@@ -9,7 +9,7 @@ from runner.platforms.device import DeviceOrigin, TorchBuild
 from runner.platforms.gpu import platform as gpu
 from runner.platforms.gpu.management.base import GpuProcess, NoManagement
 from runner.runs import files, provenance
-from tests.runner.gpu_double import DoublePlatform
+from tests.runner.gpu_double import DoublePlatform, trial
 from tests.xsched_bindings.double import build
 
 
@@ -38,11 +38,12 @@ def test_provenance_is_the_gpu_its_settings_and_libraries(double: Path, tmp_path
 
 def test_what_nobody_tells_is_left_open(double: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "torch_build", TorchBuild)
+    spec = trial(DoublePlatform(double), arm="native")
     platform = Unmanaged(double)
     platform._home = "/nowhere"
     assert platform.provenance() == DeviceOrigin(torch=TorchBuild())
     assert platform.lock == "cuda-0"
-    assert platform.fingerprint() == "cuda ? torch=None"
+    assert platform.fingerprint(spec) == "cuda ? torch=None"
 
 
 def test_the_build_of_pytorch_is_read_without_importing_it() -> None:

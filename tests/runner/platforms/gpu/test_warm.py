@@ -211,5 +211,6 @@ def test_many_forks_leave_nothing_behind(parent: WarmParent, tmp_path: Path) -> 
             before = ours.num_fds(), theirs.num_fds(), theirs.memory_info().rss
     assert before is not None
     assert theirs.children() == []
-    assert (ours.num_fds(), theirs.num_fds()) == before[:2]
+    assert ours.num_fds() <= before[0]
+    assert theirs.num_fds() <= before[1]
     assert theirs.memory_info().rss - before[2] < 4 << 20
