@@ -24,6 +24,7 @@ MULTIRUN_FLAGS = ("-m", "--multirun")
 #: With these Hydra prints something and stops; nothing is run, so nothing is added.
 PRINTING_FLAGS = ("--cfg", "-c", "--hydra-help", "--info", "-i")
 HELP_FLAGS = ("--help", "-h")
+HELP = Path(__file__).with_name("help.txt")
 VERSION_FLAG = "--version"
 #: Options of Hydra whose value is the next argument.
 VALUE_FLAGS = ("--cfg", "-c", "--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn")
@@ -70,9 +71,7 @@ def _occupy_standard_streams() -> None:
 def run(given: list[str]) -> None:
     """Run a sweep as if these arguments had been typed. Raises SystemExit at its end."""
     if set(given) & set(HELP_FLAGS):
-        from runner.commands.help import text
-
-        print(text(CONF))
+        print(_help())
         return
     if VERSION_FLAG in sys.argv[1:]:
         print(NAME, version())
@@ -109,6 +108,17 @@ def run(given: list[str]) -> None:
         if explained is None:
             raise
         _exit(explained)
+
+
+def _help() -> str:
+    """What there is to choose from, read from conf/ without Hydra, which takes half a second to
+    list as much."""
+    groups = [
+        f"  {folder.name:9} {', '.join(sorted(path.stem for path in folder.glob('*.yaml')))}"
+        for folder in sorted(CONF.iterdir())
+        if folder.is_dir()
+    ]
+    return HELP.read_text().format(groups="\n".join(groups))
 
 
 def _check_working_directory() -> None:

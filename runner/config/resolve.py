@@ -2,7 +2,7 @@
 inherited filled in. What is wrong raises `UserError`, before any process is started."""
 
 from collections.abc import Sequence
-from dataclasses import Field, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from runner.config.schema import (
 from runner.config.spec import Arrival, TaskSpec, TrialSpec
 from xsched_bindings.policies import HINTS, POLICIES
 from xsched_bindings.policies.base import PRIORITY
-from xsched_bindings.types import PreemptLevel
 
 GPU_NAMES = ("cuda", "hip")
 
@@ -99,8 +98,8 @@ def _task(config: Config, name: str, task: TaskConfig) -> TaskSpec:
             for hint in HINTS.values()
             if hint is not PRIORITY and (value := getattr(task, hint.name)) != hint.default
         ),
-        level=PreemptLevel[launch["level"].name],
-        asked_level=PreemptLevel[launch["level"].name],
+        level=launch["level"],
+        asked_level=launch["level"],
         threshold=launch["threshold"],
         batch_size=launch["batch_size"],
         arrival=_arrival(config, task.arrival, requests, f"{path}.arrival"),
@@ -276,13 +275,9 @@ def check_ranges(node: Any, path: str = "") -> None:
             for number, child in enumerate(value):
                 check_ranges(child, f"{here}.{number}")
         elif value is not None:
-            _check_value(spec, here, value)
-
-
-def _check_value(spec: Field[Any], path: str, value: Any) -> None:
-    choices, low, high = (spec.metadata[name] for name in ("choices", "low", "high"))
-    if choices and value not in choices:
-        raise UserError(path, value, "there is no such choice", choices)
-    below, above = low is not None and value < low, high is not None and value > high
-    if below or above or value != value:
-        raise UserError(path, value, "out of range", allowed_range(spec))
+            choices, low, high = (spec.metadata[name] for name in ("choices", "low", "high"))
+            if choices and value not in choices:
+                raise UserError(here, value, "there is no such choice", choices)
+            below, above = low is not None and value < low, high is not None and value > high
+            if below or above or value != value:
+                raise UserError(here, value, "out of range", allowed_range(spec))

@@ -44,7 +44,7 @@ def value(estimate: Estimate | None) -> tuple[str, str]:
 
 
 def interval(known: Interval | None) -> str:
-    return UNKNOWN if known is None else known.show()
+    return UNKNOWN if known is None else str(known)
 
 
 def change(row: Row) -> str:

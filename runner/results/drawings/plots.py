@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import LogNorm, Normalize, to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from runner.results.drawings.style import (
     STYLES,
     distribution,
     legend_below,
+    name_rows,
     panels,
     plain_log,
     short,
@@ -106,7 +107,7 @@ class Panel:
 def arm_look(arm: str, variant: int = 0) -> Look:
     """The arm's own look, and for further variants of it other lines in its colour."""
     own = Look(*ARM_LOOKS.get(arm, ("#000000", "-", "*")))
-    return Look(own.colour, look(variant).line, look(variant).marker) if variant else own
+    return replace(look(variant), colour=own.colour) if variant else own
 
 
 def look(index: int) -> Look:
@@ -119,11 +120,7 @@ def look(index: int) -> Look:
 def graded(count: int) -> list[Look]:
     """Looks of values with an order, from light to dark."""
     shades = plt.get_cmap("cividis_r")(np.linspace(0.25, 1.0, count))
-    hexes = ["#" + "".join(f"{round(255 * part):02x}" for part in shade[:3]) for shade in shades]
-    return [
-        Look(shade, STYLES[index % len(STYLES)], MARKERS[index % len(MARKERS)])
-        for index, shade in enumerate(hexes)
-    ]
+    return [replace(look(index), colour=to_hex(shade)) for index, shade in enumerate(shades)]
 
 
 # --- distributions -------------------------------------------------------------------------------
@@ -268,21 +265,18 @@ def _turned(across: Sequence[float], along: Sequence[float], upright: bool) -> A
 
 def dots(x_label: str, rows: Sequence[str], series: Sequence[Series]) -> Figure:
     """Estimates of things without an order, a row each: arms, say. A marker a series."""
-    height = 0.75 + len(rows) * max(ROW_INCHES, 0.11 * len(series))
-    height += _legend_inches([drawn.label for drawn in series])
+    legend = _legend_inches([drawn.label for drawn in series])
+    height = 0.75 + len(rows) * max(ROW_INCHES, 0.11 * len(series)) + legend
     figure, (axes,) = panels(1, height)
     for index, drawn in enumerate(series):
         offset = _offset(index, len(series), 0.22)
         for row, estimate in enumerate(drawn.estimates):
             axes.plot(estimate.value, row + offset, drawn.look.marker, color=drawn.look.colour)
             _whisker(axes, row + offset, estimate, drawn.look.colour, upright=False)
-    axes.set_yticks(range(len(rows)), [short(row) for row in rows])
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.tick_params(axis="y", length=0)
+    name_rows(axes, rows, LABEL_CHARACTERS)
     plain_log(axes.xaxis, _extent(series))
     axes.set_xlabel(x_label)
-    marks = [Series(s.label, (), Look(s.look.colour, "", s.look.marker)) for s in series]
-    _legend(figure, marks)
+    _legend(figure, [replace(drawn, look=replace(drawn.look, line="")) for drawn in series])
     return figure
 
 
@@ -350,16 +344,13 @@ def shares(shown: Sequence[tuple[str, Sequence[Share]]]) -> Figure:
             if share.entitled is not None:
                 at = 100 * share.entitled
                 drawn.plot((at, at), (row - 0.45, row + 0.45), color="black", linewidth=1.6)
-        drawn.set_yticks(range(len(rows)), [short(share.task, 14) for share in rows])
-        drawn.set_ylim(len(rows) - 0.5, -0.5)
-        drawn.tick_params(axis="y", length=0)
+        name_rows(drawn, [share.task for share in rows])
         drawn.grid(visible=False, axis="y")
     axes[-1].set_xlim(0, 100)
     axes[-1].set_xlabel("share of the device (%)")
     if any(share.entitled is not None for _, rows in shown for share in rows):
-        mark = Line2D(
-            [], [], color="black", linestyle="", marker="|", markersize=9, markeredgewidth=1.6
+        mark: dict[str, Any] = {"marker": "|", "markersize": 9, "markeredgewidth": 1.6}
+        legend_below(
+            figure, [Line2D([], [], color="black", linestyle="", label="entitlement", **mark)]
         )
-        mark.set_label("entitlement")
-        legend_below(figure, [mark])
     return figure

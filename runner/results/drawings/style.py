@@ -53,7 +53,7 @@ STYLE: dict[Any, Any] = {
 #: Steps of a drawn distribution; the thinning moves it by less than a line's width.
 CDF_STEPS = 400
 LOG_MARGIN = 1.12
-LABEL_CHARACTERS = 24
+LABEL_CHARACTERS, TASK_CHARACTERS = 24, 14
 MS = 1e6
 
 
@@ -113,6 +113,13 @@ def legend_below(
     """One legend under the figure, where it covers no data."""
     given = {} if handles is None else {"handles": list(handles)}
     figure.legend(loc="outside lower center", ncols=columns, **given, **options)
+
+
+def name_rows(axes: Axes, names: Sequence[str], most: int = TASK_CHARACTERS) -> None:
+    """A y axis of things without an order, the first at the top."""
+    axes.set_yticks(range(len(names)), [short(name, most) for name in names])
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
 
 
 def short(label: str, most: int = LABEL_CHARACTERS) -> str:

@@ -11,9 +11,9 @@ from runner.results.comparison import Comparison, compare
 from runner.results.expectations import read_findings
 from runner.results.points import Point, points_of
 from runner.results.report import sections
-from runner.results.report.drawn import Drawing, draw
+from runner.results.report.drawn import draw
 from runner.results.report.environment import environment
-from runner.results.report.page import BAD, SOFT, Mark, Page
+from runner.results.report.page import BAD, SOFT, Drawing, Mark, Page
 from runner.results.report.verdict import conclusions, controls
 from runner.results.wording import baseline_name, clock_warning
 from runner.runs import files

@@ -1,8 +1,6 @@
 """Which drawings a report has: the runs decide."""
 
-import base64
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from runner.results.drawings.style import save
 from runner.results.drawings.timelines import timelines
 from runner.results.pairs import declared_primary
 from runner.results.points import Point, combined, is_number, spoken, swept_values
+from runner.results.report.page import Drawing
 from runner.results.wording import INTERVAL, figure_name, short_key
 from runner.runs import timeline
 
@@ -34,20 +33,6 @@ UNITS = {
     "work_us": "µs",
     "load": "share of solo",
 }
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A drawing in its files, `stem` with .pdf and .png, and what a reader must know of it."""
-
-    stem: str
-    caption: str
-    image: Path
-
-    @property
-    def base64(self) -> str:
-        """The image as a page embeds it."""
-        return base64.b64encode(self.image.read_bytes()).decode()
 
 
 #: Stem, drawing, caption.

@@ -1,11 +1,11 @@
 """The report as one HTML page that needs nothing else: what there is to write, and the template
 that writes it. Knows nothing of runs."""
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import jinja2
 
@@ -56,17 +56,18 @@ class Table:
     lines: Sequence[Line] = ()
 
 
-class Image(Protocol):
-    """A drawing to be embedded; its caption names its files, `stem` with .pdf and .png."""
+@dataclass(frozen=True)
+class Drawing:
+    """A drawing in its files, `stem` with .pdf and .png, and what a reader must know of it."""
+
+    stem: str
+    caption: str
+    image: Path
 
     @property
-    def stem(self) -> str: ...
-
-    @property
-    def caption(self) -> str: ...
-
-    @property
-    def base64(self) -> str: ...
+    def base64(self) -> str:
+        """The image as a page embeds it."""
+        return base64.b64encode(self.image.read_bytes()).decode()
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Page:
     environment: Sequence[tuple[str, str]]
     expected: Table
     folder: str
-    drawings: Mapping[str, Sequence[Image]]
+    drawings: Mapping[str, Sequence[Drawing]]
     baseline: str
     primary: Table
     secondary: Table
@@ -92,12 +93,6 @@ class Page:
     runs: Table
 
     def html(self) -> str:
-        return _template().render(page=self)
-
-
-@cache
-def _template() -> jinja2.Template:
-    folder = jinja2.FileSystemLoader(Path(__file__).parent)
-    return jinja2.Environment(
-        loader=folder, autoescape=True, undefined=jinja2.StrictUndefined
-    ).get_template("page.html")
+        rules = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+        template = Path(__file__).with_suffix(".html").read_text()
+        return rules.from_string(template).render(page=self)
