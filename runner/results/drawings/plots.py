@@ -145,10 +145,7 @@ def _stacked(shown: Sequence[Panel]) -> tuple[Figure, list[Axes]]:
     """Axes below each other, with room for a legend of all that is in them."""
     labels = [mark.label for panel in shown for mark in panel.marks]
     height = 0.55 + PANEL_INCHES * len(shown) + _legend_inches(list(dict.fromkeys(labels)))
-    figure, axes = panels(len(shown), height, sharex=True)
-    for panel, own in zip(shown, axes, strict=True):
-        own.set_title(panel.title, loc="left")
-    return figure, axes
+    return panels([panel.title for panel in shown], height, sharex=True)
 
 
 def _cdf(axes: Axes, curve: Curve) -> None:
@@ -267,7 +264,7 @@ def dots(x_label: str, rows: Sequence[str], series: Sequence[Series]) -> Figure:
     """Estimates of things without an order, a row each: arms, say. A marker a series."""
     legend = _legend_inches([drawn.label for drawn in series])
     height = 0.75 + len(rows) * max(ROW_INCHES, 0.11 * len(series)) + legend
-    figure, (axes,) = panels(1, height)
+    figure, (axes,) = panels([""], height)
     for index, drawn in enumerate(series):
         offset = _offset(index, len(series), 0.22)
         for row, estimate in enumerate(drawn.estimates):
@@ -290,7 +287,7 @@ def heat_map(
     values: NDArray[np.float64],
 ) -> Figure:
     """values[row, column] as colours with the numbers in them; labels: of columns, rows, values."""
-    figure, (axes,) = panels(1, max(1.6, 0.8 + 0.26 * len(rows)))
+    figure, (axes,) = panels([labels[2]], max(1.6, 0.8 + 0.26 * len(rows)))
     axes.grid(visible=False)
     low, high = np.nanmin(values), np.nanmax(values)
     norm = (LogNorm if 0 < low * WIDE_RANGE < high else Normalize)(low, high)
@@ -312,7 +309,6 @@ def heat_map(
     axes.spines[:].set_visible(False)
     axes.set_xlabel(labels[0])
     axes.set_ylabel(labels[1])
-    axes.set_title(labels[2], loc="left")
     return figure
 
 
@@ -333,9 +329,9 @@ def shares(shown: Sequence[tuple[str, Sequence[Share]]]) -> Figure:
     """Shares of the device by task, a panel for each (title, tasks); a line marks entitlements."""
     counts = [len(rows) for _, rows in shown]
     height = 0.7 + sum(0.22 + ROW_INCHES * count for count in counts)
-    figure, axes = panels(len(shown), height, sharex=True, gridspec_kw={"height_ratios": counts})
-    for (title, rows), drawn in zip(shown, axes, strict=True):
-        drawn.set_title(title, loc="left")
+    titles, ratios = [title for title, _ in shown], {"height_ratios": counts}
+    figure, axes = panels(titles, height, sharex=True, gridspec_kw=ratios)
+    for (_, rows), drawn in zip(shown, axes, strict=True):
         for row, share in enumerate(rows):
             drawn.barh(row, 100 * share.got.value, height=0.62, color=share.look.colour)
             if share.got.interval is not None:

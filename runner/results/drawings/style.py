@@ -57,13 +57,16 @@ LABEL_CHARACTERS, TASK_CHARACTERS = 24, 14
 MS = 1e6
 
 
-def panels(count: int, height: float = HEIGHT, **options: Any) -> tuple[Figure, list[Axes]]:
-    """A figure one column wide with `count` axes below each other, `height` inches in all."""
+def panels(
+    titles: Sequence[str], height: float = HEIGHT, **options: Any
+) -> tuple[Figure, list[Axes]]:
+    """A figure one column wide with axes of these titles below each other, `height` inches in
+    all."""
     plt.rcParams.update(STYLE)
-    figure, axes = plt.subplots(
-        count, figsize=(COLUMN, height), layout="constrained", squeeze=False, **options
-    )
-    for panel in axes[:, 0]:
+    options |= {"figsize": (COLUMN, height), "layout": "constrained", "squeeze": False}
+    figure, axes = plt.subplots(len(titles), **options)
+    for panel, title in zip(axes[:, 0], titles, strict=True):
+        panel.set_title(title, loc="left")
         panel.grid(alpha=0.25, linewidth=0.5)
         panel.set_axisbelow(True)
     return figure, list(axes[:, 0])

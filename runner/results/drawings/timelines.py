@@ -30,9 +30,9 @@ def timelines(shown: Sequence[tuple[str, Timeline]], until_ns: int) -> Figure:
     suspended, a line above while requests waited; a panel for each (title, timeline)."""
     lanes = [len(course.tasks) for _, course in shown]
     height = 0.75 + sum(LANE_INCHES * count + 0.22 for count in lanes)
-    figure, axes = panels(len(shown), height, sharex=True, gridspec_kw={"height_ratios": lanes})
-    for panel, (title, course) in zip(axes, shown, strict=True):
-        panel.set_title(title, loc="left")
+    titles, ratios = [title for title, _ in shown], {"height_ratios": lanes}
+    figure, axes = panels(titles, height, sharex=True, gridspec_kw=ratios)
+    for panel, (_, course) in zip(axes, shown, strict=True):
         _timeline(panel, course, until_ns)
     axes[-1].set_xlabel(f"time since the common start ({_unit(until_ns)[0]})")
     parts: list[Any] = [Patch(facecolor="#666666", label="request")]

@@ -19,26 +19,17 @@ class Mark(NamedTuple):
     kind: str = NEITHER
 
 
-Cell = str | Mark
-
-
-class Column(NamedTuple):
-    """A column's head. kind: number (to the right), text (runs over several lines) or neither."""
+class Cell(NamedTuple):
+    """What stands under the head of a column. kind: number (to the right), text (runs over several
+    lines) or neither."""
 
     head: str
+    content: str | Mark
     kind: str = ""
 
 
-def words(*heads: str) -> list[Column]:
-    return [Column(head) for head in heads]
-
-
-def numbers(*heads: str) -> list[Column]:
-    return [Column(head, "number") for head in heads]
-
-
-def text(head: str) -> Column:
-    return Column(head, "text")
+def number(head: str, content: str) -> Cell:
+    return Cell(head, content, "number")
 
 
 class Line(NamedTuple):
@@ -48,12 +39,8 @@ class Line(NamedTuple):
     below: str = ""
 
 
-@dataclass(frozen=True)
-class Table:
-    """One without lines is not shown."""
-
-    columns: Sequence[Column] = ()
-    lines: Sequence[Line] = ()
+#: All lines have the same columns; a table without lines is not shown.
+Table = Sequence[Line]
 
 
 @dataclass(frozen=True)
