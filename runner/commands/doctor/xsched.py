@@ -82,12 +82,17 @@ def xserver(machine: Machine) -> list[Line]:
     if machine.platform is None:
         found = f"runs (process {pids}), not used by platform=host" if running else "none runs"
         return [ok(server.NAME, found, running=running)]
+    if running:
+        remedy = (
+            "a trial in placement processes may be under way; if not, end it, or give its address "
+            "as platform.server"
+        )
+        found = f"one runs already (process {pids}), and there can be only one"
+        return [warning(server.NAME, found, remedy, running=running)]
     try:
         binary = server.binary(machine.library_folder)
     except LibraryNotFound:
-        return [] if not running else [_in_the_way(pids, running)]
-    if running:
-        return [_in_the_way(pids, running)]
+        return []  # said by the libraries' check
     if not os.access(binary, os.X_OK):
         remedy = (
             "build XSched's service, or give the address of a running one as platform.server; "
@@ -95,15 +100,6 @@ def xserver(machine: Machine) -> list[Line]:
         )
         return [warning(server.NAME, f"{binary} cannot be run", remedy)]
     return [ok(server.NAME, f"{binary}, none runs", binary=str(binary), running=running)]
-
-
-def _in_the_way(pids: str, running: list[int]) -> Line:
-    remedy = (
-        "a trial in placement processes may be under way; if not, end it, or give its address as "
-        "platform.server"
-    )
-    found = f"one runs already (process {pids}), and there can be only one"
-    return warning(server.NAME, found, remedy, running=running)
 
 
 def shared_memory(machine: Machine) -> list[Line]:
