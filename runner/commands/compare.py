@@ -1,7 +1,4 @@
-"""``python -m runner.compare PATH…``: the arms of a sweep against one of them.
-
-Exit codes: 0 there is a comparison, whatever its verdicts; 2 the input was wrong; 130 interrupted.
-"""
+"""``python -m runner.compare PATH…``: the arms of a sweep against one of them."""
 
 from argparse import Namespace
 from collections.abc import Callable
@@ -12,7 +9,6 @@ from runner.config.errors import UserError
 
 
 def main() -> None:
-    """The command."""
     options = parser(
         "compare",
         "Arms against a baseline: ratios with 95 % intervals, and verdicts.",

@@ -1,7 +1,4 @@
-"""``python -m runner.export SWEEP ZIP``: a sweep as one zip for others to read and to run again.
-
-Exit codes: 0 the zip is written, 2 the input was wrong, 130 interrupted.
-"""
+"""``python -m runner.export SWEEP ZIP``: a sweep as one zip for others to read and to run again."""
 
 import shlex
 from collections import Counter
@@ -28,7 +25,6 @@ README = Path(__file__).with_suffix(".md")
 
 
 def main() -> None:
-    """The command."""
     options = parser(
         "export",
         "A sweep as one zip: configurations, raw data, provenance, figures, commands.",

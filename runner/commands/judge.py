@@ -1,7 +1,4 @@
-"""``python -m runner.judge SWEEP``: the conclusions of a sweep anew, from its runs.
-
-Exit codes: 0 they are made, 1 one could not be, 2 the input was wrong, 130 interrupted.
-"""
+"""``python -m runner.judge SWEEP``: the conclusions of a sweep anew, from its runs."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +7,6 @@ from runner.commands.command import end_well, parser
 
 
 def main() -> None:
-    """The command."""
     options = parser(
         "judge",
         "Expectations, comparison and report of a sweep, made anew from its runs by what their "

@@ -1,7 +1,4 @@
-"""``python -m runner.log SWEEP``: log to MLflow what could not be logged when it ran.
-
-Exit codes: 0 all is logged, 1 something could not be, 2 the input was wrong, 130 interrupted.
-"""
+"""``python -m runner.log SWEEP``: log to MLflow what could not be logged when it ran."""
 
 import sys
 from pathlib import Path
@@ -11,7 +8,6 @@ from runner.config.errors import UserError
 
 
 def main() -> None:
-    """The command."""
     options = parser(
         "log",
         "Logs a sweep's runs that MLflow does not have; nothing is run.",

@@ -1,7 +1,4 @@
-"""``python -m runner.replay RUN [key=value …]``: a logged run again, and what is not as it was.
-
-Exit codes are the runner's: 0 it finished, 1 it failed, 2 the input was wrong, 130 interrupted.
-"""
+"""``python -m runner.replay RUN [key=value …]``: a logged run again, and what is not as it was."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -40,7 +37,6 @@ SOLO_TOLERANCE = 0.05
 
 
 def main() -> None:
-    """The command."""
     options = parser(
         "replay",
         "A logged run again, with a line for each difference in its environment.",

@@ -1,7 +1,4 @@
-"""``python -m runner.report PATH…``: one HTML page and the figures of a sweep.
-
-Exit codes: 0 the report is written, 2 the input was wrong, 130 interrupted.
-"""
+"""``python -m runner.report PATH…``: one HTML page and the figures of a sweep."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -13,7 +10,6 @@ FOLDER = "report"
 
 
 def main() -> None:
-    """The command."""
     options = parser(
         "report",
         "One page that opens offline, and figures as PDF and PNG.",

@@ -53,7 +53,6 @@ def arguments(given: list[str]) -> list[str]:
 
 
 def main() -> None:
-    """The command."""
     _occupy_standard_streams()
     run(sys.argv[1:])
 

@@ -1,7 +1,4 @@
-"""``python -m runner.doctor [--json]``: look at this machine before anything is measured on it.
-
-Exit codes: 0 all is well, 1 there are warnings, 2 something is wrong, 130 interrupted.
-"""
+"""``python -m runner.doctor [--json]``: look at this machine before anything is measured on it."""
 
 import json
 import sys
@@ -18,7 +15,6 @@ OUTPUT_ROOT = Path("outputs")
 
 
 def main() -> None:
-    """The command."""
     options = parser(
         "doctor",
         "What this machine can run, what disturbs it, and what to do about it.",
