@@ -24,7 +24,7 @@ from statistics import fmean, median
 from benchmarks import published
 from benchmarks.report import Figure, at_least, at_most, report, table
 from benchmarks.slower import PLAIN, SLOWER, more
-from runner.commands.ending import end_well
+from runner.commands.command import end_well
 from runner.config.errors import UserError
 from runner.results import comparison
 from runner.results.comparison import BETTER, WORSE

@@ -1,36 +1,21 @@
-"""``python -m runner.compare PATH…``: the arms of a sweep against one of them.
+"""``python -m runner.compare PATH…``: the arms of a sweep against one of them."""
 
-Exit codes: 0 there is a comparison, whatever its verdicts; 2 the input was wrong; 130 interrupted.
-"""
-
-import argparse
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
-from runner.commands.ending import end_well
+from runner.commands.command import RUNS, end_well, parser
 from runner.config.errors import UserError
 
 
 def main() -> None:
-    """The command."""
-    asked = _arguments()
-    end_well(lambda: _run(asked))
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m runner.compare",
-        description="Arms against a baseline: ratios with 95 % intervals, and verdicts.",
-        epilog="exit code: 0 there is a comparison, 2 the input was wrong",
+    options = parser(
+        "compare",
+        "Arms against a baseline: ratios with 95 % intervals, and verdicts.",
+        "0 there is a comparison, 2 the input was wrong",
     )
-    add = parser.add_argument
-    add(
-        "paths",
-        nargs="+",
-        metavar="PATH",
-        help="a sweep's folder or exported zip, runs' folders, ids of MLflow runs, or "
-        "mlflow:EXPERIMENT; several sweeps of the same points are repeats of each other",
-    )
+    add = options.add_argument
+    add("paths", nargs="+", metavar="PATH", help=RUNS)
     add(
         "--baseline",
         metavar="ARM",
@@ -53,10 +38,11 @@ def _arguments() -> argparse.Namespace:
     add("--latex", type=Path, metavar="FILE", help="write them as a LaTeX table (booktabs)")
     add("--json", type=Path, metavar="FILE", help="write all that is known about them as JSON")
     add("--uri", help="the tracking store (tracking.uri)")
-    return parser.parse_intermixed_args()  # paths may stand behind options
+    asked = options.parse_intermixed_args()  # paths may stand behind options
+    end_well(lambda: _run(asked))
 
 
-def _run(asked: argparse.Namespace) -> None:
+def _run(asked: Namespace) -> None:
     from runner.metrics import METRICS
     from runner.results import tables
     from runner.results.comparison import compare

@@ -1,20 +1,19 @@
-"""``python -m runner.export SWEEP ZIP``: a sweep as one zip for others to read and to run again.
+"""``python -m runner.export SWEEP ZIP``: a sweep as one zip for others to read and to run again."""
 
-Exit codes: 0 the zip is written, 2 the input was wrong, 130 interrupted.
-"""
-
-import argparse
 import shlex
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from runner.commands.ending import end_well
+from jinja2 import Environment, StrictUndefined
+
+from runner.commands.command import end_well, parser
 from runner.config.errors import UserError
 from runner.runs import archive, files
 from runner.runs.load import load
 from runner.runs.provenance import ABSOLUTE, MAX_DIFF, facts, told
+from runner.runs.record import Provenance
 from runner.runs.run import Run
 from runner.runs.sweep import Sweep
 
@@ -22,24 +21,21 @@ from runner.runs.sweep import Sweep
 #: and what is in them the machine's.
 KEPT = (".json", ".yaml", ".parquet", ".png", ".pdf", ".svg", ".html", ".csv", ".tex")
 PATCH, TRACES = "code.patch", "traces"
+README = Path(__file__).with_suffix(".md")
 
 
 def main() -> None:
-    """The command."""
-    asked = _arguments()
-    end_well(lambda: print(export(asked.sweep, asked.zip, asked.force)))
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m runner.export",
-        description="A sweep as one zip: configurations, raw data, provenance, figures, commands.",
-        epilog="exit code: 0 the zip is written, 2 the input was wrong",
+    options = parser(
+        "export",
+        "A sweep as one zip: configurations, raw data, provenance, figures, commands.",
+        "0 the zip is written, 2 the input was wrong",
     )
-    parser.add_argument("sweep", type=Path, metavar="SWEEP", help="the sweep's folder")
-    parser.add_argument("zip", type=Path, metavar="ZIP", help="what to write, like paper.zip")
-    parser.add_argument("--force", action="store_true", help="overwrite it if it is there")
-    return parser.parse_args()
+    add = options.add_argument
+    add("sweep", type=Path, metavar="SWEEP", help="the sweep's folder")
+    add("zip", type=Path, metavar="ZIP", help="what to write, like paper.zip")
+    add("--force", action="store_true", help="overwrite it if it is there")
+    asked = options.parse_args()
+    end_well(lambda: print(export(asked.sweep, asked.zip, asked.force)))
 
 
 def export(folder: Path, target: Path, force: bool = False) -> str:
@@ -122,48 +118,26 @@ def _trace_keys(run: Run) -> Iterator[tuple[str, str]]:
 
 
 def _readme(sweep: Sweep, packed: list[str], traces: dict[Path, str]) -> str:
-    """How to read the zip and run it again, without a path of the machine that it comes from."""
-    parts = [f"# {sweep.name}", _opening(sweep), "## Again", _again(sweep, packed, traces)]
-    parts += ["## Runs", _runs_table(sweep), "## Environment", _environment(sweep)]
-    parts += ["## Files", _contents(sweep, packed)]
-    return ABSOLUTE.sub(r"…/\1", "\n\n".join(parts)) + "\n"
-
-
-def _opening(sweep: Sweep) -> str:
-    times = sorted(run.provenance.time for run in sweep if run.provenance.time)
-    when = f" of {times[0][:10]}" if times else ""
-    planned = len(sweep.record.runs)
-    missing = planned - len(sweep)
-    more = f" Of {planned} runs, {missing} have no result." if missing else ""
-    return (
-        f"A sweep{when} of the experiment runner for XSched: {len(sweep)} runs with their "
-        f"configurations, raw data, proofs, provenance and figures.{more}"
+    """How to read the zip and run it again, in a checkout of the runner, without a path of the
+    machine that it comes from."""
+    rules = Environment(trim_blocks=True, undefined=StrictUndefined)
+    origins = [run.provenance for run in sweep]
+    weights = {file: sha256 for origin in origins for file, sha256 in origin.weights.items()}
+    kinds = sorted(Counter(Path(name).suffix for name in packed).items())
+    text = rules.from_string(README.read_text()).render(
+        sweep=sweep,
+        planned=len(sweep.record.runs),
+        day=min((origin.time for origin in origins if origin.time), default="")[:10],
+        code=origins[0].code,
+        patch=PATCH if PATCH in packed else "",
+        edited=any(origin.code.diff for origin in origins),
+        weights=[(Path(file).name, sha256) for file, sha256 in weights.items()],
+        command=told(sweep.record.command),
+        replay=_replay(sweep, sweep.runs[0], traces),
+        environment=_environment(origins),
+        kinds=[f"{count} {suffix}" for suffix, count in kinds],
     )
-
-
-def _again(sweep: Sweep, packed: list[str], traces: dict[Path, str]) -> str:
-    """The commands, in a checkout of the runner; the zip is called paper.zip in them."""
-    code = sweep.runs[0].provenance.code
-    lines = ["unzip paper.zip && sha256sum --check --quiet SHA256SUMS   # nothing was changed"]
-    if code.commit:
-        lines.append(f"git checkout {code.commit}   # the code, in a checkout of the runner")
-    if PATCH in packed:
-        lines.append(f"git apply {PATCH}   # and what differed from the commit")
-    elif any(run.provenance.code.diff for run in sweep):
-        lines.append("# the code differed from the commit; see code in provenance.json")
-    given = {file: sha for run in sweep for file, sha in run.provenance.weights.items()}
-    lines += [
-        f"# weights of your own copy, model.pretrained=…/{Path(file).name}: sha256 {sha}"
-        for file, sha in given.items()
-    ]
-    lines += [
-        "python -m runner.report paper.zip   # page and figures from the raw data",
-        "python -m runner.compare paper.zip   # the arms against one of them",
-        f"{told(sweep.record.command)}   # the whole sweep",
-        f"{_replay(sweep, sweep.runs[0], traces)}   # one run",
-    ]
-    note = "`paper.zip` is this archive. Paths of the original machine are shortened to `…/name`."
-    return "```\n" + "\n".join(lines) + f"\n```\n\n{note}"
+    return ABSOLUTE.sub(r"…/\1", text) + "\n"
 
 
 def _replay(sweep: Sweep, run: Run, traces: dict[Path, str]) -> str:
@@ -174,49 +148,14 @@ def _replay(sweep: Sweep, run: Run, traces: dict[Path, str]) -> str:
     return shlex.join(words)
 
 
-def _runs_table(sweep: Sweep) -> str:
-    heads = ("run", "arm", "repeat", "status", "proof", "valid", "config hash")
-    rows = [
-        (
-            f"`{run.folder.name}`",
-            run.arm,
-            run.repeat,
-            run.status,
-            run.summary.proof,
-            "yes" if run.summary.valid else "no",
-            run.summary.config_hash,
-        )
-        for run in sweep
-    ]
-    return _table(heads, rows)
-
-
-def _table(heads: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
-    lines = [heads, ("---",) * len(heads), *rows]
-    return "\n".join(
-        f"| {' | '.join('–' if cell is None else str(cell) for cell in line)} |" for line in lines
-    )
-
-
-def _environment(sweep: Sweep) -> str:
+def _environment(origins: list[Provenance]) -> list[tuple[str, list[str]]]:
     """What the figures depend on; several values where the runs differ."""
     found: dict[str, dict[str, None]] = {}
-    for run in sweep:
-        for name, value in facts(run.provenance).items():
+    for origin in origins:
+        for name, value in facts(origin).items():
             found.setdefault(name, {})[value] = None
-    rows = [(name, "; ".join(filter(None, values))) for name, values in found.items()]
-    return _table(("", "value"), [row for row in rows if row[1]])
-
-
-def _contents(sweep: Sweep, packed: list[str]) -> str:
-    kinds: dict[str, int] = {}
-    for name in packed:
-        kinds[Path(name).suffix] = kinds.get(Path(name).suffix, 0) + 1
-    counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(kinds.items()))
-    return (
-        f"`{sweep.name}/` is the sweep's folder as it was left ({counts}), without logs and "
-        "databases. What each file and each key means is in `docs/outputs.md` of the runner."
-    )
+    known = [(name, [value for value in values if value]) for name, values in found.items()]
+    return [(name, values) for name, values in known if values]
 
 
 if __name__ == "__main__":

@@ -1,33 +1,23 @@
-"""``python -m runner.log SWEEP``: log to MLflow what could not be logged when it ran.
+"""``python -m runner.log SWEEP``: log to MLflow what could not be logged when it ran."""
 
-Exit codes: 0 all is logged, 1 something could not be, 2 the input was wrong, 130 interrupted.
-"""
-
-import argparse
 import sys
 from pathlib import Path
 
-from runner.commands.ending import end_well
+from runner.commands.command import end_well, parser
 from runner.config.errors import UserError
 
 
 def main() -> None:
-    """The command."""
-    asked = _arguments()
+    options = parser(
+        "log",
+        "Logs a sweep's runs that MLflow does not have; nothing is run.",
+        "0 all is logged, 1 something could not be, 2 the input was wrong",
+    )
+    add = options.add_argument
+    add("sweep", type=Path, metavar="SWEEP", help="the sweep's folder, or a run's")
+    add("--uri", help="the tracking store (tracking.uri of the runs, else MLFLOW_TRACKING_URI)")
+    asked = options.parse_args()
     end_well(lambda: _log(asked.sweep, asked.uri))
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m runner.log",
-        description="Logs a sweep's runs that MLflow does not have; nothing is run.",
-        epilog="exit code: 0 all is logged, 1 something could not be, 2 the input was wrong",
-    )
-    parser.add_argument("sweep", type=Path, metavar="SWEEP", help="the sweep's folder, or a run's")
-    parser.add_argument(
-        "--uri", help="the tracking store (tracking.uri of the runs, else MLFLOW_TRACKING_URI)"
-    )
-    return parser.parse_args()
 
 
 def _log(folder: Path, uri: str | None) -> int:
@@ -35,9 +25,8 @@ def _log(folder: Path, uri: str | None) -> int:
     from runner.runs.load import load, sweep_in
 
     if not folder.is_dir():
-        raise UserError(
-            "", "", f"{folder} is no folder", "the folder that a sweep names at its end"
-        )
+        allowed = "the folder that a sweep names at its end"
+        raise UserError("", "", f"{folder} is no folder", allowed)
     runs = sweep_in(folder) if (folder / files.SWEEP).is_file() else load(folder)
     if not runs:
         raise UserError("", "", f"{folder}: none of its runs has ended")

@@ -5,7 +5,8 @@ from enum import Enum
 from typing import Any
 
 from runner.config.arms import Arm
-from runner.config.schema import Config, Level, allowed_range, walk
+from runner.config.schema import Config, allowed_range, walk
+from xsched_bindings.types import PreemptLevel
 
 HEADER = """\
 # Every key of a configuration
@@ -47,8 +48,8 @@ def _row(path: str, spec: Field[Any]) -> str:
 def _allowed(spec: Field[Any]) -> str:
     if spec.metadata["choices"]:
         return ", ".join(f"`{choice}`" for choice in spec.metadata["choices"])
-    if spec.default is Level.block or "Level" in str(spec.type):
-        return ", ".join(f"`{level.name}`" for level in Level)
+    if "PreemptLevel" in str(spec.type):
+        return ", ".join(f"`{level.name}`" for level in PreemptLevel)
     return allowed_range(spec) or UNBOUNDED.get(spec.type, "text")
 
 

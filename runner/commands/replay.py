@@ -1,15 +1,11 @@
-"""``python -m runner.replay RUN [key=value …]``: a logged run again, and what is not as it was.
+"""``python -m runner.replay RUN [key=value …]``: a logged run again, and what is not as it was."""
 
-Exit codes are the runner's: 0 it finished, 1 it failed, 2 the input was wrong, 130 interrupted.
-"""
-
-import argparse
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from runner.commands import run as runner
-from runner.commands.ending import end_well
+from runner.commands.command import end_well, parser
 from runner.config.errors import UserError
 from runner.config.limits import check_limits
 from runner.config.schema import Config, all_keys
@@ -41,8 +37,18 @@ SOLO_TOLERANCE = 0.05
 
 
 def main() -> None:
-    """The command."""
-    asked = _arguments()
+    options = parser(
+        "replay",
+        "A logged run again, with a line for each difference in its environment.",
+        "0 it finished, 1 it failed, 2 the input was wrong",
+    )
+    add = options.add_argument
+    add("run", metavar="RUN", help="a run's folder, or the id of an MLflow run")
+    add("overrides", nargs="*", metavar="KEY=VALUE", help="what is to be otherwise this time")
+    add("-m", "--multirun", action="store_true", help="understood, as several values always are")
+    add("--uri", help="the tracking store (MLFLOW_TRACKING_URI, else SQLite below outputs/)")
+    add("--dry", action="store_true", help="show the differences and run nothing")
+    asked = options.parse_intermixed_args()
 
     def work() -> int:
         original = found(asked.run, asked.uri)
@@ -52,37 +58,18 @@ def main() -> None:
     end_well(work)
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m runner.replay",
-        description="A logged run again, with a line for each difference in its environment.",
-        epilog="exit code: 0 it finished, 1 it failed, 2 the input was wrong",
-    )
-    add = parser.add_argument
-    add("run", metavar="RUN", help="a run's folder, or the id of an MLflow run")
-    add("overrides", nargs="*", metavar="KEY=VALUE", help="what is to be otherwise this time")
-    add("-m", "--multirun", action="store_true", help="understood, as several values always are")
-    add("--uri", help="the tracking store (MLFLOW_TRACKING_URI, else SQLite below outputs/)")
-    add("--dry", action="store_true", help="show the differences and run nothing")
-    return parser.parse_intermixed_args()
-
-
 # ---------------------------------------------------------------------- the run that was
 
 
 def found(run: str, uri: str | None) -> Run:
     """The run in a folder or of an MLflow id. Raises `UserError` for what is none."""
     folder = Path(run)
-    if not (folder / files.CONFIG).is_file() and not RUN_ID.fullmatch(run):
-        raise UserError(
-            "",
-            "",
-            f"{folder} {_why_no_run(folder)}",
-            "a run's folder, the id of an MLflow run",
-            remedy="a zip is unpacked first; then a run is a folder in it",
-        )
     if (folder / files.CONFIG).is_file():
         check_limits(folder / files.CONFIG)
+    elif not RUN_ID.fullmatch(run):
+        problem, allowed = _why_no_run(folder), "a run's folder, the id of an MLflow run"
+        remedy = "a zip is unpacked first; then a run is a folder in it"
+        raise UserError("", "", f"{folder} {problem}", allowed, remedy)
     (original, *others) = load(run, uri=uri)
     if others:
         names = ", ".join(each.name for each in (original, *others))
@@ -149,16 +136,11 @@ def _device(parameters: Mapping[str, Any]) -> DeviceOrigin:
 def _again(original: Run, overrides: list[str]) -> int:
     """Run it; returns the runner's exit code."""
     _check_overrides(overrides)
-    place = _output_root(original.parameters, overrides)
+    place = str(_output_root(original.parameters, overrides))
+    quoted = place.replace("\\", "\\\\").replace("'", "\\'")  # for Hydra's override grammar
+    logged = ("--config-path", str(original.folder.absolute()), "--config-name", "config")
     try:
-        runner.run(
-            [
-                *("--config-path", str(original.folder.absolute()), "--config-name", "config"),
-                *OVERRIDES,
-                f"{OUTPUT_ROOT}{_quoted(str(place))}",
-                *overrides,
-            ]
-        )
+        runner.run([*logged, *OVERRIDES, f"{OUTPUT_ROOT}'{quoted}'", *overrides])
     except Ended as end:
         for run in load(end.folder) if end.folder else ():
             _compare(original.summary, run.summary)
@@ -186,12 +168,6 @@ def _output_root(parameters: Mapping[str, Any], overrides: list[str]) -> Path:
     return root if below or root.is_dir() else Path("outputs")
 
 
-def _quoted(text: str) -> str:
-    """A string for Hydra's override grammar."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
-
-
 # ------------------------------------------------------------------------ then and now
 
 
@@ -217,24 +193,17 @@ def _cells(then: Summary, now: Summary, priority: int) -> Iterator[str]:
 
 def remarks(then: Summary, now: Summary) -> list[str]:
     """What a reader of the two columns must know: what differs of the runs, and solo times."""
-    said = [
-        (label, word(getattr(then, key)), word(getattr(now, key)))
-        for key, label in REMARKED.items()
+    told = [
+        {label: word(getattr(run, key)) for key, label in REMARKED.items()} for run in (then, now)
     ]
-    lines = [f"{label}: was {a or 'none'}, is {b or 'none'}" for label, a, b in said if a != b]
-    return lines + [
-        f"{name} alone took {old:.2f} ms, takes {new:.2f} ms: arrivals by load are spaced by it"
-        for name, old, new in _solo_times(then, now)
-        if abs(new / old - 1) > SOLO_TOLERANCE
-    ]
-
-
-def _solo_times(then: Summary, now: Summary) -> Iterator[tuple[str, float, float]]:
-    """Of tasks that arrive by load or rate, in both runs."""
+    lines = differences(*told)
     for name, task in now.tasks.items():
-        before = then.tasks.get(name)
-        if task.offered_rps is not None and task.solo_ms and before and before.solo_ms:
-            yield name, before.solo_ms, task.solo_ms
+        old = then.tasks[name].solo_ms if name in then.tasks else None
+        spaced, new = task.offered_rps is not None, task.solo_ms
+        if spaced and old and new and abs(new / old - 1) > SOLO_TOLERANCE:
+            took = f"{name} alone took {old:.2f} ms, takes {new:.2f} ms"
+            lines.append(f"{took}: arrivals by load are spaced by it")
+    return lines
 
 
 if __name__ == "__main__":

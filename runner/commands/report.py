@@ -1,37 +1,22 @@
-"""``python -m runner.report PATH…``: one HTML page and the figures of a sweep.
+"""``python -m runner.report PATH…``: one HTML page and the figures of a sweep."""
 
-Exit codes: 0 the report is written, 2 the input was wrong, 130 interrupted.
-"""
-
-import argparse
+from argparse import Namespace
 from pathlib import Path
 
-from runner.commands.ending import end_well
+from runner.commands.command import RUNS, end_well, parser
 from runner.config.errors import UserError
 
 FOLDER = "report"
 
 
 def main() -> None:
-    """The command."""
-    asked = _arguments()
-    end_well(lambda: print(_report(asked)))
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m runner.report",
-        description="One page that opens offline, and figures as PDF and PNG.",
-        epilog="exit code: 0 the report is written, 2 the input was wrong",
+    options = parser(
+        "report",
+        "One page that opens offline, and figures as PDF and PNG.",
+        "0 the report is written, 2 the input was wrong",
     )
-    add = parser.add_argument
-    add(
-        "paths",
-        nargs="+",
-        metavar="PATH",
-        help="a sweep's folder or exported zip, runs' folders, ids of MLflow runs, or "
-        "mlflow:EXPERIMENT; several sweeps of the same points are repeats of each other",
-    )
+    add = options.add_argument
+    add("paths", nargs="+", metavar="PATH", help=RUNS)
     add(
         "--output",
         type=Path,
@@ -45,10 +30,11 @@ def _arguments() -> argparse.Namespace:
         help="as of runner.compare (sweep.primary, else p99_ms of the highest priority)",
     )
     add("--uri", help="the tracking store (tracking.uri)")
-    return parser.parse_args()
+    asked = options.parse_args()
+    end_well(lambda: print(_report(asked)))
 
 
-def _report(asked: argparse.Namespace) -> Path:
+def _report(asked: Namespace) -> Path:
     from runner.runs.load import load
 
     runs = load(*asked.paths, uri=asked.uri)

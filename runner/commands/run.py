@@ -9,6 +9,7 @@ import resource
 import sys
 from pathlib import Path
 
+from runner.commands.command import end_well
 from runner.commands.project import CONF, NAME, version
 
 #: Every invocation is a sweep through our own sweeper, and the terminal is ours.
@@ -24,6 +25,7 @@ MULTIRUN_FLAGS = ("-m", "--multirun")
 #: With these Hydra prints something and stops; nothing is run, so nothing is added.
 PRINTING_FLAGS = ("--cfg", "-c", "--hydra-help", "--info", "-i")
 HELP_FLAGS = ("--help", "-h")
+HELP = Path(__file__).with_name("help.txt")
 VERSION_FLAG = "--version"
 #: Options of Hydra whose value is the next argument.
 VALUE_FLAGS = ("--cfg", "-c", "--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn")
@@ -52,7 +54,6 @@ def arguments(given: list[str]) -> list[str]:
 
 
 def main() -> None:
-    """The command."""
     _occupy_standard_streams()
     run(sys.argv[1:])
 
@@ -70,9 +71,7 @@ def _occupy_standard_streams() -> None:
 def run(given: list[str]) -> None:
     """Run a sweep as if these arguments had been typed. Raises SystemExit at its end."""
     if set(given) & set(HELP_FLAGS):
-        from runner.commands.help import text
-
-        print(text(CONF))
+        print(_help())
         return
     if VERSION_FLAG in sys.argv[1:]:
         print(NAME, version())
@@ -80,46 +79,54 @@ def run(given: list[str]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us whole; we say them in one message
     # Where OpenBLAS cannot start its threads (ulimit -v) it sends SIGINT; nothing here needs them.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from runner.config.errors import UserError
     from runner.trial import interruption
 
     interruption.listen()
+    end_well(lambda: _run(given))
+
+
+def _run(given: list[str]) -> None:
+    """Raises `UserError` for whatever the user can put right, also of Hydra's finding."""
+    from runner.config.errors import UserError
 
     try:
-        _check_working_directory()
+        Path.cwd()  # Hydra asks for it
+    except FileNotFoundError:
+        problem = "the working directory is not there any more"
+        raise UserError("", "", problem, remedy="change to one that is") from None
+    try:
         from runner.config import command_line, files
 
         files.guard(CONF)
         command_line.check(split(given)[1], CONF)
         sys.argv[1:] = arguments(given)  # where Hydra looks for them
         _compose_and_run()
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except UserError as error:
-        _exit(error)
+    except UserError:
+        raise
     except (ImportError, MemoryError) as error:
         limit, _ = resource.getrlimit(resource.RLIMIT_AS)
         if limit == resource.RLIM_INFINITY:
             raise
-        _exit(UserError("ulimit -v", limit >> 10, f"that is too little memory ({error})"))
+        problem = f"that is too little memory ({error})"
+        raise UserError("ulimit -v", limit >> 10, problem) from error
     except Exception as error:
         from runner.config.hydra_errors import from_hydra
 
         explained = from_hydra(error)
         if explained is None:
             raise
-        _exit(explained)
+        raise explained from error
 
 
-def _check_working_directory() -> None:
-    """Hydra asks for it. Raises `UserError` if it was deleted."""
-    from runner.config.errors import UserError
-
-    try:
-        Path.cwd()
-    except FileNotFoundError:
-        problem = "the working directory is not there any more"
-        raise UserError("", "", problem, remedy="change to one that is") from None
+def _help() -> str:
+    """What there is to choose from, read from conf/ without Hydra, which takes half a second to
+    list as much."""
+    groups = [
+        f"  {folder.name:9} {', '.join(sorted(path.stem for path in folder.glob('*.yaml')))}"
+        for folder in sorted(CONF.iterdir())
+        if folder.is_dir()
+    ]
+    return HELP.read_text().format(groups="\n".join(groups))
 
 
 def _compose_and_run() -> None:
@@ -138,8 +145,3 @@ def _compose_and_run() -> None:
         point.run(composed)
 
     job()
-
-
-def _exit(error: Exception) -> None:
-    print(f"error: {error}", file=sys.stderr)
-    sys.exit(2)

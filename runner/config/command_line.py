@@ -24,12 +24,8 @@ def check(overrides: list[str], conf: Path) -> None:
             _check_choice(override, sorted(path.stem for path in (conf / key).glob("*.yaml")))
         elif not is_key(key) and not (override.is_add() and "." not in key):
             # With + and without a dot it may be a group in a folder of the user's own.
-            raise UserError(
-                key,
-                override.get_value_string(),
-                "there is no such key",
-                remedy=did_you_mean(key, all_keys()),
-            )
+            given, remedy = override.get_value_string(), did_you_mean(key, all_keys())
+            raise UserError(key, given, "there is no such key", remedy=remedy)
 
 
 def _check_choice(override: Override, choices: list[str]) -> None:

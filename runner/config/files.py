@@ -20,15 +20,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.config.errors import UserError, did_you_mean
-from runner.config.limits import (
-    LAUNCHER,
-    REFERENCE,
-    SETTINGS,
-    check_limits,
-    check_text,
-    problem,
-    refusal,
-)
+from runner.config.limits import LAUNCHER, REFERENCE, SETTINGS, check_limits, problem, refusal
 from runner.config.schema import all_keys, is_key
 
 #: What a file may sweep over there.
@@ -77,12 +69,9 @@ def _check_place(path: Path, config_path: str, package: str | None) -> None:
     if package:
         _check_package(path, package, f"# @package {package}")
     elif inner and not is_key(group):
-        raise UserError(
-            str(path),
-            group,
-            "its keys would be below a key that there is not",
-            remedy="make this its first line, before any comment: # @package _global_",
-        )
+        astray = "its keys would be below a key that there is not"
+        remedy = "make this its first line, before any comment: # @package _global_"
+        raise UserError(str(path), group, astray, remedy=remedy)
 
 
 def _check_package(path: Path, package: str, said: str) -> None:
@@ -152,12 +141,9 @@ def _check_node(path: Path, key: str, node: Any) -> None:
                 raise UserError(str(path), here, "a name must be a text", remedy=remedy)
             if SPECIAL.fullmatch(name):
                 raise refusal(path, here)
-            check_text(path, name)
             _check_node(path, here, value)
     elif isinstance(node, list):
         for value in node:
             _check_node(path, key, value)
-    elif isinstance(node, str):
-        check_text(path, node)
-    elif not isinstance(node, int | float | None):
+    elif not isinstance(node, str | int | float | None):
         raise problem(path, f"{key}: a {type(node).__name__} is neither text nor number")

@@ -38,8 +38,11 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _explained(error: BaseException) -> UserError | None:
     match error:
-        case OverrideParseException():
-            return _grammar(error)
+        case OverrideParseException():  # as of xsched.threshold=[4
+            key, _, value = error.override.partition("=")
+            problem = f"cannot be read: {_first_line(error.__context__ or error)}"
+            remedy = "write key=value; quote what the shell eats"
+            return UserError(key, value, problem, remedy=remedy)
         case MissingConfigException(missing_cfg_file=str(missing)):
             group, _, choice = missing.rpartition("/")
             problem = f"there is no such {group or 'configuration'}"
@@ -57,13 +60,6 @@ def _explained(error: BaseException) -> UserError | None:
             problem = f"a configuration file is not UTF-8: {error}"
             return UserError("", "", problem, remedy="save it as UTF-8")
     return None
-
-
-def _grammar(error: OverrideParseException) -> UserError:
-    """``xsched.threshold=[4``: not in Hydra's grammar of overrides."""
-    key, _, value = error.override.partition("=")
-    problem = f"cannot be read: {_first_line(error.__context__ or error)}"
-    return UserError(key, value, problem, remedy="write key=value; quote what the shell eats")
 
 
 def _unknown_key(error: ConfigKeyError | ConfigAttributeError) -> UserError:

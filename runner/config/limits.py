@@ -104,10 +104,8 @@ def problem(
 
 def refusal(path: Path, what: str) -> UserError:
     """What a file says that could run code."""
-    return UserError(
-        str(path),
-        what,
-        "a configuration file is data and may not change how Hydra itself runs",
-        [*(f"hydra.{key}" for key in SETTINGS), "hydra.sweeper.params", f"a choice of {LAUNCHER}"],
-        remedy="give it on the command line if you mean it",
-    )
+    why = "a configuration file is data and may not change how Hydra itself runs"
+    settings = (f"hydra.{key}" for key in SETTINGS)
+    allowed = [*settings, "hydra.sweeper.params", f"a choice of {LAUNCHER}"]
+    remedy = "give it on the command line if you mean it"
+    return UserError(str(path), what, why, allowed, remedy)

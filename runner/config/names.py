@@ -24,12 +24,9 @@ def check_names(config: Config) -> None:
     for name in config.task_set.tasks:
         _check("task_set.tasks", name, TASK, "- _ .")
         if SCOPE.fullmatch(name):
-            raise UserError(
-                "task_set.tasks",
-                name,
-                f"p99_ms/{name} would be the figure of several tasks",
-                remedy="give the task another name",
-            )
+            problem = f"p99_ms/{name} would be the figure of several tasks"
+            remedy = "give the task another name"
+            raise UserError("task_set.tasks", name, problem, remedy=remedy)
 
 
 def _check(key: str, name: str, plain: re.Pattern[str], marks: str) -> None:

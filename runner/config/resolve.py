@@ -2,15 +2,16 @@
 inherited filled in. What is wrong raises `UserError`, before any process is started."""
 
 from collections.abc import Sequence
-from dataclasses import Field, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from models import CATALOG, ModelSpec, weights
-from runner.config import arrivals
 from runner.config.arms import Arm
+from runner.config.arrivals import PROCESSES
+from runner.config.arrivals.trace import read_trace, times_ns
 from runner.config.errors import UserError
 from runner.config.names import check_names
 from runner.config.schema import (
@@ -24,7 +25,6 @@ from runner.config.schema import (
 from runner.config.spec import Arrival, TaskSpec, TrialSpec
 from xsched_bindings.policies import HINTS, POLICIES
 from xsched_bindings.policies.base import PRIORITY
-from xsched_bindings.types import PreemptLevel
 
 GPU_NAMES = ("cuda", "hip")
 
@@ -99,8 +99,8 @@ def _task(config: Config, name: str, task: TaskConfig) -> TaskSpec:
             for hint in HINTS.values()
             if hint is not PRIORITY and (value := getattr(task, hint.name)) != hint.default
         ),
-        level=PreemptLevel[launch["level"].name],
-        asked_level=PreemptLevel[launch["level"].name],
+        level=launch["level"],
+        asked_level=launch["level"],
         threshold=launch["threshold"],
         batch_size=launch["batch_size"],
         arrival=_arrival(config, task.arrival, requests, f"{path}.arrival"),
@@ -110,7 +110,7 @@ def _task(config: Config, name: str, task: TaskConfig) -> TaskSpec:
 def _arrival(config: Config, own: ArrivalOverride, requests: int, path: str) -> Arrival:
     asked = _inherit(config.arrival, own)
     name = asked["process"]
-    process = arrivals.PROCESSES[name]
+    process = PROCESSES[name]
     rate_rps = _rate(config, own, name, path)
     load = asked["load"] if rate_rps is None and not process.no_rate else None
     taken = {key: asked[key] for key in process.takes}
@@ -123,25 +123,18 @@ def _rate(config: Config, own: ArrivalOverride, process: str, path: str) -> floa
     """The task's absolute rate, None if it has none. What the task says itself goes before what it
     inherits; two rates, or a rate that nothing comes of, said in one place are a mistake."""
     if own.load is not None and own.rate_rps is not None:
-        raise UserError(
-            f"{path}.rate_rps",
-            own.rate_rps,
-            f"the task has a rate already, load={own.load:g}",
-            remedy="set one of the two to null",
-        )
-    no_rate = arrivals.PROCESSES[process].no_rate
+        problem = f"the task has a rate already, load={own.load:g}"
+        remedy = "set one of the two to null"
+        raise UserError(f"{path}.rate_rps", own.rate_rps, problem, remedy=remedy)
+    no_rate = PROCESSES[process].no_rate
     if own.rate_rps is None and (own.load is not None or (own.process and no_rate)):
         return None
     rate_rps = config.arrival.rate_rps if own.rate_rps is None else own.rate_rps
     if rate_rps is not None and no_rate:
         where = "arrival" if own.rate_rps is None else path
-        raise UserError(
-            f"{where}.rate_rps",
-            rate_rps,
-            no_rate,
-            allowed=f"null with process {process}",
-            remedy=f"leave it out, or choose another {where}.process",
-        )
+        allowed = f"null with process {process}"
+        remedy = f"leave it out, or choose another {where}.process"
+        raise UserError(f"{where}.rate_rps", rate_rps, no_rate, allowed, remedy)
     return rate_rps
 
 
@@ -149,23 +142,17 @@ def _trace(config: Config, own: ArrivalOverride, requests: int, path: str) -> by
     """The trace's arrival times, as many as the task wants and before the window's limit."""
     file = own.trace or config.arrival.trace
     if not file:
-        raise UserError(
-            "arrival.trace" if own.process is None else f"{path}.trace",
-            "null",
-            "process trace needs a file",
-            allowed="the path of a file with one timestamp in seconds a line",
-        )
+        where = "arrival.trace" if own.process is None else f"{path}.trace"
+        allowed = "the path of a file with one timestamp in seconds a line"
+        raise UserError(where, "null", "process trace needs a file", allowed)
     where = f"{path}.trace" if own.trace else "arrival.trace"
-    trace = arrivals.read_trace(file, where)
-    times_ns = arrivals.times_ns(trace)
-    if len(times_ns) < requests:
-        raise UserError(
-            where,
-            file,
-            f"{len(times_ns)} arrivals, and the task is to complete {requests} requests",
-            remedy="lower the task's requests (task_set.requests) or give a longer trace",
-        )
-    last_s = times_ns[requests - 1] / 1e9
+    trace = read_trace(file, where)
+    times = times_ns(trace)
+    if len(times) < requests:
+        problem = f"{len(times)} arrivals, and the task is to complete {requests} requests"
+        remedy = "lower the task's requests (task_set.requests) or give a longer trace"
+        raise UserError(where, file, problem, remedy=remedy)
+    last_s = times[requests - 1] / 1e9
     if last_s > config.limit_s:
         raise UserError(
             where,
@@ -189,31 +176,22 @@ def _model(config: Config, override: ModelOverride, path: str) -> ModelSpec:
     of_weights = f"{path if override.pretrained else 'model'}.pretrained"
     if on_gpu and gpu_name not in (None, model["name"]):
         if pretrained is not None:
-            raise UserError(
-                of_weights,
-                pretrained,
-                f"these are weights of {model['name']}, and gpu_name makes it {gpu_name} here",
-                remedy=f"model.name={gpu_name} for weights of that, or model.gpu_name=null",
-            )
+            problem = f"these are weights of {model['name']}, and gpu_name makes it {gpu_name} here"
+            remedy = f"model.name={gpu_name} for weights of that, or model.gpu_name=null"
+            raise UserError(of_weights, pretrained, problem, remedy=remedy)
         model |= {"name": gpu_name, "size": None}
     info = CATALOG[model["name"]]
     if model["size"] is None:
         model["size"] = info.default_size
     where = path if override.name or override.size else "model"
     if not info.smallest <= model["size"] <= info.largest:
-        raise UserError(
-            f"{where}.size",
-            model["size"],
-            f"{model['name']} does not take that many {info.size_unit}",
-            allowed=f"{info.smallest} to {info.largest}",
-        )
+        problem = f"{model['name']} does not take that many {info.size_unit}"
+        allowed = f"{info.smallest} to {info.largest}"
+        raise UserError(f"{where}.size", model["size"], problem, allowed)
     if model["work_us"] and not info.bare:
-        raise UserError(
-            f"{where}.work_us",
-            model["work_us"],
-            f"{model['name']}'s commands have work of their own",
-            allowed="0, or model.name=synthetic",
-        )
+        problem = f"{model['name']}'s commands have work of their own"
+        allowed = "0, or model.name=synthetic"
+        raise UserError(f"{where}.work_us", model["work_us"], problem, allowed)
     return ModelSpec(**model, **_weights(pretrained, of_weights, model["name"]))
 
 
@@ -222,21 +200,16 @@ def _weights(pretrained: str | None, where: str, name: str) -> dict[str, Any]:
     if pretrained is None:
         return {}
     if CATALOG[name].bare:
-        raise UserError(
-            where, pretrained, f"{name} has no weights", allowed="null, or a model that has some"
-        )
+        allowed = "null, or a model that has some"
+        raise UserError(where, pretrained, f"{name} has no weights", allowed)
     path = Path(pretrained).expanduser().absolute()
     try:
         return {"pretrained": str(path), "weights_sha256": weights.digest(path)}
     except weights.WeightsError as error:
-        raise UserError(
-            where,
-            pretrained,
-            str(error),
-            allowed=f"a file ({' '.join(weights.SUFFIXES)}), or a folder with one of "
-            f"{' '.join(weights.IN_A_FOLDER)}",
-            remedy="the path is absolute or from the folder that the command runs in",
-        ) from error
+        suffixes, names = " ".join(weights.SUFFIXES), " ".join(weights.IN_A_FOLDER)
+        allowed = f"a file ({suffixes}), or a folder with one of {names}"
+        remedy = "the path is absolute or from the folder that the command runs in"
+        raise UserError(where, pretrained, str(error), allowed, remedy) from error
 
 
 def _inherit(inherited: Any, override: Any) -> dict[str, Any]:
@@ -276,13 +249,9 @@ def check_ranges(node: Any, path: str = "") -> None:
             for number, child in enumerate(value):
                 check_ranges(child, f"{here}.{number}")
         elif value is not None:
-            _check_value(spec, here, value)
-
-
-def _check_value(spec: Field[Any], path: str, value: Any) -> None:
-    choices, low, high = (spec.metadata[name] for name in ("choices", "low", "high"))
-    if choices and value not in choices:
-        raise UserError(path, value, "there is no such choice", choices)
-    below, above = low is not None and value < low, high is not None and value > high
-    if below or above or value != value:
-        raise UserError(path, value, "out of range", allowed_range(spec))
+            choices, low, high = (spec.metadata[name] for name in ("choices", "low", "high"))
+            if choices and value not in choices:
+                raise UserError(here, value, "there is no such choice", choices)
+            below, above = low is not None and value < low, high is not None and value > high
+            if below or above or value != value:
+                raise UserError(here, value, "out of range", allowed_range(spec))

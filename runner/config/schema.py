@@ -6,7 +6,6 @@ against it and turns it into a `runner.config.spec.TrialSpec`.
 
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, make_dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -19,6 +18,7 @@ from xsched_bindings.types import (
     TIMESLICE_MAX_US,
     TIMESLICE_MIN_US,
     PolicyType,
+    PreemptLevel,
 )
 
 XSCHEDS_POLICIES = [policy.name for policy in PolicyType if policy is not PolicyType.unknown]
@@ -28,14 +28,6 @@ _KINDS = Path(__file__).parents[1] / "platforms" / "kinds"
 PLATFORMS = sorted(each.stem for each in _KINDS.glob("[!_]*.py"))
 
 T = TypeVar("T")
-
-
-class Level(Enum):
-    """XSched's `XPreemptLevel` as a configuration spells it."""
-
-    block = 1
-    deactivate = 2
-    interrupt = 3
 
 
 def key(
@@ -168,7 +160,7 @@ class XSchedConfig:
         choices=["auto", "local", "global"],
     )
     policy: str = key("hpf", "Scheduling policy.", choices=POLICY_NAMES)
-    level: Level = key(Level.block, LEVEL)
+    level: PreemptLevel = key(PreemptLevel.block, LEVEL)
     threshold: int = key(8, THRESHOLD, unit="commands", low=1, high=4096)
     batch_size: int | None = key(4, LAUNCH_BATCH + HALF, unit="commands", low=1, high=4096)
     timeslice_us: int = key(
@@ -213,7 +205,7 @@ class XSchedConfig:
 class LaunchOverride:
     """A task's own queue; null inherits."""
 
-    level: Level | None = key(None, LEVEL)
+    level: PreemptLevel | None = key(None, LEVEL)
     threshold: int | None = key(None, THRESHOLD, unit="commands", low=1, high=4096)
     batch_size: int | None = key(None, LAUNCH_BATCH, unit="commands", low=1, high=4096)
 

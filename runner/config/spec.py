@@ -106,10 +106,6 @@ class TrialSpec:
         return self.arm.uses_xsched
 
     @property
-    def urgent_priority(self) -> int:
-        return max(task.priority for task in self.tasks)
-
-    @property
     def priorities(self) -> list[int]:
         """The priorities that occur, most urgent first."""
         return sorted({task.priority for task in self.tasks}, reverse=True)

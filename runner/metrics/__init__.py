@@ -1,5 +1,5 @@
-"""The figures of a run: `METRICS`, by tag. Each is a small function of the tasks it is about that
-says its unit and formula; the list in words is docs/statistics.md. Every module here registers the
+"""The figures of a run: `METRICS`, by tag. Each is a small function of the tasks it is about, with
+its unit and formula; the list in words is docs/statistics.md. Every module here registers the
 metrics that it has."""
 
 import importlib

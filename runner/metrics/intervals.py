@@ -8,7 +8,7 @@ across repeats is a t-interval.
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,14 +43,10 @@ class Interval:
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
 
-    def show(self, digits: int = 3) -> str:
-        """As text with so many significant digits."""
-        low = "< min" if self.low == -math.inf else significant(self.low, digits)
-        high = "> max" if self.high == math.inf else significant(self.high, digits)
-        return f"[{low}, {high}]"
-
     def __str__(self) -> str:
-        return self.show()
+        low = "< min" if self.low == -math.inf else significant(self.low)
+        high = "> max" if self.high == math.inf else significant(self.high)
+        return f"[{low}, {high}]"
 
 
 @dataclass(frozen=True)
@@ -73,11 +69,11 @@ class Paired:
     p: float
 
 
-def significant(value: float, digits: int = 3) -> str:
-    """A number with so many significant digits and no exponent."""
+def significant(value: float) -> str:
+    """A number with three significant digits and no exponent."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
-    return f"{value:.{max(0, digits - 1 - math.floor(math.log10(abs(value))))}f}"
+    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
 
 
 # ------------------------------------------------------------------------------ one run
@@ -124,30 +120,26 @@ def _quantile_correlation_time(values: Values, ordered: Values, share: float) ->
     return max(correlation_time(values > ordered[rank(len(values), s) - 1]) for s in shares)
 
 
-def quantile_ranks(
-    count: int, share: float, level: float = LEVEL, time: float = 1.0
-) -> tuple[int | None, int | None]:
+def quantile_ranks(count: int, share: float, time: float = 1.0) -> tuple[int | None, int | None]:
     """Ranks, from 1, of the ordered values that enclose the quantile; None where there is none.
 
     The number of values above the quantile is binomial, so each end is the innermost rank that
-    misses with at most half of ``1 - level``. With a correlation `time` above 1, values exceed in
+    misses with at most half of ``1 - LEVEL``. With a correlation `time` above 1, values exceed in
     clusters of that size: the binomial distribution is that of ``count / time`` clusters."""
-    miss = (1 - level) / 2
+    miss = (1 - LEVEL) / 2
     size = count / time
 
     def at_most(above: int) -> float:
         clusters = above / time
-        return (
-            float(scipy.special.betainc(size - clusters, clusters + 1, share))
-            if clusters < size
-            else 1.0
-        )
+        if clusters >= size:
+            return 1.0
+        return float(scipy.special.betainc(size - clusters, clusters + 1, share))
 
     def at_least(above: int) -> float:
         clusters = above / time
-        return (
-            float(scipy.special.betainc(clusters, size - clusters + 1, 1 - share)) if above else 1.0
-        )
+        if not above:
+            return 1.0
+        return float(scipy.special.betainc(clusters, size - clusters + 1, 1 - share))
 
     above_high = bisect_right(range(count + 1), miss, key=at_most) - 1
     above_low = bisect_left(range(count + 1), -miss, key=lambda above: -at_least(above))
@@ -155,24 +147,23 @@ def quantile_ranks(
     return low if low >= 1 else None, count - above_high if above_high >= 0 else None
 
 
-def quantile(values: ArrayLike, share: float, level: float = LEVEL) -> Estimate:
+def quantile(values: ArrayLike, share: float) -> Estimate:
     """A measured quantile and its order-statistic interval; values in the order of time."""
     series = np.asarray(values, dtype=np.float64)
     ordered = np.sort(series)
     time = _quantile_correlation_time(series, ordered, share)
-    low, high = quantile_ranks(len(series), share, level, time)
+    low, high = quantile_ranks(len(series), share, time)
     interval = Interval(
         -math.inf if low is None else float(ordered[low - 1]),
         math.inf if high is None else float(ordered[high - 1]),
-        level,
     )
     return Estimate(float(ordered[rank(len(series), share) - 1]), interval)
 
 
-def maximum(values: ArrayLike, level: float = LEVEL) -> Estimate:
+def maximum(values: ArrayLike) -> Estimate:
     """The largest value seen; what could come is at least that, and nothing says how much more."""
     largest = float(np.max(values))
-    return Estimate(largest, Interval(largest, math.inf, level))
+    return Estimate(largest, Interval(largest, math.inf))
 
 
 def mean(values: ArrayLike, level: float = LEVEL) -> Estimate:
@@ -182,49 +173,48 @@ def mean(values: ArrayLike, level: float = LEVEL) -> Estimate:
     if len(series) < 2:
         return Estimate(centre)
     freedom = max(len(series) / correlation_time(series) - 1, 1.0)
-    half = _t(freedom, level) * float(series.std()) / math.sqrt(freedom)
-    return Estimate(centre, Interval(centre - half, centre + half, level))
+    error = float(series.std()) / math.sqrt(freedom)
+    return Estimate(centre, _t_interval(centre, error, freedom, level=level))
 
 
-def proportion(hits: ArrayLike, level: float = LEVEL) -> Estimate:
+def proportion(hits: ArrayLike) -> Estimate:
     """Share of true values and its Clopper-Pearson (1934) interval with the effective sample size;
     values in the order of time."""
     series = np.asarray(hits, dtype=np.float64)
-    count, share, miss = len(series), float(series.mean()), (1 - level) / 2
+    count, share, miss = len(series), float(series.mean()), (1 - LEVEL) / 2
     size = count / correlation_time(series)
     hit, missed = size * share, size * (1 - share)
     low = float(scipy.special.betaincinv(hit, missed + 1, miss)) if hit else 0.0
     high = float(scipy.special.betaincinv(hit + 1, missed, 1 - miss)) if missed else 1.0
-    return Estimate(share, Interval(low, high, level), step=1 / count)
+    return Estimate(share, Interval(low, high), step=1 / count)
 
 
-def _t(freedom: float, level: float) -> float:
-    """What a t-distributed value stays below, in size, with probability `level`."""
-    return float(scipy.special.stdtrit(freedom, (1 + level) / 2))
+def _t_interval(
+    centre: float,
+    error: float,
+    freedom: float,
+    back: Callable[[float], float] = float,
+    level: float = LEVEL,
+) -> Interval:
+    """Of a mean with a standard error; back: from the scale that it was taken on."""
+    half = float(scipy.special.stdtrit(freedom, (1 + level) / 2)) * error
+    return Interval(back(centre - half), back(centre + half), level)
 
 
 # ------------------------------------------------------------------------- across repeats
 
 
-def over_repeats(values: ArrayLike, by_ratio: bool = True, level: float = LEVEL) -> Estimate:
+def over_repeats(values: ArrayLike, by_ratio: bool = True) -> Estimate:
     """One value a repeat: geometric mean and t-interval on the logarithms or, without `by_ratio`
     or where a value is not positive, mean and t-interval. One repeat has no interval."""
     series = np.asarray(values, dtype=np.float64)
     logarithmic = by_ratio and bool((series > 0).all())
-    centre, half = _t_interval(np.log(series) if logarithmic else series, level)
-    back = math.exp if logarithmic else float
-    if half is None:
-        return Estimate(back(centre))
-    return Estimate(back(centre), Interval(back(centre - half), back(centre + half), level))
-
-
-def _t_interval(series: Values, level: float) -> tuple[float, float | None]:
-    """Mean and half the length of its t-interval."""
+    series, back = (np.log(series), math.exp) if logarithmic else (series, float)
     centre = float(series.mean())
     if len(series) < 2:
-        return centre, None
+        return Estimate(back(centre))
     error = float(series.std(ddof=1)) / math.sqrt(len(series))
-    return centre, _t(len(series) - 1, level) * error
+    return Estimate(back(centre), _t_interval(centre, error, len(series) - 1, back))
 
 
 def effect(baseline: ArrayLike, treatment: ArrayLike, by_ratio: bool) -> float:
@@ -245,13 +235,10 @@ def _changes(baseline: ArrayLike, treatment: ArrayLike, by_ratio: bool) -> Value
 
 
 def paired(
-    baseline: ArrayLike,
-    treatment: ArrayLike,
-    by_ratio: bool = True,
-    step: float = 0.0,
-    level: float = LEVEL,
+    baseline: ArrayLike, treatment: ArrayLike, by_ratio: bool = True, step: float = 0.0
 ) -> Paired:
     """Paired t-interval and t-test; entry i of both comes from repeat i, two repeats or more.
+    Values without any scatter leave no doubt.
 
     step: how coarse the values are. Where they count requests, three repeats may well agree to the
     request; the scatter is then taken for no less than that of rounding."""
@@ -259,20 +246,9 @@ def paired(
     count = len(changes)
     centre = float(changes.mean())
     error = max(float(changes.std(ddof=1)), ROUNDING * step) / math.sqrt(count)
-    half = _t(count - 1, level) * error
     back = math.exp if by_ratio else float
-    return Paired(
-        back(centre),
-        Interval(back(centre - half), back(centre + half), level),
-        _p(centre, error, count - 1),
-    )
-
-
-def _p(centre: float, error: float, freedom: int) -> float:
-    """Two-sided p-value of a mean; values without any scatter leave no doubt."""
-    if error == 0:
-        return 1.0 if centre == 0 else 0.0
-    return 2 * float(scipy.special.stdtr(freedom, -abs(centre) / error))
+    p = 2 * float(scipy.special.stdtr(count - 1, -abs(centre) / error)) if error else not centre
+    return Paired(back(centre), _t_interval(centre, error, count - 1, back), float(p))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -1,7 +1,5 @@
 """The list of metrics, and what is said about each."""
 
-import inspect
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -67,29 +65,19 @@ class Metric:
 METRICS: dict[str, Metric] = {}
 
 
-def register(figure: Metric) -> None:
-    """Put it on the list."""
-    METRICS[figure.tag] = figure
-
-
 def metric(
     tag: str,
+    unit: str,
+    formula: str,
     *,
     higher_is_better: bool | None,
     by_ratio: bool = True,
     about: About = About.TASKS,
 ) -> Callable[[Compute], Compute]:
-    """`register` a function; its docstring says ``Unit:`` and ``Formula:``, a line each."""
+    """Make a function the metric of that tag."""
 
-    def put(compute: Compute) -> Compute:
-        unit, formula = _line(compute, "Unit"), _line(compute, "Formula")
-        register(Metric(tag, unit, formula, higher_is_better, compute, by_ratio, about))
+    def register(compute: Compute) -> Compute:
+        METRICS[tag] = Metric(tag, unit, formula, higher_is_better, compute, by_ratio, about)
         return compute
 
-    return put
-
-
-def _line(compute: Compute, name: str) -> str:
-    """What the docstring says behind ``name:``; nothing where Python has dropped docstrings."""
-    found = re.search(rf"^{name}: (.+)$", inspect.getdoc(compute) or "", re.MULTILINE)
-    return found[1] if found else ""
+    return register

@@ -13,14 +13,16 @@ from runner.metrics.registry import About, metric
 from runner.metrics.task import Tasks
 
 
-@metric("jain", higher_is_better=True, about=About.SYSTEM)
+@metric(
+    "jain",
+    "share",
+    "(Σ x)² ÷ (tasks · Σ x²), x = throughput · solo time ÷ entitlement",
+    higher_is_better=True,
+    about=About.SYSTEM,
+)
 def jain(tasks: Tasks) -> Estimate | None:
     """Jain's fairness index (Jain, Chiu and Hawe 1984) on entitlement-normalised throughput: 1 if
-    all get in proportion to what they should, 1 ÷ tasks if one gets all.
-
-    Unit: share
-    Formula: (Σ x)² ÷ (tasks · Σ x²), x = throughput · solo time ÷ entitlement
-    """
+    all get in proportion to what they should, 1 ÷ tasks if one gets all."""
     entitled = entitlements(tasks)
     if len(tasks) < 2 or entitled is None or math.isnan(total := progress(tasks).sum()):
         return None
@@ -28,14 +30,17 @@ def jain(tasks: Tasks) -> Estimate | None:
     return Estimate(float(x.sum() ** 2 / (len(x) * (x**2).sum()))) if total else None
 
 
-@metric("share_error", higher_is_better=False, by_ratio=False, about=About.SYSTEM)
+@metric(
+    "share_error",
+    "share",
+    "(1 ÷ tasks) · Σ over tasks |progress ÷ Σ progress - entitlement|",
+    higher_is_better=False,
+    by_ratio=False,
+    about=About.SYSTEM,
+)
 def share_error(tasks: Tasks) -> Estimate | None:
     """How far the shares of the device are from the configured utilization, on average; only where
-    tasks have one.
-
-    Unit: share
-    Formula: (1 ÷ tasks) · Σ over tasks |progress ÷ Σ progress - entitlement|
-    """
+    tasks have one."""
     entitled = entitlements(tasks)
     if len(tasks) < 2 or entitled is None or all(task.utilization is None for task in tasks):
         return None
@@ -45,13 +50,16 @@ def share_error(tasks: Tasks) -> Estimate | None:
     return Estimate(float(np.abs(done / done.sum() - entitled).mean()))
 
 
-@metric("share", higher_is_better=None, by_ratio=False, about=About.PART)
+@metric(
+    "share",
+    "share",
+    "Σ progress of the tasks ÷ Σ progress of all",
+    higher_is_better=None,
+    by_ratio=False,
+    about=About.PART,
+)
 def share(tasks: Tasks, everyone: Tasks) -> Estimate | None:
-    """Share of what the device got done that these tasks have.
-
-    Unit: share
-    Formula: Σ progress of the tasks ÷ Σ progress of all
-    """
+    """Share of what the device got done that these tasks have."""
     total = progress(everyone).sum()
     return Estimate(float(progress(tasks).sum() / total)) if total > 0 else None
 

@@ -159,15 +159,20 @@ def compare(
     reasons = [(run, _left_out(run, invalid)) for run in runs]
     points = points_of(run for run, reason in reasons if not reason)
     if not points:
-        raise UserError("", "", "no run has a result that can be compared", remedy=_why(reasons))
+        why = "\n  ".join(f"{run.name}: {reason}" for run, reason in reasons)
+        raise UserError("", "", "no run has a result that can be compared", remedy=why)
     selector = selector_of(points, baseline)
     secondary = [figure_named(tag).metric for tag in metrics or SHOWN]
     deciding = primary_of(points, primary or declared_primary(runs))
     baselines = [point for point in points if selector.takes(point)]
     treatments = [point for point in points if not selector.takes(point)]
     rows = [row for p in treatments for row in _rows(p, points, selector, deciding, secondary)]
+    if not treatments:
+        problem = f"there is nothing to compare with the baseline {selector.name}"
+        raise UserError("", "", problem)
     if not rows:
-        raise UserError("", "", _nothing(selector, treatments))
+        problem = f"no run shares a repeat, its swept values and a task with {selector.name}"
+        raise UserError("", "", problem)
     _check_task_sets(points, rows)
     return Comparison(
         selector.name,
@@ -187,16 +192,6 @@ def _left_out(run: Run, invalid: bool) -> str:
     return ""
 
 
-def _why(reasons: list[tuple[Run, str]]) -> str:
-    return "\n  ".join(f"{run.name}: {reason}" for run, reason in reasons)
-
-
-def _nothing(selector: Selector, treatments: list[Point]) -> str:
-    if not treatments:
-        return f"there is nothing to compare with the baseline {selector.name}"
-    return f"no run shares a repeat, its swept values and a task with {selector.name}"
-
-
 def _check_task_sets(points: list[Point], rows: list[Row]) -> None:
     """Runs of a task set of which nothing is compared were meant to be compared with another's,
     unless they are of a sweep over task sets that lost what they belong to."""
@@ -205,13 +200,9 @@ def _check_task_sets(points: list[Point], rows: list[Row]) -> None:
     sweeps = {run.folder.parent for p in points if p.task_set in compared for run in p.runs}
     if any(run.folder.parent not in sweeps for point in alone for run in point.runs):
         names = ", ".join(f"{point.task_set} ({point.selector})" for point in alone)
-        raise UserError(
-            "",
-            "",
-            f"runs of different task sets cannot be compared: {names} beside "
-            f"{', '.join(sorted(compared))}",
-            remedy="compare the runs of one task set",
-        )
+        both = f"{names} beside {', '.join(sorted(compared))}"
+        problem = f"runs of different task sets cannot be compared: {both}"
+        raise UserError("", "", problem, remedy="compare the runs of one task set")
 
 
 def _arm_rows(point: Point, deciding: Primary) -> list[ArmRow]:
@@ -262,8 +253,8 @@ def _rows(
             repeats=len(test.baseline),
             baseline_value=combined(test.baseline, test.metric.by_ratio),
             treatment_value=combined(test.treatment, test.metric.by_ratio),
-            ratio=_number(test.effect) if test.metric.by_ratio else None,
-            difference=None if test.metric.by_ratio else _number(test.effect),
+            ratio=test.effect if test.metric.by_ratio else None,
+            difference=None if test.metric.by_ratio else test.effect,
             interval=test.result.interval if test.result else None,
             p=p,
             primary=test.primary,
@@ -282,10 +273,6 @@ def _clock_ratio(paired: Sequence[tuple[Run, Run]]) -> float | None:
     return max(ratios, key=lambda ratio: abs(math.log(ratio)), default=None)
 
 
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value
-
-
 # --- judging -------------------------------------------------------------------------------------
 
 
@@ -300,13 +287,15 @@ class _Test:
     treatment: Sequence[Estimate]
 
     @cached_property
-    def effect(self) -> float:
-        return intervals.effect(*self._sides, self.metric.by_ratio)
+    def effect(self) -> float | None:
+        """None for a ratio of values that are not positive."""
+        effect = intervals.effect(*self._sides, self.metric.by_ratio)
+        return None if math.isnan(effect) else effect
 
     @cached_property
     def result(self) -> Paired | None:
         """None if there is no telling."""
-        if len(self.baseline) < MIN_REPEATS or math.isnan(self.effect):
+        if len(self.baseline) < MIN_REPEATS or self.effect is None:
             return None
         step = max(figure.step for figure in (*self.baseline, *self.treatment))
         return intervals.paired(*self._sides, self.metric.by_ratio, step)
@@ -354,12 +343,11 @@ def _p_values(tests: Sequence[_Test]) -> list[float | None]:
 def _verdict(test: _Test, p: float | None) -> str:
     if len(test.baseline) < MIN_REPEATS:
         return TOO_FEW
-    if p is None:
+    if p is None or test.effect is None:
         return NO_RATIO
     if p >= 1 - LEVEL:
         return NO_DIFFERENCE
-    neutral = 1.0 if test.metric.by_ratio else 0.0
-    higher = test.effect > neutral
+    higher = test.effect > (1.0 if test.metric.by_ratio else 0.0)
     if test.metric.higher_is_better is None:
         return HIGHER if higher else LOWER
     return BETTER if higher == test.metric.higher_is_better else WORSE

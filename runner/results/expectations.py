@@ -10,7 +10,7 @@ import numpy as np
 
 from runner.config.errors import UserError
 from runner.config.schema import Config, ExpectConfig, all_keys
-from runner.metrics.intervals import Interval, over_repeats
+from runner.metrics.intervals import over_repeats
 from runner.metrics.names import check_scope, figure_named
 from runner.runs import files
 from runner.runs.record import Figure
@@ -55,15 +55,23 @@ def evaluate(expect: Sequence[ExpectConfig], runs: Sequence[Run]) -> list[Findin
 def _judge(expected: ExpectConfig, runs: Sequence[Run]) -> Finding:
     if expected.equals is not None:
         return _judge_text(expected, runs)
-    bounds = _bounds(expected)
-    values = _values(expected, runs)
+    signs = (("≥", expected.at_least), ("≤", expected.at_most))
+    bounds = " and ".join(f"{sign} {bound:g}" for sign, bound in signs if bound is not None)
+    repeats = sorted({run.repeat for run in runs})
+    by_repeat = [_value(expected, [r for r in runs if r.repeat == repeat]) for repeat in repeats]
+    values = [value for value in by_repeat if value is not None and value > 0]
     if not values:
         return Finding(expected.what, INCONCLUSIVE, None, None, bounds, "there is no such run")
     estimate = over_repeats(values)
     if estimate.interval is None or len(values) < MIN_REPEATS:
         why = f"fewer than {MIN_REPEATS} repeats"
         return Finding(expected.what, INCONCLUSIVE, estimate.value, None, bounds, why)
-    verdict = _verdict(expected, estimate.interval)
+    low = -math.inf if expected.at_least is None else expected.at_least
+    high = math.inf if expected.at_most is None else expected.at_most
+    found = estimate.interval
+    verdict = NOT_MET if found.high < low or found.low > high else INCONCLUSIVE
+    if low <= found.low and found.high <= high:
+        verdict = MET
     return Finding(expected.what, verdict, estimate.value, Figure.of(estimate).interval, bounds)
 
 
@@ -74,30 +82,6 @@ def _judge_text(expected: ExpectConfig, runs: Sequence[Run]) -> Finding:
         return Finding(expected.what, INCONCLUSIVE, None, None, bounds, "there is no such run")
     verdict = MET if texts == {expected.equals} else NOT_MET
     return Finding(expected.what, verdict, ", ".join(sorted(texts)), None, bounds)
-
-
-def _verdict(expected: ExpectConfig, interval: Interval) -> str:
-    low = -math.inf if expected.at_least is None else expected.at_least
-    high = math.inf if expected.at_most is None else expected.at_most
-    if low <= interval.low and interval.high <= high:
-        return MET
-    return NOT_MET if interval.high < low or interval.low > high else INCONCLUSIVE
-
-
-def _bounds(expected: ExpectConfig) -> str:
-    parts = [
-        f"{sign} {bound:g}"
-        for sign, bound in (("≥", expected.at_least), ("≤", expected.at_most))
-        if bound is not None
-    ]
-    return " and ".join(parts)
-
-
-def _values(expected: ExpectConfig, runs: Sequence[Run]) -> list[float]:
-    """What is judged, of every repeat that has it."""
-    repeats = sorted({run.repeat for run in runs})
-    values = [_value(expected, [r for r in runs if r.repeat == repeat]) for repeat in repeats]
-    return [value for value in values if value is not None and value > 0]
 
 
 def _value(expected: ExpectConfig, runs: Sequence[Run]) -> float | None:

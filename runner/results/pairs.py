@@ -11,7 +11,7 @@ from runner.metrics.intervals import Estimate
 from runner.metrics.measurement import Scope
 from runner.metrics.names import figure_named, name_of
 from runner.metrics.registry import Metric
-from runner.results.points import Point, Values
+from runner.results.points import Point
 from runner.runs.run import Run
 
 BASELINE = Arm.native
@@ -36,13 +36,12 @@ class Selector:
         fixed = self.fixed.items()
         return point.arm == self.arm and all(point.values.get(k) == v for k, v in fixed)
 
-    def serves(self, run: Run, values: Values) -> bool:
-        """Whether the run is the other side of a treatment at these values: the same ones, but for
-        those that the baseline is fixed at or does not depend on."""
-        own = run.values
+    def serves(self, run: Run, treatment: Run) -> bool:
+        """Whether the run is the other side of a treatment: it has the same values, but for those
+        that the baseline is fixed at or does not depend on."""
         return all(
-            key in self.fixed or own.get(key) is None or own[key] == value
-            for key, value in values.items()
+            key in self.fixed or run.values.get(key) in (None, value)
+            for key, value in treatment.values.items()
         )
 
 
@@ -54,43 +53,27 @@ def selector_of(points: Sequence[Point], wanted: str | None) -> Selector:
             return Selector(arms[0], {k: v for k, v in points[0].values.items() if v is not None})
         return Selector(BASELINE if BASELINE in arms else arms[0], {})
     arm, *fixed = wanted.split(",")
-    selector = Selector(arm, dict(_key_value(text, wanted) for text in fixed))
+    if not all("=" in text for text in fixed):
+        raise UserError("baseline", wanted, "not understood", "arm or arm,key=value")
+    selector = Selector(arm, dict(text.split("=", 1) for text in fixed))
     if not any(selector.takes(point) for point in points):
         allowed = [point.selector for point in points if point.arm == arm] or arms
         raise UserError("baseline", wanted, "no run of it has a result", allowed)
     return selector
 
 
-def _key_value(text: str, wanted: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise UserError("baseline", wanted, "not understood", "arm or arm,key=value")
-    return key, value
-
-
 def pairs(point: Point, points: Sequence[Point], selector: Selector) -> list[tuple[Run, Run]]:
     """(baseline, treatment) of every repeat that has both; the baseline that says most about the
     swept values goes before one that serves them all."""
-    candidates = [
-        run
-        for other in points
-        if other.task_set == point.task_set and selector.takes(other)
-        for run in other.runs
-    ]
+    baselines = [p for p in points if p.task_set == point.task_set and selector.takes(p)]
+    candidates = [run for baseline in baselines for run in baseline.runs]
     paired = []
     for run in point.runs:
-        serving = [
-            other
-            for other in candidates
-            if other.repeat == run.repeat and selector.serves(other, run.values)
-        ]
+        serving = [b for b in candidates if b.repeat == run.repeat and selector.serves(b, run)]
         if serving:
-            paired.append((max(serving, key=_said), run))
+            said = [sum(value is not None for value in b.values.values()) for b in serving]
+            paired.append((serving[said.index(max(said))], run))
     return paired
-
-
-def _said(run: Run) -> int:
-    return sum(value is not None for value in run.values.values())
 
 
 # --- the figure that decides ---------------------------------------------------------------------
@@ -109,20 +92,16 @@ def primary_of(points: Sequence[Point], wanted: str | None) -> Primary:
     """Raises `UserError` for a figure that no run has."""
     figure = figure_named(wanted or PRIMARY, "primary")
     metric = figure.metric
-    first = [(point.task_set, point.runs[0].measured) for point in points]
     scopes: dict[str, Scope] = {}
+    first = [(point.task_set, point.runs[0].measured) for point in points]
     for task_set, measured in first:
         scope = figure.scope_of(measured)
         if scope and task_set not in scopes and metric.of(measured, scope):
             scopes[task_set] = scope
     if not scopes:
-        known = [
-            name_of(metric, scope)
-            for _, measured in first
-            for scope in measured.scopes()
-            if metric.of(measured, scope)
-        ]
-        raise UserError("primary", wanted, "no run has that figure", dict.fromkeys(known))
+        there = [(name_of(metric, s), metric.of(m, s)) for _, m in first for s in m.scopes()]
+        known = dict.fromkeys(name for name, figure_there in there if figure_there)
+        raise UserError("primary", wanted, "no run has that figure", known)
     return Primary(metric, scopes)
 
 

@@ -5,7 +5,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from runner.config.arms import Arm
 from runner.metrics import METRICS
@@ -58,10 +57,7 @@ class Point:
 
     def response_ms(self, priority: int) -> list[Times]:
         """Response latencies of a priority's requests, of every counted run that has some."""
-        by_run = [
-            [task for task in run.tasks.values() if task.priority == priority]
-            for run in self.counted
-        ]
+        by_run = [[t for t in r.tasks.values() if t.priority == priority] for r in self.counted]
         return [pooled(tasks, response) for tasks in by_run if tasks]
 
     def estimate(self, tag: str, priority: int) -> Estimate | None:
@@ -89,12 +85,8 @@ def points_of(runs: Iterable[Run]) -> list[Point]:
         name = spoken(repeats[0].arm, repeats[0].values)
         label = name if several_arms else name.partition(", ")[2] or name
         points.append(Point(tuple(sorted(repeats, key=lambda run: run.repeat)), label))
-    return sorted(points, key=_order)
-
-
-def _order(point: Point) -> tuple[Any, ...]:
-    values = [_sortable(value) for value in point.values.values()]
-    return point.task_set, Arm.place(point.arm), point.arm, values
+    values = {point: [_sortable(value) for value in point.values.values()] for point in points}
+    return sorted(points, key=lambda p: (p.task_set, Arm.place(p.arm), p.arm, values[p]))
 
 
 def _sortable(value: str | None) -> tuple[int, float, str]:

@@ -179,6 +179,10 @@ def as_latex(comparison: Comparison) -> str:
     """A tabular to \\input, for the package booktabs; primary figures are set in bold, and a dagger
     marks ratios of arms whose clocks differ."""
     heads = ("arm", "metric", "of", "baseline", "treatment", "ratio", INTERVAL, "verdict")
+    notes = []
+    if warning := clock_warning(comparison):
+        text = rf"\parbox{{\linewidth}}{{\footnotesize {DAGGER} {latex(warning)}}}"
+        notes = [r"\midrule", rf"\multicolumn{{{len(heads)}}}{{l}}{{{text}}} \\"]
     lines = [
         f"% baseline {comparison.baseline}; bold: primary, the others are secondary "
         "(Holm-corrected)",
@@ -187,18 +191,11 @@ def as_latex(comparison: Comparison) -> str:
         " & ".join(map(latex, heads)) + r" \\",
         r"\midrule",
         *map(_latex_line, comparison.rows),
-        *_latex_notes(comparison, len(heads)),
+        *notes,
         r"\bottomrule",
         r"\end{tabular}",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _latex_notes(comparison: Comparison, columns: int) -> list[str]:
-    if not (warning := clock_warning(comparison)):
-        return []
-    text = rf"\parbox{{\linewidth}}{{\footnotesize {DAGGER} {latex(warning)}}}"
-    return [r"\midrule", rf"\multicolumn{{{columns}}}{{l}}{{{text}}} \\"]
 
 
 def _latex_line(row: Row) -> str:

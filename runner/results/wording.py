@@ -1,5 +1,7 @@
 """What a comparison says, in the words and numbers that all its forms share."""
 
+from collections.abc import Iterable
+
 from runner.metrics.intervals import LEVEL, Estimate, Interval, significant
 from runner.results.comparison import CLOCKS_APART, Comparison, Row
 from runner.results.points import spoken
@@ -32,6 +34,12 @@ def treatment_name(row: Row) -> str:
     return spoken(row.treatment, row.values)
 
 
+def spread(values: Iterable[float | None], style: str) -> str:
+    """``2 to 4``: the least and the most that is known, in a format; "" if nothing is."""
+    known = sorted({f"{each:{style}}" for each in values if each is not None}, key=float)
+    return " to ".join(dict.fromkeys((known[0], known[-1]))) if known else ""
+
+
 def repeats(count: int) -> str:
     return f"{count} repeat{'' if count == 1 else 's'}"
 
@@ -44,7 +52,7 @@ def value(estimate: Estimate | None) -> tuple[str, str]:
 
 
 def interval(known: Interval | None) -> str:
-    return UNKNOWN if known is None else known.show()
+    return UNKNOWN if known is None else str(known)
 
 
 def change(row: Row) -> str:

@@ -9,10 +9,11 @@ from hydra.core.config_store import ConfigStore
 from runner.config.arrivals import PROCESSES
 from runner.config.errors import UserError
 from runner.config.resolve import as_config, resolve
-from runner.config.schema import PLATFORMS, Config, Level
+from runner.config.schema import PLATFORMS, Config
 from runner.config.spec import Arrival
 from runner.results.expectations import check_figures
 from tests.conftest import ROOT
+from xsched_bindings.types import PreemptLevel
 
 CONF = ROOT / "conf"
 FILES = sorted(path.relative_to(CONF) for path in CONF.rglob("*.yaml") if path.parent != CONF)
@@ -97,7 +98,7 @@ def test_any_key_of_a_task_can_be_overridden_in_place() -> None:
     )
     trial = resolve(config)
     assert trial.tasks[0].model.batch_size == 4
-    assert trial.tasks[0].level.name == Level.interrupt.name
+    assert trial.tasks[0].level.name == PreemptLevel.interrupt.name
     assert trial.tasks[1].model.batch_size == 1
     assert trial.tasks[5].arrival.load == 0.5
 

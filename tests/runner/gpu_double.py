@@ -11,7 +11,7 @@ from typing import Any
 
 from models import ModelSpec
 from runner.config.resolve import resolve
-from runner.config.schema import Config, Level, ModelOverride, TaskConfig
+from runner.config.schema import Config, ModelOverride, TaskConfig
 from runner.config.spec import TrialSpec
 from runner.platforms.choose import settle
 from runner.platforms.contract import ChildSetup
@@ -23,6 +23,7 @@ from runner.platforms.gpu.warm import WarmParent
 from tests.xsched_bindings.double import DoubleStream
 from xsched_bindings.cuda import CudaXSched
 from xsched_bindings.hip import HipXSched
+from xsched_bindings.types import PreemptLevel
 
 COMMAND_US = 500
 FAULT = "DOUBLE_FAULT"
@@ -186,7 +187,7 @@ def trial(platform: DoublePlatform, **changes: Any) -> TrialSpec:
     config.platform.placement = changes.pop("placement", "threads")
     config.platform.mps = changes.pop("mps", "auto")
     config.arm.name = changes.pop("arm", "xsched")
-    config.xsched.level = Level[changes.pop("level", "block")]
+    config.xsched.level = PreemptLevel[changes.pop("level", "block")]
     config.xsched.cuda_lv3 = changes.pop("cuda_lv3", "trap")
     config.xsched.on_unsupported_level = changes.pop("unsupported", "error")
     config.xsched.scheduler = changes.pop("scheduler", "auto")

@@ -2,7 +2,7 @@
 
 from runner.commands.doctor.lines import Line, error, ok, warning
 from runner.commands.doctor.machine import Machine
-from runner.platforms.gpu.management.base import GpuProcess, foreign, own_pids
+from runner.platforms.gpu.management.base import foreign, own_pids
 from runner.platforms.gpu.management.open import count
 from runner.platforms.gpu.mps import unavailable
 from runner.platforms.gpu.platform import VENDORS, GpuPlatform
@@ -40,13 +40,10 @@ def other_processes(machine: Machine) -> list[Line]:
     others = foreign(machine.gpu.processes(), own_pids())
     if not others:
         return [ok(name, "none, as far as the driver shows them")]
-    shown = [f"{each.name or 'unknown'} ({each.pid}, {_memory(each)})" for each in others]
+    memory = ("memory unknown" if p.memory_mib is None else f"{p.memory_mib} MiB" for p in others)
+    shown = [f"{p.name or 'unknown'} ({p.pid}, {m})" for p, m in zip(others, memory, strict=True)]
     remedy = "end them, or wait: a run beside them says that the GPU was not its own"
     return [warning(name, ", ".join(shown), remedy, processes=[vars(each) for each in others])]
-
-
-def _memory(process: GpuProcess) -> str:
-    return "memory unknown" if process.memory_mib is None else f"{process.memory_mib} MiB"
 
 
 def mps(machine: Machine) -> list[Line]:

@@ -57,47 +57,38 @@ def interception(machine: Machine) -> list[Line]:
 
     try:
         with device_lock(platform.lock, wait=False, say=print):
-            return [_with_shim(platform, folder), _without_shim(platform, folder)]
+            return [_probed(platform, folder, there) for there in (True, False)]
     except PlatformError:
         remedy = "ask again when it has ended"
         return [warning("shim", "not tried: a trial runs on this GPU", remedy)]
 
 
-def _with_shim(platform: gpu.GpuPlatform, folder: Path) -> Line:
-    name, seen = "shim", _probe(platform, folder, shim_in_place=True)
-    if isinstance(seen, str):
+def _probed(platform: gpu.GpuPlatform, folder: Path, shim_in_place: bool) -> Line:
+    """With the shim XSched must see every kernel, and without it none."""
+    name = "shim" if shim_in_place else "without the shim"
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    variables = platform.environment(xsched=True, shim_in_place=shim_in_place)
+    command = [*PROBE, platform.name, str(folder)]
+    seen = run(command, {**variables, "PYTHONPATH": path}, PATIENCE_S)
+    if isinstance(seen, str) and shim_in_place:
         remedy = "docs/doctor.md, 'When the probe dies'; arms without XSched run"
         return error(name, f"the probe {seen}", remedy)
-    said = f"kernels pass through the queue: {seen}"
-    if seen.counted < seen.launched:
-        remedy = (
-            "XSched would schedule nothing here, and every run with it is refused: rebuild it for "
-            "this driver, and see that nothing changes LD_LIBRARY_PATH when Python starts"
-        )
-        return error(name, said, remedy, **vars(seen))
-    return ok(name, said, **vars(seen))
-
-
-def _without_shim(platform: gpu.GpuPlatform, folder: Path) -> Line:
-    name, seen = "without the shim", _probe(platform, folder, shim_in_place=False)
     if isinstance(seen, str):
         remedy = "nothing, if the line above is ok: only xsched.shim=false needs this"
         return warning(name, f"the probe {seen}", remedy)
     said = f"kernels pass through the queue: {seen}"
-    if seen.counted > 0:
+    remedy = ""
+    if shim_in_place and seen.counted < seen.launched:
+        remedy = (
+            "XSched would schedule nothing here, and every run with it is refused: rebuild it for "
+            "this driver, and see that nothing changes LD_LIBRARY_PATH when Python starts"
+        )
+    elif not shim_in_place and seen.counted > 0:
         remedy = (
             "a shim is in place where none was asked for, so native arms would not be native: take "
             "it out of the loader's folders (ldconfig -p | grep -e libcuda -e shim)"
         )
-        return error(name, said, remedy, **vars(seen))
-    return ok(name, said, **vars(seen))
-
-
-def _probe(platform: gpu.GpuPlatform, folder: Path, shim_in_place: bool) -> Counted | str:
-    variables = platform.environment(xsched=True, shim_in_place=shim_in_place)
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    environment = {**variables, "PYTHONPATH": path}
-    return run([*PROBE, platform.name, str(folder)], environment, PATIENCE_S)
+    return error(name, said, remedy, **vars(seen)) if remedy else ok(name, said, **vars(seen))
 
 
 def run(command: list[str], environment: dict[str, str], patience_s: float) -> Counted | str:

@@ -21,6 +21,7 @@ STORE = "tracking store"
 ANSWER_S = 3.0
 ROOM_MIB = 1024
 WITHOUT = "or tracking=none: the runs' folders are complete without it"
+ELSEWHERE = f"another place as tracking.uri, {WITHOUT}"
 
 
 def output_folder(machine: Machine) -> list[Line]:
@@ -44,7 +45,10 @@ def tracking(machine: Machine) -> list[Line]:
     if file := sqlite_file(where):
         return [_sqlite(file, shown)]
     if where.startswith("file:") or "://" not in where:
-        return [_folder(Path(where.removeprefix("file://").removeprefix("file:")), shown)]
+        folder = Path(where.removeprefix("file://").removeprefix("file:")).absolute()
+        if trouble := _cannot_write_below(folder):
+            return [warning(STORE, f"{shown}: {trouble}", ELSEWHERE)]
+        return [ok(STORE, f"{shown} can be written")]
     remedy = "a run shows it: python -m runner task_set=smoke platform=host"
     return [warning(STORE, f"{shown} cannot be looked at from here", remedy)]
 
@@ -72,7 +76,7 @@ def _server(base: str, shown: str) -> Line:
 def _sqlite(path: Path, shown: str) -> Line:
     path = path.absolute()
     if trouble := _cannot_write_below(path.parent):
-        return warning(STORE, f"{shown}: {trouble}", f"another place as tracking.uri, {WITHOUT}")
+        return warning(STORE, f"{shown}: {trouble}", ELSEWHERE)
     if not path.exists():
         return ok(STORE, f"{shown}, made by the first run")
     if not os.access(path, os.W_OK):
@@ -84,12 +88,6 @@ def _sqlite(path: Path, shown: str) -> Line:
     except sqlite3.Error as failure:
         return warning(STORE, f"{shown} cannot be opened: {failure}", f"move it away, {WITHOUT}")
     return ok(STORE, f"{shown} is there and can be written")
-
-
-def _folder(path: Path, shown: str) -> Line:
-    if trouble := _cannot_write_below(path.absolute()):
-        return warning(STORE, f"{shown}: {trouble}", f"another place as tracking.uri, {WITHOUT}")
-    return ok(STORE, f"{shown} can be written")
 
 
 def _cannot_write_below(folder: Path) -> str:

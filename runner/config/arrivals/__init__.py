@@ -9,19 +9,11 @@ import math
 import pkgutil
 import zlib
 
-from runner.config.arrivals.base import BLOCK, LONGEST_NS, PROCESSES, Schedule
-from runner.config.arrivals.trace import read_trace, times_ns
+from runner.config.arrivals.base import PROCESSES, Schedule
+from runner.config.arrivals.trace import times_ns
 from runner.config.spec import TaskSpec
 
-__all__ = [
-    "BLOCK",
-    "LONGEST_NS",
-    "PROCESSES",
-    "mean_gap_ns",
-    "read_trace",
-    "schedule",
-    "times_ns",
-]
+__all__ = ["PROCESSES", "mean_gap_ns", "schedule", "times_ns"]
 
 for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
     importlib.import_module(_module.name)  # registers its process

@@ -48,22 +48,18 @@ def read_trace(path: str, key: str) -> bytes:
         text = line.strip()
         if not text or text.startswith("#"):
             continue
-        seconds = _seconds(text)
-        if math.isnan(seconds):
-            raise UserError(
-                key,
-                path,
-                f"line {number} is no timestamp: {text[:40]}",
-                allowed="one number of seconds from 0 a line, or a comment that starts with #",
-            )
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = math.nan
+        if not 0 <= seconds < math.inf:
+            problem = f"line {number} is no timestamp: {text[:40]}"
+            allowed = "one number of seconds from 0 a line, or a comment that starts with #"
+            raise UserError(key, path, problem, allowed)
         if seconds < before:
-            raise UserError(
-                key,
-                path,
-                f"line {number} goes back in time: {seconds:g} s after {before:g} s",
-                allowed="ascending timestamps",
-                remedy="sort the file: sort -g",
-            )
+            problem = f"line {number} goes back in time: {seconds:g} s after {before:g} s"
+            remedy = "sort the file: sort -g"
+            raise UserError(key, path, problem, "ascending timestamps", remedy)
         times.append(seconds)
         before = seconds
     limited = np.minimum(np.array(times) * 1e9, LONGEST_NS)
@@ -79,12 +75,3 @@ def _lines(path: str, key: str) -> list[str]:
     except UnicodeDecodeError:
         problem, remedy = "is no text file in UTF-8", ""
     raise UserError(key, path, problem, remedy=remedy)
-
-
-def _seconds(text: str) -> float:
-    """The timestamp; not a number if it is none."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        return math.nan
-    return seconds if 0 <= seconds < math.inf else math.nan

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import LogNorm, Normalize, to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from runner.results.drawings.style import (
     STYLES,
     distribution,
     legend_below,
+    name_rows,
     panels,
     plain_log,
     short,
@@ -106,7 +107,7 @@ class Panel:
 def arm_look(arm: str, variant: int = 0) -> Look:
     """The arm's own look, and for further variants of it other lines in its colour."""
     own = Look(*ARM_LOOKS.get(arm, ("#000000", "-", "*")))
-    return Look(own.colour, look(variant).line, look(variant).marker) if variant else own
+    return replace(look(variant), colour=own.colour) if variant else own
 
 
 def look(index: int) -> Look:
@@ -119,11 +120,7 @@ def look(index: int) -> Look:
 def graded(count: int) -> list[Look]:
     """Looks of values with an order, from light to dark."""
     shades = plt.get_cmap("cividis_r")(np.linspace(0.25, 1.0, count))
-    hexes = ["#" + "".join(f"{round(255 * part):02x}" for part in shade[:3]) for shade in shades]
-    return [
-        Look(shade, STYLES[index % len(STYLES)], MARKERS[index % len(MARKERS)])
-        for index, shade in enumerate(hexes)
-    ]
+    return [replace(look(index), colour=to_hex(shade)) for index, shade in enumerate(shades)]
 
 
 # --- distributions -------------------------------------------------------------------------------
@@ -148,10 +145,7 @@ def _stacked(shown: Sequence[Panel]) -> tuple[Figure, list[Axes]]:
     """Axes below each other, with room for a legend of all that is in them."""
     labels = [mark.label for panel in shown for mark in panel.marks]
     height = 0.55 + PANEL_INCHES * len(shown) + _legend_inches(list(dict.fromkeys(labels)))
-    figure, axes = panels(len(shown), height, sharex=True)
-    for panel, own in zip(shown, axes, strict=True):
-        own.set_title(panel.title, loc="left")
-    return figure, axes
+    return panels([panel.title for panel in shown], height, sharex=True)
 
 
 def _cdf(axes: Axes, curve: Curve) -> None:
@@ -268,21 +262,18 @@ def _turned(across: Sequence[float], along: Sequence[float], upright: bool) -> A
 
 def dots(x_label: str, rows: Sequence[str], series: Sequence[Series]) -> Figure:
     """Estimates of things without an order, a row each: arms, say. A marker a series."""
-    height = 0.75 + len(rows) * max(ROW_INCHES, 0.11 * len(series))
-    height += _legend_inches([drawn.label for drawn in series])
-    figure, (axes,) = panels(1, height)
+    legend = _legend_inches([drawn.label for drawn in series])
+    height = 0.75 + len(rows) * max(ROW_INCHES, 0.11 * len(series)) + legend
+    figure, (axes,) = panels([""], height)
     for index, drawn in enumerate(series):
         offset = _offset(index, len(series), 0.22)
         for row, estimate in enumerate(drawn.estimates):
             axes.plot(estimate.value, row + offset, drawn.look.marker, color=drawn.look.colour)
             _whisker(axes, row + offset, estimate, drawn.look.colour, upright=False)
-    axes.set_yticks(range(len(rows)), [short(row) for row in rows])
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.tick_params(axis="y", length=0)
+    name_rows(axes, rows, LABEL_CHARACTERS)
     plain_log(axes.xaxis, _extent(series))
     axes.set_xlabel(x_label)
-    marks = [Series(s.label, (), Look(s.look.colour, "", s.look.marker)) for s in series]
-    _legend(figure, marks)
+    _legend(figure, [replace(drawn, look=replace(drawn.look, line="")) for drawn in series])
     return figure
 
 
@@ -296,7 +287,7 @@ def heat_map(
     values: NDArray[np.float64],
 ) -> Figure:
     """values[row, column] as colours with the numbers in them; labels: of columns, rows, values."""
-    figure, (axes,) = panels(1, max(1.6, 0.8 + 0.26 * len(rows)))
+    figure, (axes,) = panels([labels[2]], max(1.6, 0.8 + 0.26 * len(rows)))
     axes.grid(visible=False)
     low, high = np.nanmin(values), np.nanmax(values)
     norm = (LogNorm if 0 < low * WIDE_RANGE < high else Normalize)(low, high)
@@ -318,7 +309,6 @@ def heat_map(
     axes.spines[:].set_visible(False)
     axes.set_xlabel(labels[0])
     axes.set_ylabel(labels[1])
-    axes.set_title(labels[2], loc="left")
     return figure
 
 
@@ -339,9 +329,9 @@ def shares(shown: Sequence[tuple[str, Sequence[Share]]]) -> Figure:
     """Shares of the device by task, a panel for each (title, tasks); a line marks entitlements."""
     counts = [len(rows) for _, rows in shown]
     height = 0.7 + sum(0.22 + ROW_INCHES * count for count in counts)
-    figure, axes = panels(len(shown), height, sharex=True, gridspec_kw={"height_ratios": counts})
-    for (title, rows), drawn in zip(shown, axes, strict=True):
-        drawn.set_title(title, loc="left")
+    titles, ratios = [title for title, _ in shown], {"height_ratios": counts}
+    figure, axes = panels(titles, height, sharex=True, gridspec_kw=ratios)
+    for (_, rows), drawn in zip(shown, axes, strict=True):
         for row, share in enumerate(rows):
             drawn.barh(row, 100 * share.got.value, height=0.62, color=share.look.colour)
             if share.got.interval is not None:
@@ -350,16 +340,13 @@ def shares(shown: Sequence[tuple[str, Sequence[Share]]]) -> Figure:
             if share.entitled is not None:
                 at = 100 * share.entitled
                 drawn.plot((at, at), (row - 0.45, row + 0.45), color="black", linewidth=1.6)
-        drawn.set_yticks(range(len(rows)), [short(share.task, 14) for share in rows])
-        drawn.set_ylim(len(rows) - 0.5, -0.5)
-        drawn.tick_params(axis="y", length=0)
+        name_rows(drawn, [share.task for share in rows])
         drawn.grid(visible=False, axis="y")
     axes[-1].set_xlim(0, 100)
     axes[-1].set_xlabel("share of the device (%)")
     if any(share.entitled is not None for _, rows in shown for share in rows):
-        mark = Line2D(
-            [], [], color="black", linestyle="", marker="|", markersize=9, markeredgewidth=1.6
+        mark: dict[str, Any] = {"marker": "|", "markersize": 9, "markeredgewidth": 1.6}
+        legend_below(
+            figure, [Line2D([], [], color="black", linestyle="", label="entitlement", **mark)]
         )
-        mark.set_label("entitlement")
-        legend_below(figure, [mark])
     return figure

@@ -19,8 +19,7 @@ from runner.runs.record import Summary
 
 
 def _panel(title: str, x: str, y: str) -> tuple[Figure, Axes]:
-    figure, (axes,) = panels(1)
-    axes.set_title(title, loc="left")
+    figure, (axes,) = panels([title])
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     return figure, axes

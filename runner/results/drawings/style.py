@@ -53,17 +53,20 @@ STYLE: dict[Any, Any] = {
 #: Steps of a drawn distribution; the thinning moves it by less than a line's width.
 CDF_STEPS = 400
 LOG_MARGIN = 1.12
-LABEL_CHARACTERS = 24
+LABEL_CHARACTERS, TASK_CHARACTERS = 24, 14
 MS = 1e6
 
 
-def panels(count: int, height: float = HEIGHT, **options: Any) -> tuple[Figure, list[Axes]]:
-    """A figure one column wide with `count` axes below each other, `height` inches in all."""
+def panels(
+    titles: Sequence[str], height: float = HEIGHT, **options: Any
+) -> tuple[Figure, list[Axes]]:
+    """A figure one column wide with axes of these titles below each other, `height` inches in
+    all."""
     plt.rcParams.update(STYLE)
-    figure, axes = plt.subplots(
-        count, figsize=(COLUMN, height), layout="constrained", squeeze=False, **options
-    )
-    for panel in axes[:, 0]:
+    options |= {"figsize": (COLUMN, height), "layout": "constrained", "squeeze": False}
+    figure, axes = plt.subplots(len(titles), **options)
+    for panel, title in zip(axes[:, 0], titles, strict=True):
+        panel.set_title(title, loc="left")
         panel.grid(alpha=0.25, linewidth=0.5)
         panel.set_axisbelow(True)
     return figure, list(axes[:, 0])
@@ -113,6 +116,13 @@ def legend_below(
     """One legend under the figure, where it covers no data."""
     given = {} if handles is None else {"handles": list(handles)}
     figure.legend(loc="outside lower center", ncols=columns, **given, **options)
+
+
+def name_rows(axes: Axes, names: Sequence[str], most: int = TASK_CHARACTERS) -> None:
+    """A y axis of things without an order, the first at the top."""
+    axes.set_yticks(range(len(names)), [short(name, most) for name in names])
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
 
 
 def short(label: str, most: int = LABEL_CHARACTERS) -> str:

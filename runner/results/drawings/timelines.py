@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from runner.results.drawings.style import COLOURS, MS, legend_below, panels, save, short
+from runner.results.drawings.style import COLOURS, MS, legend_below, name_rows, panels, save
 from runner.runs import files
 from runner.runs.run import Run
 from runner.runs.timeline import TaskTimeline, Timeline, read, readable_ns
@@ -23,7 +23,6 @@ SUSPENDED: dict[str, Any] = {
     "edgecolor": "#333333",
     "hatch": "//////",
 }
-NAME_CHARACTERS = 14
 
 
 def timelines(shown: Sequence[tuple[str, Timeline]], until_ns: int) -> Figure:
@@ -31,9 +30,9 @@ def timelines(shown: Sequence[tuple[str, Timeline]], until_ns: int) -> Figure:
     suspended, a line above while requests waited; a panel for each (title, timeline)."""
     lanes = [len(course.tasks) for _, course in shown]
     height = 0.75 + sum(LANE_INCHES * count + 0.22 for count in lanes)
-    figure, axes = panels(len(shown), height, sharex=True, gridspec_kw={"height_ratios": lanes})
-    for panel, (title, course) in zip(axes, shown, strict=True):
-        panel.set_title(title, loc="left")
+    titles, ratios = [title for title, _ in shown], {"height_ratios": lanes}
+    figure, axes = panels(titles, height, sharex=True, gridspec_kw=ratios)
+    for panel, (_, course) in zip(axes, shown, strict=True):
         _timeline(panel, course, until_ns)
     axes[-1].set_xlabel(f"time since the common start ({_unit(until_ns)[0]})")
     parts: list[Any] = [Patch(facecolor="#666666", label="request")]
@@ -54,13 +53,9 @@ def _timeline(axes: Axes, shown: Timeline, until_ns: int) -> None:
     priorities = sorted({task.priority for task in shown.tasks}, reverse=True)
     for row, task in enumerate(shown.tasks):
         _lane(axes, row, task, until_ns, COLOURS[priorities.index(task.priority) % len(COLOURS)])
-    axes.set_yticks(
-        range(len(shown.tasks)), [short(task.name, NAME_CHARACTERS) for task in shown.tasks]
-    )
-    axes.set_ylim(len(shown.tasks) - 0.5, -0.5)
+    name_rows(axes, [task.name for task in shown.tasks])
     axes.set_xlim(0, until_ns / _unit(until_ns)[1])
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
 
 

@@ -11,14 +11,13 @@ from runner.results.comparison import Comparison, compare
 from runner.results.expectations import read_findings
 from runner.results.points import Point, points_of
 from runner.results.report import sections
-from runner.results.report.drawn import Drawing, draw
+from runner.results.report.drawn import draw
 from runner.results.report.environment import environment
-from runner.results.report.page import BAD, SOFT, Mark, Page
+from runner.results.report.page import BAD, SOFT, Drawing, Mark, Page
 from runner.results.report.verdict import conclusions, controls
 from runner.results.wording import baseline_name, clock_warning
 from runner.runs import files
 from runner.runs.provenance import told
-from runner.runs.run import Run
 from runner.runs.sweep import Sweep
 
 NO_NAME = re.compile(r"[^\w.-]")
@@ -59,7 +58,13 @@ def _writing(path: Path) -> Iterator[None]:
 
 def _page(runs: Sweep, folder: Path, title: str, baseline: str | None, primary: str | None) -> Page:
     points = points_of(runs)
-    comparison, why_not = _compare(runs.runs, baseline, primary)
+    comparison, why_not = None, ""
+    try:
+        comparison = compare(runs.runs, baseline, primary)
+    except UserError as error:
+        if baseline or primary:  # somebody asked for a certain one
+            raise
+        why_not = str(error).partition("\n")[0]
     rows = comparison.rows if comparison else []
     return Page(
         title=title,
@@ -78,18 +83,6 @@ def _page(runs: Sweep, folder: Path, title: str, baseline: str | None, primary: 
         proof=sections.proof_table(points),
         runs=sections.runs_table(points),
     )
-
-
-def _compare(
-    runs: Sequence[Run], baseline: str | None, primary: str | None
-) -> tuple[Comparison | None, str]:
-    """The comparison or, where nobody asked for a certain one, why there is none."""
-    try:
-        return compare(runs, baseline, primary), ""
-    except UserError as error:
-        if baseline or primary:
-            raise
-        return None, str(error).partition("\n")[0]
 
 
 def _verdicts(comparison: Comparison | None, why_not: str) -> list[Mark]:

@@ -1,8 +1,6 @@
 """Which drawings a report has: the runs decide."""
 
-import base64
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
@@ -10,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from runner.config.arms import Arm
-from runner.metrics import METRICS, Metric, Task
+from runner.metrics import METRICS, Metric
 from runner.metrics.intervals import Estimate
 from runner.metrics.latency import FIGURES
 from runner.metrics.sharing import entitlements, progress
@@ -20,7 +18,8 @@ from runner.results.drawings.style import save
 from runner.results.drawings.timelines import timelines
 from runner.results.pairs import declared_primary
 from runner.results.points import Point, combined, is_number, spoken, swept_values
-from runner.results.wording import INTERVAL, figure_name, short_key
+from runner.results.report.page import Drawing
+from runner.results.wording import INTERVAL, figure_name, short_key, spread
 from runner.runs import timeline
 
 #: More lines in one drawing cannot be told apart; more rows do not fit on a page.
@@ -34,20 +33,6 @@ UNITS = {
     "work_us": "µs",
     "load": "share of solo",
 }
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A drawing in its files, `stem` with .pdf and .png, and what a reader must know of it."""
-
-    stem: str
-    caption: str
-    image: Path
-
-    @property
-    def base64(self) -> str:
-        """The image as a page embeds it."""
-        return base64.b64encode(self.image.read_bytes()).decode()
 
 
 #: Stem, drawing, caption.
@@ -66,7 +51,9 @@ def draw(points: Sequence[Point], folder: Path, suffix: str = "") -> Iterator[Dr
 
 
 def _sketches(points: Sequence[Point]) -> Iterator[Sketch]:
-    priorities = _few(sorted({p for point in points for p in point.priorities}, reverse=True))
+    priorities = sorted({p for point in points for p in point.priorities}, reverse=True)
+    if len(priorities) > MOST_PANELS:  # the most urgent ones and the last
+        priorities = [*priorities[: MOST_PANELS - 1], priorities[-1]]
     yield _cdf(points, priorities)
     yield from _metric(P99, points, priorities)
     declared = declared_primary([run for point in points for run in point.runs])
@@ -78,19 +65,11 @@ def _sketches(points: Sequence[Point]) -> Iterator[Sketch]:
     yield from _timelines(points)
 
 
-def _few(priorities: list[int]) -> list[int]:
-    """As many priorities as a drawing has panels: the most urgent ones and the last."""
-    if len(priorities) <= MOST_PANELS:
-        return priorities
-    return [*priorities[: MOST_PANELS - 1], priorities[-1]]
-
-
 def _runs(points: Sequence[Point]) -> str:
     """How many runs are behind a drawing, and what its intervals are."""
-    counts = sorted({len(point.counted) for point in points})
-    if counts == [1]:
+    number = spread((len(point.counted) for point in points), "d")
+    if number == "1":
         return f"One run each; {INTERVAL}s within the run, an arrow where it has no end."
-    number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     return f"Geometric mean of {number} runs each, with {INTERVAL}s over the runs."
 
 
@@ -111,26 +90,19 @@ def _key_label(key: str) -> str:
 def _cdf(points: Sequence[Point], priorities: Sequence[int]) -> Sketch:
     chosen = _chosen(points, priorities[0])
     looks = _looks(chosen)
-    panels = [
-        Panel(
-            f"priority {priority}",
-            curves=[
-                Curve(point.label, np.concatenate(point.response_ms(priority)), look)
-                for point, look in zip(chosen, looks, strict=True)
-                if priority in point.priorities
-            ],
-        )
-        for priority in priorities
-    ]
-    caption = (
-        "Response latency of all requests of all runs, from the scheduled arrival; p99 marked."
-    )
+    panels = []
+    for priority in priorities:
+        curves = [
+            Curve(point.label, np.concatenate(point.response_ms(priority)), look)
+            for point, look in zip(chosen, looks, strict=True)
+            if priority in point.priorities
+        ]
+        panels.append(Panel(f"priority {priority}", curves=curves))
+    said = "Response latency of all requests of all runs, from the scheduled arrival; p99 marked."
     if len(chosen) < len(points):
-        caption += (
-            f" Of {len(points)} points, those with the lowest and the highest p99 of priority "
-            f"{priorities[0]} in each arm."
-        )
-    return "latency_cdf", plots.latency_cdfs(panels), caption
+        extremes = f"those with the lowest and the highest p99 of priority {priorities[0]}"
+        said += f" Of {len(points)} points, {extremes} in each arm."
+    return "latency_cdf", plots.latency_cdfs(panels), said
 
 
 def _chosen(points: Sequence[Point], priority: int) -> list[Point]:
@@ -254,25 +226,24 @@ def _heat_maps(points: Sequence[Point], urgent: int) -> Iterator[Sketch]:
 
 def _shares(points: Sequence[Point]) -> Iterator[Sketch]:
     """For tasks that are entitled to something; arms that run tasks alone share nothing."""
-    shared = [p for p in points if _shares_device(p) and _entitled(p.counted[0].tasks)]
+    shared = []
+    for point in filter(_shares_device, points):
+        tasks = point.counted[0].tasks.values()
+        if len(tasks) > 1 and all(task.utilization for task in tasks):
+            shared.append(point)
     panels = [(point.label, rows) for point in _some(shared) if (rows := _share_rows(point))]
     if panels:
-        yield (
-            "shares",
-            plots.shares(panels),
-            "Share of the device: completions in the window by solo time, of the sum of all tasks. "
-            + _runs(shared).replace("Geometric mean", "Mean"),
+        what = (
+            "Share of the device: completions in the window by solo time, of the sum of all tasks."
         )
+        runs = _runs(shared).replace("Geometric mean", "Mean")
+        yield "shares", plots.shares(panels), f"Share of the device: {what}. {runs}"
 
 
 def _shares_device(point: Point) -> bool:
     """Arms that this version does not know are taken to do so, as most do."""
     arm = Arm.known(point.arm)
     return arm is None or arm.shares_device
-
-
-def _entitled(tasks: dict[str, Task]) -> bool:
-    return len(tasks) > 1 and all(task.utilization for task in tasks.values())
 
 
 def _some(points: Sequence[Point]) -> list[Point]:
@@ -315,8 +286,5 @@ def _timelines(points: Sequence[Point]) -> Iterator[Sketch]:
     readable = [timeline.readable_ns(panel) for _, panel in panels]
     until_ns = min(max(readable), 3 * min(readable))
     cut = " The first run of each." if any(len(point.counted) > 1 for point in points) else ""
-    yield (
-        "timeline",
-        timelines(panels, until_ns),
-        f"Requests from the common start, one colour a priority.{cut}",
-    )
+    caption = f"Requests from the common start, one colour a priority.{cut}"
+    yield "timeline", timelines(panels, until_ns), caption

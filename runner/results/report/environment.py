@@ -4,6 +4,7 @@ or side by side."""
 from collections.abc import Iterable, Mapping, Sequence
 
 from runner.platforms.device import DeviceOrigin
+from runner.results.wording import spread
 from runner.runs.record import Code, Environment
 from runner.runs.run import Run
 
@@ -32,7 +33,7 @@ def environment(runs: Iterable[Run]) -> list[tuple[str, str]]:
         ("XSched", _distinct(_xsched(origin.device) for origin in origins)),
         ("variables", _distinct(_pairs(origin.xsched_variables) for origin in origins)),
         ("code", _distinct(_code(origin.code) for origin in origins)),
-        ("load before", _range(origin.load_before.load_1min for origin in origins)),
+        ("load before", spread((origin.load_before.load_1min for origin in origins), ".1f")),
         ("time", _span([origin.time for origin in origins])),
     ]
 
@@ -77,14 +78,6 @@ def _pairs(values: Mapping[str, str]) -> str:
 
 def _code(code: Code) -> str:
     return code.commit[:COMMIT_DIGITS] + (" and local changes" if code.commit and code.diff else "")
-
-
-def _range(values: Iterable[float | None]) -> str:
-    known = [value for value in values if value is not None]
-    if not known:
-        return ""
-    low, high = min(known), max(known)
-    return f"{low:.1f}" if f"{low:.1f}" == f"{high:.1f}" else f"{low:.1f} to {high:.1f}"
 
 
 def _span(times: Sequence[str]) -> str:

@@ -1,11 +1,11 @@
 """The report as one HTML page that needs nothing else: what there is to write, and the template
 that writes it. Knows nothing of runs."""
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import jinja2
 
@@ -19,26 +19,17 @@ class Mark(NamedTuple):
     kind: str = NEITHER
 
 
-Cell = str | Mark
-
-
-class Column(NamedTuple):
-    """A column's head. kind: number (to the right), text (runs over several lines) or neither."""
+class Cell(NamedTuple):
+    """What stands under the head of a column. kind: number (to the right), text (runs over several
+    lines) or neither."""
 
     head: str
+    content: str | Mark
     kind: str = ""
 
 
-def words(*heads: str) -> list[Column]:
-    return [Column(head) for head in heads]
-
-
-def numbers(*heads: str) -> list[Column]:
-    return [Column(head, "number") for head in heads]
-
-
-def text(head: str) -> Column:
-    return Column(head, "text")
+def number(head: str, content: str) -> Cell:
+    return Cell(head, content, "number")
 
 
 class Line(NamedTuple):
@@ -48,25 +39,22 @@ class Line(NamedTuple):
     below: str = ""
 
 
+#: All lines have the same columns; a table without lines is not shown.
+Table = Sequence[Line]
+
+
 @dataclass(frozen=True)
-class Table:
-    """One without lines is not shown."""
+class Drawing:
+    """A drawing in its files, `stem` with .pdf and .png, and what a reader must know of it."""
 
-    columns: Sequence[Column] = ()
-    lines: Sequence[Line] = ()
-
-
-class Image(Protocol):
-    """A drawing to be embedded; its caption names its files, `stem` with .pdf and .png."""
+    stem: str
+    caption: str
+    image: Path
 
     @property
-    def stem(self) -> str: ...
-
-    @property
-    def caption(self) -> str: ...
-
-    @property
-    def base64(self) -> str: ...
+    def base64(self) -> str:
+        """The image as a page embeds it."""
+        return base64.b64encode(self.image.read_bytes()).decode()
 
 
 @dataclass(frozen=True)
@@ -83,7 +71,7 @@ class Page:
     environment: Sequence[tuple[str, str]]
     expected: Table
     folder: str
-    drawings: Mapping[str, Sequence[Image]]
+    drawings: Mapping[str, Sequence[Drawing]]
     baseline: str
     primary: Table
     secondary: Table
@@ -92,12 +80,6 @@ class Page:
     runs: Table
 
     def html(self) -> str:
-        return _template().render(page=self)
-
-
-@cache
-def _template() -> jinja2.Template:
-    folder = jinja2.FileSystemLoader(Path(__file__).parent)
-    return jinja2.Environment(
-        loader=folder, autoescape=True, undefined=jinja2.StrictUndefined
-    ).get_template("page.html")
+        rules = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+        template = Path(__file__).with_suffix(".html").read_text()
+        return rules.from_string(template).render(page=self)

@@ -11,8 +11,7 @@ from runner.proof.checks import Check, Verdict
 from runner.results.comparison import Comparison, Row
 from runner.results.expectations import MET, NOT_MET, Finding
 from runner.results.points import Point
-from runner.results.report import page
-from runner.results.report.page import BAD, GOOD, NEITHER, Cell, Line, Mark, Table
+from runner.results.report.page import BAD, GOOD, NEITHER, Cell, Line, Mark, Table, number
 from runner.results.report.verdict import KINDS
 from runner.results.wording import (
     ANY,
@@ -21,6 +20,7 @@ from runner.results.wording import (
     figure_name,
     numbers,
     short_key,
+    spread,
     treatment_name,
     value,
     verdict,
@@ -43,24 +43,22 @@ def points_table(points: Sequence[Point], comparison: Comparison | None) -> Tabl
     """One row a point: its primary figure, proof and validity; below it what is to be known."""
     keys = list(dict.fromkeys(key for point in points for key in point.values))
     several = len({point.task_set for point in points}) > 1
-    columns = [
-        *page.words(*(["task set"] if several else []), "arm"),
-        *page.numbers(*map(short_key, keys), "runs", _primary_head(points, comparison), INTERVAL),
-        *page.words("proof", "valid"),
-    ]
+    primary = _primary_head(points, comparison)
     lines = []
     for point in points:
-        cells: list[Cell] = [
-            *([point.task_set] if several else []),
-            point.arm,
-            *(point.values.get(key) or ANY for key in keys),
-            str(len(point.runs)),
-            *value(_primary(point, points, comparison)),
-            _proof(point.runs),
-            _valid(point.runs),
+        amount, interval = value(_primary(point, points, comparison))
+        cells = [
+            *([Cell("task set", point.task_set)] if several else []),
+            Cell("arm", point.arm),
+            *(number(short_key(key), point.values.get(key) or ANY) for key in keys),
+            number("runs", str(len(point.runs))),
+            number(primary, amount),
+            number(INTERVAL, interval),
+            Cell("proof", _proof(point.runs)),
+            Cell("valid", _valid(point.runs)),
         ]
         lines.append(Line(cells, "; ".join(_notes(point.runs))))
-    return Table(columns, lines)
+    return lines
 
 
 def _primary_head(points: Sequence[Point], comparison: Comparison | None) -> str:
@@ -87,35 +85,31 @@ def _primary(
 
 def latency_table(points: Sequence[Point]) -> Table:
     """Percentiles and throughput of every priority at every point."""
-    columns = [
-        *page.words("point"),
-        *page.numbers("priority", "requests", "p50 (ms)", "p90 (ms)", "p99 (ms)", INTERVAL),
-        *page.numbers("max (ms)", "throughput (1/s)", "saturation", "preemptions"),
-    ]
     lines = []
-    for point in points:
-        for priority in point.priorities:
-            latencies = np.concatenate(point.response_ms(priority))
-            p50, p90 = (value(point.estimate(tag, priority))[0] for tag in ("p50_ms", "p90_ms"))
-            cells = (
-                point.label,
-                str(priority),
-                str(len(latencies)),
-                p50,
-                p90,
-                *value(point.estimate("p99_ms", priority)),
-                significant(float(latencies.max())),
-                value(point.estimate("throughput_rps", priority))[0],
-                _spread([run.summary.saturation for run in point.counted], ".2f"),
-                _spread([run.summary.preemptions for run in point.counted], ".0f"),
-            )
-            lines.append(Line(cells))
-    return Table(columns, lines)
-
-
-def _spread(values: Sequence[float | None], style: str) -> str:
-    known = sorted({f"{v:{style}}" for v in values if v is not None}, key=float)
-    return " to ".join(dict.fromkeys((known[0], known[-1]))) if known else UNKNOWN
+    for point, priority in [(p, priority) for p in points for priority in p.priorities]:
+        latencies = np.concatenate(point.response_ms(priority))
+        tags = ("p50_ms", "p90_ms", "p99_ms", "throughput_rps")
+        (p50, _), (p90, _), (p99, interval), (throughput, _) = (
+            value(point.estimate(tag, priority)) for tag in tags
+        )
+        summaries = [run.summary for run in point.counted]
+        saturation = spread([each.saturation for each in summaries], ".2f")
+        preemptions = spread([each.preemptions for each in summaries], ".0f")
+        cells = (
+            Cell("point", point.label),
+            number("priority", str(priority)),
+            number("requests", str(len(latencies))),
+            number("p50 (ms)", p50),
+            number("p90 (ms)", p90),
+            number("p99 (ms)", p99),
+            number(INTERVAL, interval),
+            number("max (ms)", significant(float(latencies.max()))),
+            number("throughput (1/s)", throughput),
+            number("saturation", saturation or UNKNOWN),
+            number("preemptions", preemptions or UNKNOWN),
+        )
+        lines.append(Line(cells))
+    return lines
 
 
 # --- expectations and comparison -----------------------------------------------------------------
@@ -123,47 +117,38 @@ def _spread(values: Sequence[float | None], style: str) -> str:
 
 def expectations_table(findings: Sequence[Finding]) -> Table:
     """What the experiment was meant to show."""
-    columns = [
-        page.text("expected"),
-        *page.words("bound"),
-        *page.numbers("found", INTERVAL),
-        *page.words("verdict"),
-    ]
     kinds = {MET: GOOD, NOT_MET: BAD}
     lines = []
     for finding in findings:
-        amount = finding.value
-        cells: list[Cell] = [
-            finding.what,
-            finding.bounds,
-            significant(amount) if isinstance(amount, float) else amount or UNKNOWN,
-            finding.shown,
-            Mark(finding.verdict, kinds.get(finding.verdict, NEITHER)),
-        ]
+        found = finding.value
+        cells = (
+            Cell("expected", finding.what, "text"),
+            Cell("bound", finding.bounds),
+            number("found", significant(found) if isinstance(found, float) else found or UNKNOWN),
+            number(INTERVAL, finding.shown),
+            Cell("verdict", Mark(finding.verdict, kinds.get(finding.verdict, NEITHER))),
+        )
         lines.append(Line(cells))
-    return Table(columns, lines)
+    return lines
 
 
 def comparison_table(rows: Sequence[Row]) -> Table:
     """Treatments against the baseline."""
-    columns = [
-        *page.words("treatment", "figure", "of"),
-        *page.numbers("baseline", "treatment", "change", INTERVAL, "repeats"),
-        *page.words("verdict"),
-    ]
+    heads = ("baseline", "treatment", "change", INTERVAL)
     lines = []
     for row in rows:
         doubtful = row.clocks_differ or row.ineffective
-        cells: list[Cell] = [
-            treatment_name(row),
-            f"{figure_name(row.metric)} ({row.unit})",
-            row.scope,
-            *numbers(row),
-            str(row.repeats),
-            Mark(verdict(row), BAD if doubtful else KINDS.get(row.verdict, NEITHER)),
-        ]
+        kind = BAD if doubtful else KINDS.get(row.verdict, NEITHER)
+        cells = (
+            Cell("treatment", treatment_name(row)),
+            Cell("figure", f"{figure_name(row.metric)} ({row.unit})"),
+            Cell("of", row.scope),
+            *map(number, heads, numbers(row)),
+            number("repeats", str(row.repeats)),
+            Cell("verdict", Mark(verdict(row), kind)),
+        )
         lines.append(Line(cells))
-    return Table(columns, lines)
+    return lines
 
 
 # --- proof and runs ------------------------------------------------------------------------------
@@ -171,7 +156,6 @@ def comparison_table(rows: Sequence[Row]) -> Table:
 
 def proof_table(points: Sequence[Point]) -> Table:
     """Every check at every point, with the finding of a run that failed it, else of the first."""
-    columns = [*page.words("point", "check", "runs passed"), page.text("finding")]
     lines = []
     for point in points:
         by_name: dict[str, list[Check]] = {}
@@ -180,34 +164,32 @@ def proof_table(points: Sequence[Point]) -> Table:
         for name, checks in by_name.items():
             mark = _share(sum(check.passed for check in checks), len(checks))
             told = min(checks, key=lambda check: check.passed)
-            lines.append(Line([point.label, name, mark, told.finding]))
-    return Table(columns, lines)
+            cells = (
+                Cell("point", point.label),
+                Cell("check", name),
+                Cell("runs passed", mark),
+                Cell("finding", told.finding, "text"),
+            )
+            lines.append(Line(cells))
+    return lines
 
 
 def runs_table(points: Sequence[Point]) -> Table:
     """Every run by its folder."""
-    columns = [
-        *page.words("run"),
-        *page.numbers("repeat"),
-        *page.words("status", "proof", "valid"),
-        *page.numbers("window (s)"),
-        *page.words("configuration"),
-        page.text("notes"),
-    ]
     lines = []
     for run in (run for point in points for run in point.runs):
-        cells: list[Cell] = [
-            run.folder.name,
-            str(run.repeat),
-            run.status,
-            _proof([run]),
-            _valid([run]),
-            _spread([run.summary.window_s], ".1f"),
-            run.summary.config_hash or UNKNOWN,
-            "; ".join(notes_of(run)),
-        ]
+        cells = (
+            Cell("run", run.folder.name),
+            number("repeat", str(run.repeat)),
+            Cell("status", run.status),
+            Cell("proof", _proof([run])),
+            Cell("valid", _valid([run])),
+            number("window (s)", spread([run.summary.window_s], ".1f") or UNKNOWN),
+            Cell("configuration", run.summary.config_hash or UNKNOWN),
+            Cell("notes", "; ".join(notes_of(run)), "text"),
+        )
         lines.append(Line(cells))
-    return Table(columns, lines)
+    return lines
 
 
 def _share(good: int, of: int) -> Mark:

@@ -64,7 +64,10 @@ def _one(row: Row) -> Mark:
         opening = f"No difference shown between {arm} and {baseline}"
     else:
         opening = f"No verdict on {arm} against {baseline}"
-    sentence = f"{opening}: {_figure(row)} is {_amount(row)} ({_details(row)})."
+    before, after, effect, _ = numbers(row)
+    sides = f"{after} against {before} {row.unit}"
+    by = f"{effect} times as much" if row.ratio is not None else f"a difference of {effect}"
+    sentence = f"{opening}: {_figure(row)} is {sides}, {by} ({_details(row)})."
     if row.ineffective:
         return Mark(f"{sentence} It cannot be told from {NULL_CONTROL}: {INEFFECTIVE}.", BAD)
     return Mark(sentence, KINDS.get(row.verdict, NEITHER))
@@ -72,14 +75,6 @@ def _one(row: Row) -> Mark:
 
 def _figure(row: Row) -> str:
     return f"{figure_name(row.metric)} of {row.scope}"
-
-
-def _amount(row: Row) -> str:
-    baseline, treatment, effect, _ = numbers(row)
-    sides = f"{treatment} against {baseline} {row.unit}"
-    if row.ratio is not None:
-        return f"{sides}, {effect} times as much"
-    return f"{sides}, a difference of {effect}"
 
 
 def _details(row: Row) -> str:

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from runner.config.arrivals import BLOCK, LONGEST_NS, PROCESSES, read_trace, schedule, times_ns
-from runner.config.arrivals.trace import replay
+from runner.config.arrivals import PROCESSES, schedule, times_ns
+from runner.config.arrivals.base import BLOCK, LONGEST_NS
+from runner.config.arrivals.trace import read_trace, replay
 from runner.config.errors import UserError
 from runner.config.resolve import resolve
 from runner.config.schema import ArrivalConfig, Config, TaskConfig

@@ -16,7 +16,6 @@ from runner.config.schema import (
     ArrivalOverride,
     Config,
     LaunchOverride,
-    Level,
     ModelConfig,
     ModelOverride,
     TaskConfig,
@@ -24,6 +23,7 @@ from runner.config.schema import (
     walk,
 )
 from runner.config.spec import Arrival, TrialSpec
+from xsched_bindings.types import PreemptLevel
 
 
 def config(**tasks: TaskConfig) -> Config:
@@ -39,7 +39,7 @@ def sent(trial: TrialSpec) -> TrialSpec:
 
 def test_a_task_inherits_and_overrides() -> None:
     made = config(a=TaskConfig(), b=TaskConfig(xsched=LaunchOverride(threshold=32)))
-    made.xsched.level = Level.interrupt
+    made.xsched.level = PreemptLevel.interrupt
     a, b = resolve(made).tasks
     assert (a.threshold, a.batch_size, a.level.name) == (8, 4, "interrupt")
     assert (b.threshold, b.batch_size, b.level.name) == (32, 4, "interrupt")

@@ -156,7 +156,7 @@ def test_shares_have_a_mark_at_what_each_task_is_entitled_to() -> None:
     ],
 )
 def test_logarithmic_axes_have_a_few_round_ticks(low: float, high: float, ticks: list[str]) -> None:
-    _, (axes,) = figures.panels(1)
+    _, (axes,) = figures.panels([""])
     figures.plain_log(axes.yaxis, [low, high, math.nan])
     formatted = axes.yaxis.get_major_formatter()
     assert [formatted(tick) for tick in axes.yaxis.get_majorticklocs()] == ticks

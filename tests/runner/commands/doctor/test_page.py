@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from runner.commands.doctor import host, server, shim
+from runner.commands.doctor import host, shim, xsched
 from runner.commands.doctor.checks import look
 from runner.commands.doctor.lines import Line, State, verdict
 from runner.commands.doctor.machine import Machine
@@ -41,7 +41,7 @@ def calm(
     nvml.of_gpu("nvmlDeviceGetComputeMode", 0)
     monkeypatch.setattr(psutil, "process_iter", lambda *_: iter([]))
     monkeypatch.setattr(shim, "PROBE", (sys.executable, "-c", HONEST))
-    monkeypatch.setattr(server, "SHARED_MEMORY", tmp_path / "no-channels")
+    monkeypatch.setattr(xsched, "SHARED_MEMORY", tmp_path / "no-channels")
     monkeypatch.setattr(xserver, "RECORD", tmp_path / "no-record")
     monkeypatch.setattr(host, "CPUS", tmp_path / "no-governor")
     monkeypatch.setattr(host, "available_cores", lambda: [0, 1])

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from runner.commands.doctor import server
+from runner.commands.doctor import xsched as server
 from runner.commands.doctor.lines import Line, State
 from runner.commands.doctor.machine import Machine
 from runner.platforms.gpu import xserver

@@ -1,7 +1,6 @@
 import io
 
-from runner.commands.doctor.lines import Line, error, ok, warning
-from runner.commands.doctor.text import PLAIN_WIDTH, Printer
+from runner.commands.doctor.lines import PLAIN_WIDTH, Line, Printer, error, ok, warning
 
 
 def printed(*lines: Line) -> list[str]:

@@ -1,7 +1,7 @@
 from html.parser import HTMLParser
 from typing import Any, NamedTuple
 
-from runner.results.report.page import Line, Mark, Page, Table, numbers, words
+from runner.results.report.page import Cell, Line, Mark, Page, Table, number
 
 VOID = {"meta", "img", "br"}
 
@@ -34,13 +34,13 @@ def html(**parts: Any) -> str:
     none: dict[str, Any] = dict.fromkeys(("verdicts", "asides", "environment"), ())
     none |= dict.fromkeys(("title", "command", "folder", "baseline"), "")
     tables = ("points", "expected", "primary", "secondary", "latencies", "proof", "runs")
-    none |= {name: Table() for name in tables}
+    none |= dict.fromkeys(tables, ())
     return Page(**none | {"drawings": {}} | parts).html()
 
 
 def test_text_is_text_wherever_it_stands() -> None:
     evil = "<script>alert('x')</script> & \"more\""
-    table = Table(words(evil), [Line([evil], evil), Line([Mark(evil, "bad")])])
+    table: Table = [Line([Cell(evil, evil)], evil), Line([Cell(evil, Mark(evil, "bad"))])]
     tables = ("points", "expected", "primary", "secondary", "latencies", "proof", "runs")
     page = html(
         title=evil,
@@ -61,8 +61,8 @@ def test_text_is_text_wherever_it_stands() -> None:
 
 
 def test_a_row_says_what_is_to_be_known_of_it_below() -> None:
-    columns = [*words("a"), *numbers("b")]
-    page = html(points=Table(columns, [Line(["1", "2"]), Line(["3", "4"], "a note")]))
+    first, second = ((Cell("a", one), number("b", two)) for one, two in ("12", "34"))
+    page = html(points=[Line(first), Line(second, "a note")])
     table = page.partition("<table>")[2].partition("</div>")[0]
     assert table.count("<tr") == 4
     assert '<tr class="below"><td colspan="2">a note</td></tr></table>' in table

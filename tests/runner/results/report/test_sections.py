@@ -21,7 +21,7 @@ def noted(runs: tuple[Run, ...], *notes: list[str]) -> str:
         replace(run, summary=replace(run.summary, notes=tuple(each)))
         for run, each in zip(runs, notes, strict=True)
     ]
-    (line,) = points_table(points_of(made), None).lines
+    (line,) = points_table(points_of(made), None)
     return line.below
 
 

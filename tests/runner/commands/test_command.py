@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from runner.commands.ending import end_well
+from runner.commands.command import end_well
 from runner.config.errors import UserError
 
 
