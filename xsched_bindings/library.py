@@ -16,7 +16,7 @@ from typing import Any
 from xsched_bindings.errors import LibraryNotFound, WrongLibrary, XSchedError
 from xsched_bindings.functions import FUNCTIONS, LAUNCH_CALLBACK, Function, Signature
 from xsched_bindings.library_queue import LibraryQueue
-from xsched_bindings.types import PolicyType, PreemptLevel, QueueCreateFlag, Result, SchedulerType
+from xsched_bindings.types import PolicyType, PreemptLevel, Result, SchedulerType
 
 PREEMPT = "libpreempt.so"
 
@@ -152,7 +152,7 @@ class Library:
             if error.result is not Result.not_found:
                 raise
         try:
-            xq = self.call("XQueueCreate", hwq=hwq, level=level, flags=QueueCreateFlag.none)
+            xq = self.call("XQueueCreate", hwq=hwq, level=level, flags=0)
         except XSchedError:
             self.destroy_hw_queue(hwq)
             raise

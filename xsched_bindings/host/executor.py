@@ -10,11 +10,10 @@ everything before it has completed (an event record; it is not a command and is 
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from time import monotonic_ns
-from typing import Protocol
 
 #: Words of the shared page, 64 bit each, and their only writer.
 COMPLETED = 0  # executor: commands completed since its start
@@ -26,10 +25,8 @@ WORDS = 4
 READ_BYTES = 1 << 16
 
 
-class Command(Protocol):
-    """One operator of a program, its operands bound."""
-
-    def __call__(self) -> object: ...
+#: One operator of a program, its operands bound.
+Command = Callable[[], object]
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from xsched_bindings.errors import DeviceLost
-from xsched_bindings.host.executor import (
-    COMPLETED,
-    HOLD,
-    HOLDING,
-    LAST_COMPLETED_NS,
-    WORDS,
-)
+from xsched_bindings.host.executor import COMPLETED, HOLD, HOLDING, LAST_COMPLETED_NS, WORDS
 from xsched_bindings.host.processes import stands_still
 
 CODE_BYTES = 4

@@ -28,10 +28,13 @@ class Decision:
 Queues = Mapping[int, int | None]
 
 
-class Policy(Protocol):
+class Policy:
+    """Who runs. What a policy does with hints that it has no use for: nothing, as in XSched."""
+
     def decide(self, queues: Queues, now_ns: int) -> Decision:
         """Called after every event and at the time that the last decision asked for; `now_ns`
         never goes back."""
+        raise NotImplementedError
 
     def hint_priority(self, handle: int, priority: int) -> None: ...
 
@@ -176,24 +179,6 @@ def policy(name: str, **declared: Any) -> Callable[[type[AnyPolicy]], type[AnyPo
         return create
 
     return register
-
-
-class IgnoresHints:
-    """What a policy does with hints that it has no use for: nothing, as in XSched."""
-
-    def hint_priority(self, handle: int, priority: int) -> None: ...
-
-    def hint_utilization(self, handle: int, percent: int) -> None: ...
-
-    def hint_deadline(self, handle: int, microseconds: int) -> None: ...
-
-    def hint_laxity(
-        self, handle: int, microseconds: int, lax_priority: int, critical_priority: int
-    ) -> None: ...
-
-    def set_timeslice(self, microseconds: int) -> None: ...
-
-    def set_k_deadline(self, k: int) -> None: ...
 
 
 def clamped(priority: int) -> int:

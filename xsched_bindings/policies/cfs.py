@@ -3,7 +3,7 @@
 from xsched_bindings.policies.base import (
     PRIORITY,
     Decision,
-    IgnoresHints,
+    Policy,
     Queues,
     alone,
     clamped,
@@ -16,7 +16,7 @@ SLICE_NS = 1_000_000
 
 
 @policy("cfs", hints=(PRIORITY,), by_turns=True, several=True)
-class CompletelyFair(IgnoresHints):
+class CompletelyFair(Policy):
     """The ready queue that has had least runs, for a millisecond at most before the next look.
     What a queue has had is its time by its weight, and the weight is 1024 · 1.2^priority.
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from xsched_bindings.policies.base import (
     DEADLINE,
     Decision,
-    IgnoresHints,
+    Policy,
     Problem,
     Queues,
     Task,
@@ -29,7 +29,7 @@ def _check(tasks: Sequence[Task], k: int) -> Problem | None:
 
 
 @policy("kedf", hints=(DEADLINE,), several=True, check=_check)
-class KEarliestDeadlineFirst(IgnoresHints):
+class KEarliestDeadlineFirst(Policy):
     """A queue's deadline is the time when it became ready plus its hint. The k earliest run; then
     come ready queues without a deadline, and idle ones last. Equal deadlines go by time of arrival.
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from xsched_bindings.policies.base import Decision, IgnoresHints, Queues, alone, policy, ready
+from xsched_bindings.policies.base import Decision, Policy, Queues, alone, policy, ready
 
 #: Of each level, the most urgent first.
 SLICES_NS = (10_000_000, 20_000_000, 40_000_000, 80_000_000)
@@ -29,7 +29,7 @@ class _Queue:
 
 
 @policy("mlfq", by_turns=True, several=True)
-class MultiLevelFeedback(IgnoresHints):
+class MultiLevelFeedback(Policy):
     """A queue begins on the top level and falls by one when it has used its level's slice; rest
     lifts it again. The most urgent level with work runs: one queue at a time, each until its slice
     is used, the longest waiting next.
