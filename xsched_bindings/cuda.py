@@ -37,8 +37,7 @@ FUNCTIONS: dict[str, Signature] = {
 class CudaXSched(Library):
     """XSched for this process's CUDA streams.
 
-    stream: a ``CUstream`` as an integer (``torch.cuda.Stream.cuda_stream``), not a default one.
-    """
+    stream: a ``CUstream`` as an integer (``torch.cuda.Stream.cuda_stream``), not a default one."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -48,8 +47,7 @@ class CudaXSched(Library):
         """``CudaQueueCreate`` and ``XQueueCreate``. Waits for the stream.
 
         The stream's context must be current in the calling thread, or the library ends the process.
-        A level above what the device can do is a success and behaves as level 1.
-        """
+        A level above what the device can do is a success and behaves as level 1."""
         return self.create_queue_by("CudaQueueCreate", stream, level)
 
     def get_queue(self, stream: int) -> LibraryQueue:

@@ -44,8 +44,7 @@ class Queue(Hinted, Protocol):
     """A preemptible command queue (``XQueueHandle``). A context manager that closes itself.
 
     handle: identifies the queue in hints, events and logs. level: as asked for. Every method raises
-    `XSchedError` with the library's own result code.
-    """
+    `XSchedError` with the library's own result code."""
 
     handle: int
     level: PreemptLevel
@@ -55,8 +54,7 @@ class Queue(Hinted, Protocol):
 
         `threshold`: most commands launched and not yet reaped, 1 or more (0 or less keeps the
         present value). `batch_size`: a synchronisation point every so many commands, 1 to
-        threshold (0 or less keeps the present value).
-        """
+        threshold (0 or less keeps the present value)."""
 
     def check_launch_config(self, threshold: int, batch_size: int) -> None:
         """Raises invalid_value where the C library would end the process."""
@@ -86,8 +84,7 @@ class Queue(Hinted, Protocol):
     def count(self) -> int:
         """``XQueueProfileHwCommandCount``: commands *submitted* since creation.
 
-        It says nothing about execution: it rises while the queue is suspended.
-        """
+        It says nothing about execution: it rises while the queue is suspended."""
 
     def close(self) -> None:
         """``XQueueDestroy``: resume, wait for all commands, destroy. May be called twice."""

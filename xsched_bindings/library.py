@@ -29,8 +29,7 @@ def find(home: str | None = None) -> Path:
 
     home: where XSched is installed or was built. If given, nothing else is looked at. Otherwise:
     ``XSCHED_HOME``, then ``LD_LIBRARY_PATH``, then the loader's cache. Nothing is loaded, because
-    loading XSched starts its scheduler. Raises `LibraryNotFound`.
-    """
+    loading XSched starts its scheduler. Raises `LibraryNotFound`."""
     looked_in: list[Path | str] = []
     for place in _installed_below(home) if home else _usual_places():
         if isinstance(place, Path) and (place / PREEMPT).is_file():
@@ -76,8 +75,7 @@ class Library:
     One instance a process: the C library keeps its scheduler and its queues there, and an instance
     knows as its own only queues that it made. Loading starts a scheduler by the variables
     ``XSCHED_SCHEDULER`` and ``XSCHED_POLICY``; ``GLB`` without a running server and ``SPUP`` end
-    the process.
-    """
+    the process."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -115,8 +113,7 @@ class Library:
 
         The C library makes a local scheduler of every valid policy, whatever scheduler is asked
         for, so the others are passed "unknown". ``global_`` needs a running ``xserver``: without
-        one the C library ends the process.
-        """
+        one the C library ends the process."""
         if scheduler != SchedulerType.local:
             policy = PolicyType.unknown
         elif policy == PolicyType.unknown:
@@ -143,8 +140,7 @@ class Library:
     def create_queue_by(self, function: str, stream: int, level: PreemptLevel) -> LibraryQueue:
         """A queue over the hardware queue that the platform's `function` makes of `stream`.
 
-        A stream takes one queue: if it has one, this returns that one, as the library does.
-        """
+        A stream takes one queue: if it has one, this returns that one, as the library does."""
         hwq = self.hw_queue_by(function, stream)
         try:
             return self.queue_on(hwq)
@@ -162,8 +158,7 @@ class Library:
     def hw_queue_by(self, function: str, stream: int) -> int:
         """The hardware queue handle that the platform's `function` gives for `stream`.
 
-        Raises `XSchedError` not_supported for a default stream: the shim schedules none of them.
-        """
+        Raises `XSchedError` not_supported for a default stream: the shim schedules none of them."""
         if stream in DEFAULT_STREAMS:
             detail = "the default stream is never scheduled; give the task a stream of its own"
             raise XSchedError(function, {"stream": stream}, Result.not_supported, detail)
@@ -194,8 +189,7 @@ class Library:
         """``HwCommandCreateCallback``: a command that calls ``launch(hwq)`` when it is launched.
 
         It is called on a queue's launch thread. What it raises is printed and dropped: a result
-        other than success would end the process.
-        """
+        other than success would end the process."""
 
         def launch_safely(hwq: int, _data: int | None) -> int:
             try:

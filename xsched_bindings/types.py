@@ -25,8 +25,7 @@ class PreemptLevel(IntEnum):
 
     block: commands in flight finish, nothing new is launched.
     deactivate: the running command finishes, those behind it are held back.
-    interrupt: the running command stops too.
-    """
+    interrupt: the running command stops too."""
 
     block = 1
     deactivate = 2

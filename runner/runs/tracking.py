@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from runner.config.schema import Config
 from runner.metrics.percentiles import percentiles
@@ -47,8 +47,6 @@ FOLDER_TAG, IDENTITY_TAG, RESULT_TAG = "folder", "config_hash", "result"
 #: Without it the UI takes the experiment for one of language models and opens an empty page.
 EXPERIMENT_KIND = "mlflow.experimentKind"
 UI = "http://127.0.0.1:5000"
-
-What = TypeVar("What", Run, Sweep)
 
 
 @dataclass
@@ -85,30 +83,33 @@ class Tracking:
 
     def log(self, run: Run) -> str:
         """Log a run that has ended, unless it is logged; returns why it is not."""
-        return "" if self.has(run.folder) else self._try(run.folder, self._log, run)
+        return "" if self.has(run.folder) else self._try(run.folder, partial(self._log, run))
 
     def log_sweep(self, sweep: Sweep) -> str:
         """Log what the sweep comes to: a run that is the parent of its runs. Returns why not."""
         assert sweep.folder is not None
-        return self._try(sweep.folder, self._log_sweep, sweep)
+        return self._try(sweep.folder, partial(self._log_sweep, sweep, sweep.folder))
 
-    def _try(self, folder: Path, log: Callable[["MlflowClient", What], Logged], what: What) -> str:
+    def _try(self, folder: Path, log: Callable[["MlflowClient"], Logged]) -> str:
         if self.prepare():
             return self.trouble
         assert self._client is not None
         try:
             with _alone(folder):
-                files.write_logged(folder, log(self._client, what))
+                files.write_logged(folder, log(self._client))
         except Exception as error:  # as above
             return self.trouble or self.reach() or store.first_line(error)
         return ""
 
     # ------------------------------------------------------------------------ a run
 
-    def _log(self, client: "MlflowClient", run: Run) -> Logged:
+    def _log(self, run: Run, client: "MlflowClient") -> Logged:
         from mlflow.entities import Param, RunTag
 
-        ended_ms = _ended_ms(run)
+        # The time of day at which the run had ended.
+        ended_ms = (run.folder / files.SUMMARY).stat().st_mtime_ns // 10**6
+        if run.provenance.is_known:
+            ended_ms = int(datetime.fromisoformat(run.provenance.time).timestamp() * 1000)
         began_ms = ended_ms - int((run.summary.window_s or 0) * 1000)
         result = (run.folder / files.SUMMARY).read_bytes()
         identity = _identity(run.folder, run.summary.config_hash, result)
@@ -117,9 +118,13 @@ class Tracking:
             return self._logged(known, experiment)
         figures, more = _metrics_of(run, ended_ms)
         tags = [RunTag(k, str(v)[:5000]) for k, v in _tags(run).items()]
-        params = [Param(k, str(v)[:6000]) for k, v in run.parameters.items() if _is_param(k, v)]
+        params = [
+            Param(key, str(value)[:6000])
+            for key, value in run.parameters.items()
+            if value is not None and key.partition(".")[0] not in NO_PARAMS
+        ]
         run_id = client.create_run(experiment, began_ms, identity, run.name).info.run_id
-        try:
+        with self._whole_or_not_there(client, run_id):
             # The compare page preselects the metric that was logged first.
             for part in _parts(figures, METRICS_PER_CALL):
                 client.log_batch(run_id, metrics=part)
@@ -130,9 +135,6 @@ class Tracking:
                 client.log_batch(run_id, metrics=part)
             client.log_artifacts(run_id, str(run.folder))
             client.set_terminated(run_id, run.status.value, ended_ms)
-        except BaseException:
-            self._give_up(client, run_id)
-            raise
         return self._logged(run_id, experiment)
 
     def _logged(self, run_id: str, experiment: str) -> Logged:
@@ -177,18 +179,21 @@ class Tracking:
                 _discard(client, run_id)
         return finished
 
-    def _give_up(self, client: "MlflowClient", run_id: str) -> None:
+    @contextmanager
+    def _whole_or_not_there(self, client: "MlflowClient", run_id: str) -> Iterator[None]:
         """Of a run that could not be logged whole nothing stays; if the store is away, the next
         logging finds it."""
-        with suppress(Exception):
-            if not self.reach():
-                _discard(client, run_id)
+        try:
+            yield
+        except BaseException:
+            with suppress(Exception):
+                if not self.reach():
+                    _discard(client, run_id)
+            raise
 
     # ---------------------------------------------------------------------- a sweep
 
-    def _log_sweep(self, client: "MlflowClient", sweep: Sweep) -> Logged:
-        folder = sweep.folder
-        assert folder is not None
+    def _log_sweep(self, sweep: Sweep, folder: Path, client: "MlflowClient") -> Logged:
         experiment = self._experiment_of(client, sweep[0])
         place = str(folder.absolute()).encode(errors="surrogateescape")
         identity = _identity(folder, sweep.record.identity, place)
@@ -197,12 +202,9 @@ class Tracking:
             return self._logged(known, experiment)
         tags = {**identity, SWEEP_TAG: sweep.name}
         parent = client.create_run(experiment, tags=tags, run_name=sweep.name).info.run_id
-        try:
+        with self._whole_or_not_there(client, parent):
             self._fill_parent(client, parent, sweep, folder)
             client.set_terminated(parent)
-        except BaseException:
-            self._give_up(client, parent)
-            raise
         return self._logged(parent, experiment)
 
     def _fill_parent(self, client: "MlflowClient", parent: str, sweep: Sweep, folder: Path) -> None:
@@ -328,13 +330,6 @@ def _discard(client: "MlflowClient", run_id: str) -> None:
     client.delete_run(run_id)
 
 
-def _ended_ms(run: Run) -> int:
-    """The time of day at which the run had ended, in milliseconds."""
-    if run.provenance.is_known:
-        return int(datetime.fromisoformat(run.provenance.time).timestamp() * 1000)
-    return (run.folder / files.SUMMARY).stat().st_mtime_ns // 10**6
-
-
 def _metrics_of(run: Run, ended_ms: int) -> tuple[list["Metric"], list["Metric"]]:
     """Figures, and what is drawn over a step: the distribution's percentiles, telemetry."""
     from mlflow.entities import Metric
@@ -352,11 +347,6 @@ def _metrics_of(run: Run, ended_ms: int) -> tuple[list["Metric"], list["Metric"]
         )
     ]
     return figures, [*cdf, *device]
-
-
-def _is_param(key: str, value: object) -> bool:
-    """Null says nothing."""
-    return value is not None and key.partition(".")[0] not in NO_PARAMS
 
 
 def _parts(whole: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 
 from hydra.core.override_parser.types import Quote, QuotedString
-from omegaconf import DictConfig, open_dict
 
 from runner.config.errors import UserError
 from runner.config.schema import Config
@@ -174,12 +173,6 @@ def _job_overrides(each: Planned, folder: Path) -> list[str]:
 def _quoted(text: str) -> str:
     """A string for Hydra's override grammar."""
     return QuotedString(text, Quote.single).with_quotes()
-
-
-def set_sweep_folder(config: DictConfig, folder: Path) -> None:
-    """Tell the launcher where the sweep writes."""
-    with open_dict(config):
-        config.hydra.sweep.dir = str(folder)
 
 
 def _collect(

@@ -26,8 +26,7 @@ class LaunchWorker(threading.Thread):
     """Launches submitted commands under the threshold, and reaps them, unless paused.
 
     on_state(state) is called when the queue becomes ready (on the submitting thread, before the
-    command is buffered) and idle (on this thread).
-    """
+    command is buffered) and idle (on this thread)."""
 
     def __init__(
         self, stream: HostStream, log: LaunchLog, on_state: Callable[[QueueState], None]

@@ -25,8 +25,7 @@ class Event(NamedTuple):
     at_ns: monotonic nanoseconds. name: create, destroy, ready, idle, suspend, resume. completed:
     commands that the queue's stream had completed at that moment; for "suspend", once the level's
     mechanism had taken effect, so the difference to the next "resume" is what the level let pass.
-    was_ready: whether the queue had work pending, so that a suspension of it is a preemption.
-    """
+    was_ready: whether the queue had work pending, so that a suspension of it is a preemption."""
 
     at_ns: int
     name: str
@@ -38,8 +37,7 @@ class Event(NamedTuple):
 class HostScheduler:
     """The control plane of the host platform (`xsched_bindings.interface.ControlPlane`).
 
-    One instance stands for what the C library keeps per process. `log` grows until it is read.
-    """
+    One instance stands for what the C library keeps per process. `log` grows until it is read."""
 
     def __init__(self) -> None:
         self.log: list[Event] = []

@@ -57,8 +57,7 @@ class Hint:
     have by a method ``hint_<name>(handle, value)``.
 
     default: of a task that says nothing; None if the policy is told nothing then. whole: what the
-    tasks divide among them, if it is a share.
-    """
+    tasks divide among them, if it is a share."""
 
     name: str
     doc: str
@@ -150,8 +149,7 @@ class Kind:
     proof then asks how many queues wait, and not which ones at a certain time. equal_suspends:
     whether it suspends anybody where all hints are equal. several: whether it would never suspend
     an only task and is refused for one. check(tasks, k): what else keeps it from scheduling a task
-    set, or from ever suspending a queue of it.
-    """
+    set, or from ever suspending a queue of it."""
 
     create: Callable[[], Policy]
     hints: tuple[Hint, ...] = ()

@@ -21,8 +21,7 @@ class CompletelyFair(Policy):
     What a queue has had is its time by its weight, and the weight is 1024 · 1.2^priority.
 
     A queue that becomes ready has had at least as much as the least of those at work, so being idle
-    earns no credit, and a newcomer waits for no old account to be settled.
-    """
+    earns no credit, and a newcomer waits for no old account to be settled."""
 
     def __init__(self) -> None:
         self._priority: dict[int, int] = {}

@@ -34,8 +34,7 @@ class KEarliestDeadlineFirst(Policy):
     come ready queues without a deadline, and idle ones last. Equal deadlines go by time of arrival.
 
     Nothing is known of requests: work that is added to a queue which is ready keeps the deadline
-    that the queue has.
-    """
+    that the queue has."""
 
     def __init__(self) -> None:
         self._k = 1

@@ -35,8 +35,7 @@ class MultiLevelFeedback(Policy):
     is used, the longest waiting next.
 
     Rest is time without work, and waiting by the part 1 - 0.9 / N, N being the queues with work on
-    the level: so a queue that waits long enough is lifted, however busy the levels above are.
-    """
+    the level: so a queue that waits long enough is lifted, however busy the levels above are."""
 
     def __init__(self) -> None:
         self._queues: dict[int, _Queue] = {}
