@@ -8,8 +8,7 @@ import stat
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from runner.config.errors import UserError
@@ -65,14 +64,6 @@ def _sha256(content: Path | bytes) -> str:
 
 
 # ----------------------------------------------------------------------------- reading
-
-
-@contextmanager
-def unpacked(path: Path) -> Iterator[Path]:
-    """The folder of the sweep in a zip, for as long as the context lasts."""
-    folder, held = unpack(path)
-    with held:
-        yield folder
 
 
 def unpack(path: Path) -> tuple[Path, "tempfile.TemporaryDirectory[str]"]:

@@ -96,7 +96,7 @@ class Tracking:
         assert self._client is not None
         try:
             with _alone(folder):
-                files.write_logged(folder, log(self._client))
+                files.write_json(folder / files.LOGGED, log(self._client))
         except Exception as error:  # as above
             return self.trouble or self.reach() or store.first_line(error)
         return ""
@@ -218,29 +218,15 @@ class Tracking:
                 client.set_tag(logged.run_id, PARENT_TAG, parent)
 
 
-class NoTracking:
-    """tracking=none: folders alone."""
-
-    trouble = ""
-
-    def reach(self) -> str:
-        return ""
-
-    def prepare(self) -> str:
-        return ""
-
-    def log(self, run: Run) -> str:
-        return ""
-
-
-Store = Tracking | NoTracking
+#: None of tracking=none: folders alone.
+Store = Tracking | None
 
 
 def open_store(config: Config) -> Store:
     """Where this configuration logs to; one connection a store and experiment. Raises `UserError`
     for a kind of store that MLflow does not know."""
     if config.tracking.backend == "none":
-        return NoTracking()
+        return None
     uri = store.uri(config.tracking.uri, Path(config.output_root))
     store.check(uri)
     return _tracking(uri, config.tracking.experiment)
@@ -252,7 +238,7 @@ _tracking = cache(Tracking)
 def log_missing(sweep: Sweep, to: Store) -> list[str]:
     """Log what a sweep's folder has and the store has not: its runs, and what it comes to. Nothing
     is run. Returns what could not be logged, a line each, or the one that says why nothing can."""
-    if isinstance(to, NoTracking):
+    if to is None:
         return []
     ended = [run for run in sweep if (run.folder / files.SUMMARY).is_file()]
     new = [run for run in ended if not to.has(run.folder)]

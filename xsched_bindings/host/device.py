@@ -34,7 +34,8 @@ class Device:
     loader: ``"module:function"``, called in the device process with a specification (a mapping of
         plain values) and returning a `Program`.
     cores: CPU cores that executors are pinned to; None leaves them where the parent runs.
-    stderr: where the process and its executors write their last words."""
+    stderr: where the process and its executors write their last words.
+    """
 
     def __init__(
         self, loader: str, cores: Sequence[int] | None = None, stderr: IO[bytes] | int | None = None
@@ -104,7 +105,8 @@ class DeviceSession:
     def load(self, spec: Spec) -> LoadedProgram:
         """Build a program on the device (once; later calls answer at once).
 
-        Raises RuntimeError with the loader's own words if it fails, `DeviceLost` if it dies."""
+        Raises RuntimeError with the loader's own words if it fails, `DeviceLost` if it dies.
+        """
         reply = self._ask({"do": "load", "spec": dict(spec)}, [])
         return LoadedProgram(base=0, commands=reply["commands"], seconds=reply["seconds"])
 
@@ -112,7 +114,8 @@ class DeviceSession:
         """A hardware queue of its own that can run the programs `specs`.
 
         waiters: how many threads will wait for completions on it, each with its own marker.
-        niceness: 0 to 19, the operating system's own priority hint for the executor."""
+        niceness: 0 to 19, the operating system's own priority hint for the executor.
+        """
         command_read, command_write = os.pipe()
         replies = [os.pipe() for _ in range(waiters)]
         gate = os.eventfd(0)

@@ -318,7 +318,7 @@ def at(folder: Path, *logged: Logged) -> list[Run]:
     runs = []
     for number, each in enumerate(logged):
         run = write_run(folder / str(number), "solo", {"a": MadeTask([1.0])})
-        files.write_logged(run, each)
+        files.write_json(run / files.LOGGED, each)
         runs.append(read_run(run))
     return runs
 
