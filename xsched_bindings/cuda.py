@@ -1,24 +1,5 @@
-"""XSched on CUDA (``platforms/cuda/hal/include/xsched/cuda/hal.h``).
-
-Alone, with torch (start it as ``LD_LIBRARY_PATH=$XSCHED_HOME/lib python alone.py``: the shim must
-be in place before the process starts, see `xsched_bindings.shim`)::
-
-    import torch
-    from xsched_bindings.cuda import CudaXSched
-    from xsched_bindings.library import find
-    from xsched_bindings.types import PolicyType, PreemptLevel, SchedulerType
-
-    xsched = CudaXSched(find())
-    xsched.set_scheduler(SchedulerType.local, PolicyType.hpf)
-    stream, matrix = torch.cuda.Stream(), torch.rand(4096, 4096, device="cuda")
-    with xsched.create_queue(stream.cuda_stream, PreemptLevel.block) as queue:
-        queue.set_launch_config(threshold=8, batch_size=4)
-        queue.hint_priority(2)
-        with torch.cuda.stream(stream):
-            matrix @ matrix
-        stream.synchronize()
-        assert queue.count() > 0, "the shim is not in place: nothing is scheduled"
-"""
+"""XSched on CUDA (``platforms/cuda/hal/include/xsched/cuda/hal.h``). Alone, with torch:
+docs/bindings.md."""
 
 from ctypes import c_void_p
 from pathlib import Path

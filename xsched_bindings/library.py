@@ -20,6 +20,15 @@ from xsched_bindings.types import PolicyType, PreemptLevel, Result, SchedulerTyp
 
 PREEMPT = "libpreempt.so"
 
+#: Policies of a local scheduler with which the C library falls back to the app-managed one and
+#: returns success, or ends the process.
+REFUSED = {
+    PolicyType.unknown: (Result.invalid_value, "a local scheduler needs a policy"),
+    PolicyType.spup: (
+        Result.not_supported,
+        "XSched declares it but has none (the C library ends the process here)",
+    ),
+}
 #: Stream pointers that name a default stream: null, legacy and per-thread, in CUDA and in HIP.
 DEFAULT_STREAMS = (0, 1, 2)
 
@@ -116,18 +125,10 @@ class Library:
         one the C library ends the process."""
         if scheduler != SchedulerType.local:
             policy = PolicyType.unknown
-        elif policy == PolicyType.unknown:
-            # The C library falls back to the app-managed scheduler and returns success.
-            self._refuse_policy(policy, Result.invalid_value, "a local scheduler needs a policy")
-        elif policy == PolicyType.spup:
-            detail = "XSched declares it but has none (the C library ends the process here)"
-            self._refuse_policy(policy, Result.not_supported, detail)
+        elif policy in REFUSED:
+            shown = {"scheduler": scheduler, "policy": policy}
+            raise XSchedError("XHintSetScheduler", shown, *REFUSED[policy])
         self.call("XHintSetScheduler", scheduler=scheduler, policy=policy)
-
-    @staticmethod
-    def _refuse_policy(policy: PolicyType, result: Result, detail: str) -> None:
-        arguments = {"scheduler": SchedulerType.local, "policy": policy}
-        raise XSchedError("XHintSetScheduler", arguments, result, detail)
 
     def set_timeslice(self, microseconds: int) -> None:
         self.call("XHintTimeslice", ts_us=microseconds)

@@ -50,9 +50,8 @@ def load(*paths: str | Path, uri: str | None = None) -> Sweep:
     batches += [loose] if loose else []
     runs = repeats.number(repeats.with_values(_once(batches)))
     _check_places(runs)
-    of_one = known[0] if len(known) == 1 and len(batches) == 1 else None
-    if of_one:
-        return replace(of_one, runs=tuple(runs))
+    if len(known) == 1 and len(batches) == 1:
+        return replace(known[0], runs=tuple(runs))
     above = {run.folder.absolute().parent for run in runs}
     return Sweep(tuple(runs), SweepRecord(runs=()), above.pop() if len(above) == 1 else None)
 

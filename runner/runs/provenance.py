@@ -100,7 +100,6 @@ def _governor(core: int) -> str:
 
 @cache
 def environment() -> Environment:
-    """The machine and the libraries; the same for every run of a process."""
     cores = available_cores()
     return Environment(
         python=platform.python_version(),
@@ -114,7 +113,6 @@ def environment() -> Environment:
 
 
 def load() -> Load:
-    """How busy the machine is at this moment."""
     return Load(os.getloadavg()[0], getattr(psutil.cpu_freq(), "current", 0.0))
 
 

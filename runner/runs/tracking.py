@@ -344,15 +344,14 @@ def _metrics(summary: Summary) -> dict[str, float]:
     """The urgent priority's p99 first, then what else there is of priorities and of the whole, then
     tasks, with fewer figures: a page of charts has its limits. A figure's name is a section of the
     page by its slash."""
-    first = [f"p99_ms/priority_{priority}" for priority in summary.priorities]
-    found = {name: summary.figures[name] for name in first if name in summary.figures}
-    metrics = {name: figure.value for name, figure in found.items()}
+    scopes = [f"priority_{priority}" for priority in summary.priorities]
+    first = {s: f for s in scopes if (f := summary.figures.get(f"p99_ms/{s}"))}
+    metrics = {f"p99_ms/{scope}": figure.value for scope, figure in first.items()}
     for name, figure in summary.figures.items():
         tag, _, scope = name.partition("/")
         if not tag.startswith(NOT_LOGGED) and (scope not in summary.tasks or tag in OF_TASKS):
             metrics.setdefault(name, figure.value)
-    for name, figure in found.items():
-        _, _, scope = name.partition("/")
+    for scope, figure in first.items():
         for end, value in zip(("low", "high"), figure.interval or (), strict=False):
             metrics[f"p99_ms_{end}/{scope}"] = math.nan if value is None else value
     if summary.window_s is not None:

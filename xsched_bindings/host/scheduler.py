@@ -47,16 +47,12 @@ class HostScheduler:
     def set_scheduler(self, scheduler: SchedulerType, policy: PolicyType | str) -> None:
         """See `ControlPlane`. policy: XSched's, or the name of any in `POLICIES`."""
         if scheduler is SchedulerType.unknown:
-            raise XSchedError(
-                "XHintSetScheduler", {"scheduler": scheduler.name}, Result.invalid_value
-            )
+            shown = {"scheduler": scheduler.name}
+            raise XSchedError("XHintSetScheduler", shown, Result.invalid_value)
         if scheduler is SchedulerType.global_:
-            raise XSchedError(
-                "XHintSetScheduler",
-                {"scheduler": "global"},
-                Result.not_supported,
-                "the host platform has no server; its scheduler is local",
-            )
+            detail = "the host platform has no server; its scheduler is local"
+            shown = {"scheduler": "global"}
+            raise XSchedError("XHintSetScheduler", shown, Result.not_supported, detail)
         name = policy.name if isinstance(policy, PolicyType) else policy
         chosen = create_policy(name) if scheduler is SchedulerType.local else None
         self.close()

@@ -28,11 +28,6 @@ def create_policy(name: str) -> Policy:
     if name == PolicyType.unknown.name:
         raise XSchedError("XHintSetScheduler", arguments, Result.invalid_value)
     if name not in POLICIES:
-        known = ", ".join(POLICIES)
-        raise XSchedError(
-            "XHintSetScheduler",
-            arguments,
-            Result.not_supported,
-            f"the host platform implements {known}",
-        )
+        detail = f"the host platform implements {', '.join(POLICIES)}"
+        raise XSchedError("XHintSetScheduler", arguments, Result.not_supported, detail)
     return POLICIES[name].create()
