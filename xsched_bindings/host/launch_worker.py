@@ -76,10 +76,6 @@ class LaunchWorker(threading.Thread):
     def unpause(self) -> None:
         self._running.set()
 
-    def reconfigure(self, threshold: int, batch_size: int) -> None:
-        """Only while idle."""
-        self._log.threshold, self._log.batch_size = threshold, batch_size
-
     def destroy(self) -> None:
         self._buffer.put(None)
         self.join()

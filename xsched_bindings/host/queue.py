@@ -43,18 +43,13 @@ class HostQueue(Queue):
         self.handle = handle
         self.level = level
         self.stream = stream
-        self.threshold = DEFAULT_THRESHOLD
-        self.batch_size = DEFAULT_BATCH_SIZE
         self.suspended = False
         self._owner = owner
         self._submitted = 0
         self._closed = False
         self._suspending = threading.Lock()
-        self._worker = LaunchWorker(
-            stream,
-            LaunchLog(self.threshold, self.batch_size),
-            lambda state: owner.changed(self, state),
-        )
+        self._log = LaunchLog(DEFAULT_THRESHOLD, DEFAULT_BATCH_SIZE)
+        self._worker = LaunchWorker(stream, self._log, lambda state: owner.changed(self, state))
         stream.interceptor = self
         self._worker.start()
 
@@ -68,12 +63,11 @@ class HostQueue(Queue):
         self._check_open("XQueueSetLaunchConfig")
         if threshold <= 0 and batch_size <= 0:
             return
-        threshold = threshold if threshold > 0 else self.threshold
-        batch_size = batch_size if batch_size > 0 else self.batch_size
+        threshold = threshold if threshold > 0 else self._log.threshold
+        batch_size = batch_size if batch_size > 0 else self._log.batch_size
         self.check_launch_config(threshold, batch_size)
         self._worker.wait_all()
-        self._worker.reconfigure(threshold, batch_size)
-        self.threshold, self.batch_size = threshold, batch_size
+        self._log.threshold, self._log.batch_size = threshold, batch_size
 
     def hint_priority(self, priority: int) -> None:
         self._tell("XHintPriority", lambda policy: policy.hint_priority(self.handle, priority))
