@@ -120,10 +120,6 @@ class Problem:
     task: str = "*"
 
 
-def no_problem(tasks: Sequence[Task], k: int) -> Problem | None:
-    return None
-
-
 def missing(hint: Hint, tasks: Sequence[Task], why: str) -> Problem | None:
     """The first task that lacks a hint which the policy needs of everybody."""
     for task in tasks:
@@ -157,7 +153,7 @@ class Kind:
     equal_suspends: bool = True
     claim: Claim = Claim.none
     several: bool = False
-    check: Callable[[Sequence[Task], int], Problem | None] = no_problem
+    check: Callable[[Sequence[Task], int], Problem | None] = lambda tasks, k: None
 
 
 #: By the name that a configuration uses.
