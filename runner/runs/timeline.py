@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from runner.runs import durable, files
@@ -111,27 +112,17 @@ def build(
     tasks = sorted(tasks, key=lambda task: -task.priority)
     if events is None or not len(events):
         return Timeline(tasks, list(notes))
-    log, starts = _log(events), starts_of(requests)
+    starts = starts_of(requests)
     if not starts:
         return Timeline(tasks, [*notes, "the scheduler's log cannot be placed: no start recorded"])
     for task in tasks:
+        mine = events.filter(pc.equal(events["task"], task.name)).sort_by("at_ns")
         # What was so when the window began is so from its beginning.
-        task.events.extend(
-            event._replace(at_ns=max(0, event.at_ns - starts[task.name]))
-            for event in log.get(task.name, ())
-        )
+        at_ns = np.maximum(0, mine["at_ns"].to_numpy() - starts[task.name]).tolist()
+        rest = mine["event"].to_pylist(), mine["completed"].to_pylist()
+        task.events.extend(map(SchedulerEvent, at_ns, *rest))
         task.suspensions.extend(_suspensions(task.events, _end_ns(tasks)))
     return Timeline(tasks, list(notes))
-
-
-def _log(events: pa.Table) -> dict[str, list[SchedulerEvent]]:
-    """The scheduler's log by task, in order of time, on its own clock."""
-    by_task: dict[str, list[SchedulerEvent]] = {}
-    ordered = events.sort_by("at_ns")
-    columns = (ordered[name].to_pylist() for name in ("task", "at_ns", "event", "completed"))
-    for task, *line in zip(*columns, strict=True):
-        by_task.setdefault(task, []).append(SchedulerEvent(*line))
-    return by_task
 
 
 def _suspensions(events: Sequence[SchedulerEvent], end_ns: int) -> Iterator[Suspension]:
