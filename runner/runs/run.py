@@ -151,7 +151,11 @@ class Run:
 def read_run(folder: Path, entry: Entry | None = None, held: Any = None) -> Run:
     """A run from its folder and its entry in sweep.json, if there is one."""
     parameters = files.flat(files.read_config(folder))
-    summary = files.read_summary(folder) or _without_summary(folder, entry)
+    repeat = entry.repeat if entry else parameters.get("repeat")
+    entry = entry or Entry(folder=folder.name)
+    # Of a run that ended before it wrote one; the sweep may know why.
+    why = [entry.reason] if entry.status is Status.FAILED and entry.reason else []
+    summary = files.read_summary(folder) or Summary.failed(entry.name, *why)
     if problem := files.broken(folder, summary):
         summary = replace(
             Summary.failed(summary.name, f"{problem}: no result without what was measured"),
@@ -162,29 +166,19 @@ def read_run(folder: Path, entry: Entry | None = None, held: Any = None) -> Run:
         )
     summary = replace(
         summary,
-        name=summary.name or (entry.name if entry else "") or folder.name,
-        arm=summary.arm or (entry.arm if entry else "") or str(parameters.get("arm.name", "")),
+        name=summary.name or entry.name or folder.name,
+        arm=summary.arm or entry.arm or str(parameters.get("arm.name", "")),
         task_set=summary.task_set or str(parameters.get("task_set.name", "")),
     )
-    values = entry.values if entry else None
-    repeat = entry.repeat if entry else parameters.get("repeat")
     return Run(
         folder,
         summary,
         parameters,
-        dict(values or {}),
+        dict(entry.values or {}),
         repeat if isinstance(repeat, int) else 0,
-        values is not None,
+        entry.values is not None,
         held,
     )
-
-
-def _without_summary(folder: Path, entry: Entry | None) -> Summary:
-    """Of a run that ended before it wrote one; the sweep may know why."""
-    if entry is None:
-        return Summary.failed(folder.name)
-    known = entry.reason if entry.status is Status.FAILED else ""
-    return Summary.failed(entry.name, *filter(None, [known]))
 
 
 def times_of(rows: pa.Table) -> dict[str, tuple[NDArray[np.int64], int]]:
