@@ -11,7 +11,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 
 class TrialSweeper(Sweeper):
@@ -46,7 +46,8 @@ class TrialSweeper(Sweeper):
             return composed
 
         def launch(folder: Path, jobs: list[list[str]]) -> None:
-            sweep.set_sweep_folder(self._config, folder)
+            with open_dict(self._config):
+                self._config.hydra.sweep.dir = str(folder)
             self._launcher.launch(jobs, initial_job_idx=0)
 
         given = {argument.partition("=")[0].lstrip("+~") for argument in arguments}

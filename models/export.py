@@ -20,8 +20,7 @@ Command = Callable[[], object]
 class ExportedProgram:
     """The commands of one workload; `output` is the last request's result.
 
-    commands: run in order, all of them, for one request.
-    """
+    commands: run in order, all of them, for one request."""
 
     def __init__(self, workload: Workload) -> None:
         with torch.no_grad():

@@ -11,8 +11,7 @@ class ModelInfo:
     """What a configuration may ask of a model.
 
     size_unit: what `size` counts. default_size, smallest, largest: its default and range. bare:
-    whether it is made of bare commands of a set work, without a module that could have weights.
-    """
+    whether it is made of bare commands of a set work, without a module that could have weights."""
 
     size_unit: str
     default_size: int
@@ -29,8 +28,7 @@ class ModelSpec:
     or number of commands, in the model's own unit. dtype: one of `DTYPES`. seed: of the inputs and
     random weights. work_us: work of one command in microseconds, bare ones only. weights_sha256:
     `models.weights.digest` of the weights, "" for random ones. pretrained: absolute path of these
-    weights; where they lie makes no difference to the specification.
-    """
+    weights; where they lie makes no difference to the specification."""
 
     name: str
     batch_size: int = 1

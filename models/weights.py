@@ -51,8 +51,7 @@ def _digest(stamped: tuple[tuple[Path, int], ...]) -> str:
     total = hashlib.sha256()
     for path, _ in stamped:
         with path.open("rb") as file:
-            while part := file.read(1 << 20):
-                total.update(part)
+            hashlib.file_digest(file, lambda: total)
     return total.hexdigest()
 
 

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 class Workload:
     """One request is ``module(*inputs)``: a forward pass in evaluation mode, a single tensor out.
 
-    The module is shared by everybody with the same specification: read it, never change it.
-    """
+    The module is shared by everybody with the same specification: read it, never change it."""
 
     module: nn.Module
     inputs: tuple[Tensor, ...]

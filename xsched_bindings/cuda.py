@@ -1,24 +1,5 @@
-"""XSched on CUDA (``platforms/cuda/hal/include/xsched/cuda/hal.h``).
-
-Alone, with torch (start it as ``LD_LIBRARY_PATH=$XSCHED_HOME/lib python alone.py``: the shim must
-be in place before the process starts, see `xsched_bindings.shim`)::
-
-    import torch
-    from xsched_bindings.cuda import CudaXSched
-    from xsched_bindings.library import find
-    from xsched_bindings.types import PolicyType, PreemptLevel, SchedulerType
-
-    xsched = CudaXSched(find())
-    xsched.set_scheduler(SchedulerType.local, PolicyType.hpf)
-    stream, matrix = torch.cuda.Stream(), torch.rand(4096, 4096, device="cuda")
-    with xsched.create_queue(stream.cuda_stream, PreemptLevel.block) as queue:
-        queue.set_launch_config(threshold=8, batch_size=4)
-        queue.hint_priority(2)
-        with torch.cuda.stream(stream):
-            matrix @ matrix
-        stream.synchronize()
-        assert queue.count() > 0, "the shim is not in place: nothing is scheduled"
-"""
+"""XSched on CUDA (``platforms/cuda/hal/include/xsched/cuda/hal.h``). Alone, with torch:
+docs/bindings.md."""
 
 from ctypes import c_void_p
 from pathlib import Path
@@ -37,8 +18,7 @@ FUNCTIONS: dict[str, Signature] = {
 class CudaXSched(Library):
     """XSched for this process's CUDA streams.
 
-    stream: a ``CUstream`` as an integer (``torch.cuda.Stream.cuda_stream``), not a default one.
-    """
+    stream: a ``CUstream`` as an integer (``torch.cuda.Stream.cuda_stream``), not a default one."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -48,8 +28,7 @@ class CudaXSched(Library):
         """``CudaQueueCreate`` and ``XQueueCreate``. Waits for the stream.
 
         The stream's context must be current in the calling thread, or the library ends the process.
-        A level above what the device can do is a success and behaves as level 1.
-        """
+        A level above what the device can do is a success and behaves as level 1."""
         return self.create_queue_by("CudaQueueCreate", stream, level)
 
     def get_queue(self, stream: int) -> LibraryQueue:

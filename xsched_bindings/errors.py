@@ -22,8 +22,7 @@ class XSchedError(RuntimeError):
     """A call that XSched refused: `function` with `arguments` gave `result`, a `Result`.
 
     It is also raised where the C library would end the process with ``exit(1)`` (batch size
-    above threshold, a policy that is declared but not implemented).
-    """
+    above threshold, a policy that is declared but not implemented)."""
 
     def __init__(
         self, function: str, arguments: dict[str, Any], result: Result, detail: str = ""

@@ -40,12 +40,7 @@ FUNCTIONS: dict[str, Signature] = {
     "XHintPriority": {"xq": HANDLE, "prio": c_int32},
     "XHintUtilization": {"xq": HANDLE, "util": c_int32},
     "XHintTimeslice": {"ts_us": c_int64},
-    "XHintLaxity": {
-        "xq": HANDLE,
-        "lax_us": c_int64,
-        "lax_prio": c_int32,
-        "crit_prio": c_int32,
-    },
+    "XHintLaxity": {"xq": HANDLE, "lax_us": c_int64, "lax_prio": c_int32, "crit_prio": c_int32},
     "XHintDeadline": {"xq": HANDLE, "ddl_us": c_int64},
     "XHintKDeadline": {"k": c_size_t},
 }
@@ -66,8 +61,7 @@ class Function:
         returned (0 if there is none).
 
         Raises `XSchedError` for every result but success, and instead of the call if a number does
-        not fit its C type, where ctypes would cut it.
-        """
+        not fit its C type, where ctypes would cut it."""
         out: Any = None
         values: list[Any] = []
         for name, c_type in self.signature.items():

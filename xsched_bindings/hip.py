@@ -18,8 +18,7 @@ class HipXSched(Library):
     """XSched for this process's HIP streams.
 
     stream: a ``hipStream_t`` as an integer (``torch.cuda.Stream.cuda_stream`` on ROCm), not a
-    default one. There is no ``get_queue``: the HIP library has no ``HipQueueGet``.
-    """
+    default one. There is no ``get_queue``: the HIP library has no ``HipQueueGet``."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)

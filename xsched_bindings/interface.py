@@ -6,10 +6,12 @@ Submitting is not part of it: commands reach a queue through the stream that the
 
 from typing import Protocol, Self
 
+from xsched_bindings.errors import XSchedError
 from xsched_bindings.types import (
     PolicyType,
     PreemptLevel,
     QueueState,
+    Result,
     ResumeFlag,
     SchedulerType,
     SuspendFlag,
@@ -41,24 +43,28 @@ class Hinted(Protocol):
 class Queue(Hinted, Protocol):
     """A preemptible command queue (``XQueueHandle``). A context manager that closes itself.
 
-    Every method raises `XSchedError` with the library's own result code.
-    """
+    handle: identifies the queue in hints, events and logs. level: as asked for. Every method raises
+    `XSchedError` with the library's own result code."""
 
-    @property
-    def handle(self) -> int:
-        """Identifies the queue in hints, events and logs."""
-
-    @property
-    def level(self) -> PreemptLevel:
-        """The level asked for at creation."""
+    handle: int
+    level: PreemptLevel
 
     def set_launch_config(self, threshold: int, batch_size: int) -> None:
         """``XQueueSetLaunchConfig``. Waits for the queue, so it blocks on a suspended one.
 
         `threshold`: most commands launched and not yet reaped, 1 or more (0 or less keeps the
         present value). `batch_size`: a synchronisation point every so many commands, 1 to
-        threshold (0 or less keeps the present value).
-        """
+        threshold (0 or less keeps the present value)."""
+
+    def check_launch_config(self, threshold: int, batch_size: int) -> None:
+        """Raises invalid_value where the C library would end the process."""
+        if batch_size > threshold:
+            raise XSchedError(
+                "XQueueSetLaunchConfig",
+                {"xq": self.handle, "threshold": threshold, "batch_size": batch_size},
+                Result.invalid_value,
+                "batch_size must not exceed threshold (the C library ends the process here)",
+            )
 
     def set_preempt_level(self, level: PreemptLevel) -> None:
         """``XQueueSetPreemptLevel``. Waits for the queue, so it blocks on a suspended one."""
@@ -78,15 +84,16 @@ class Queue(Hinted, Protocol):
     def count(self) -> int:
         """``XQueueProfileHwCommandCount``: commands *submitted* since creation.
 
-        It says nothing about execution: it rises while the queue is suspended.
-        """
+        It says nothing about execution: it rises while the queue is suspended."""
 
     def close(self) -> None:
         """``XQueueDestroy``: resume, wait for all commands, destroy. May be called twice."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
-    def __exit__(self, *exc: object) -> None: ...
+    def __exit__(self, *exc: object) -> None:
+        self.close()
 
 
 class ControlPlane(Protocol):

@@ -16,10 +16,19 @@ from typing import Any
 from xsched_bindings.errors import LibraryNotFound, WrongLibrary, XSchedError
 from xsched_bindings.functions import FUNCTIONS, LAUNCH_CALLBACK, Function, Signature
 from xsched_bindings.library_queue import LibraryQueue
-from xsched_bindings.types import PolicyType, PreemptLevel, QueueCreateFlag, Result, SchedulerType
+from xsched_bindings.types import PolicyType, PreemptLevel, Result, SchedulerType
 
 PREEMPT = "libpreempt.so"
 
+#: Policies of a local scheduler with which the C library falls back to the app-managed one and
+#: returns success, or ends the process.
+REFUSED = {
+    PolicyType.unknown: (Result.invalid_value, "a local scheduler needs a policy"),
+    PolicyType.spup: (
+        Result.not_supported,
+        "XSched declares it but has none (the C library ends the process here)",
+    ),
+}
 #: Stream pointers that name a default stream: null, legacy and per-thread, in CUDA and in HIP.
 DEFAULT_STREAMS = (0, 1, 2)
 
@@ -29,8 +38,7 @@ def find(home: str | None = None) -> Path:
 
     home: where XSched is installed or was built. If given, nothing else is looked at. Otherwise:
     ``XSCHED_HOME``, then ``LD_LIBRARY_PATH``, then the loader's cache. Nothing is loaded, because
-    loading XSched starts its scheduler. Raises `LibraryNotFound`.
-    """
+    loading XSched starts its scheduler. Raises `LibraryNotFound`."""
     looked_in: list[Path | str] = []
     for place in _installed_below(home) if home else _usual_places():
         if isinstance(place, Path) and (place / PREEMPT).is_file():
@@ -76,8 +84,7 @@ class Library:
     One instance a process: the C library keeps its scheduler and its queues there, and an instance
     knows as its own only queues that it made. Loading starts a scheduler by the variables
     ``XSCHED_SCHEDULER`` and ``XSCHED_POLICY``; ``GLB`` without a running server and ``SPUP`` end
-    the process.
-    """
+    the process."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -115,22 +122,13 @@ class Library:
 
         The C library makes a local scheduler of every valid policy, whatever scheduler is asked
         for, so the others are passed "unknown". ``global_`` needs a running ``xserver``: without
-        one the C library ends the process.
-        """
+        one the C library ends the process."""
         if scheduler != SchedulerType.local:
             policy = PolicyType.unknown
-        elif policy == PolicyType.unknown:
-            # The C library falls back to the app-managed scheduler and returns success.
-            self._refuse_policy(policy, Result.invalid_value, "a local scheduler needs a policy")
-        elif policy == PolicyType.spup:
-            detail = "XSched declares it but has none (the C library ends the process here)"
-            self._refuse_policy(policy, Result.not_supported, detail)
+        elif policy in REFUSED:
+            shown = {"scheduler": scheduler, "policy": policy}
+            raise XSchedError("XHintSetScheduler", shown, *REFUSED[policy])
         self.call("XHintSetScheduler", scheduler=scheduler, policy=policy)
-
-    @staticmethod
-    def _refuse_policy(policy: PolicyType, result: Result, detail: str) -> None:
-        arguments = {"scheduler": SchedulerType.local, "policy": policy}
-        raise XSchedError("XHintSetScheduler", arguments, result, detail)
 
     def set_timeslice(self, microseconds: int) -> None:
         self.call("XHintTimeslice", ts_us=microseconds)
@@ -143,8 +141,7 @@ class Library:
     def create_queue_by(self, function: str, stream: int, level: PreemptLevel) -> LibraryQueue:
         """A queue over the hardware queue that the platform's `function` makes of `stream`.
 
-        A stream takes one queue: if it has one, this returns that one, as the library does.
-        """
+        A stream takes one queue: if it has one, this returns that one, as the library does."""
         hwq = self.hw_queue_by(function, stream)
         try:
             return self.queue_on(hwq)
@@ -152,7 +149,7 @@ class Library:
             if error.result is not Result.not_found:
                 raise
         try:
-            xq = self.call("XQueueCreate", hwq=hwq, level=level, flags=QueueCreateFlag.none)
+            xq = self.call("XQueueCreate", hwq=hwq, level=level, flags=0)
         except XSchedError:
             self.destroy_hw_queue(hwq)
             raise
@@ -162,8 +159,7 @@ class Library:
     def hw_queue_by(self, function: str, stream: int) -> int:
         """The hardware queue handle that the platform's `function` gives for `stream`.
 
-        Raises `XSchedError` not_supported for a default stream: the shim schedules none of them.
-        """
+        Raises `XSchedError` not_supported for a default stream: the shim schedules none of them."""
         if stream in DEFAULT_STREAMS:
             detail = "the default stream is never scheduled; give the task a stream of its own"
             raise XSchedError(function, {"stream": stream}, Result.not_supported, detail)
@@ -194,8 +190,7 @@ class Library:
         """``HwCommandCreateCallback``: a command that calls ``launch(hwq)`` when it is launched.
 
         It is called on a queue's launch thread. What it raises is printed and dropped: a result
-        other than success would end the process.
-        """
+        other than success would end the process."""
 
         def launch_safely(hwq: int, _data: int | None) -> int:
             try:

@@ -1,9 +1,10 @@
 """An XQueue of the C library (``include/xsched/xqueue.h``, ``include/xsched/hint.h``)."""
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 from xsched_bindings.errors import XSchedError
+from xsched_bindings.interface import Queue
 from xsched_bindings.types import (
     DEFAULT_BATCH_SIZE,
     DEFAULT_THRESHOLD,
@@ -15,12 +16,9 @@ from xsched_bindings.types import (
 )
 
 
-class LibraryQueue:
-    """`xsched_bindings.interface.Queue` of the C library.
-
-    Made by a platform's ``create_queue``. call: `Library.call`. owned: whether `close` destroys the
-    queue and its hardware queue; one that the library made by itself is left to it.
-    """
+class LibraryQueue(Queue):
+    """Made by a platform's ``create_queue``. call: `Library.call`. owned: whether `close` destroys
+    the queue and its hardware queue; one that the library made by itself is left to it."""
 
     def __init__(
         self, call: Callable[..., int], handle: int, hwq: int, level: PreemptLevel, *, owned: bool
@@ -51,21 +49,13 @@ class LibraryQueue:
         threshold = threshold if threshold > 0 else self._threshold
         batch_size = batch_size if batch_size > 0 else self._batch_size
         if not (threshold and batch_size):
-            self._refuse_config(
-                given, Result.not_allowed, "give both: this queue was made elsewhere"
-            )
-        if batch_size > threshold:
-            self._refuse_config(
-                {"threshold": threshold, "batch_size": batch_size},
-                Result.invalid_value,
-                "batch_size must not exceed threshold (the C library ends the process here)",
-            )
+            shown = {"xq": self.handle, **given}
+            detail = "give both: this queue was made elsewhere"
+            raise XSchedError("XQueueSetLaunchConfig", shown, Result.not_allowed, detail)
+        self.check_launch_config(threshold, batch_size)
         # Always both, so that the library compares what was compared here.
         self.call("XQueueSetLaunchConfig", threshold=threshold, batch_size=batch_size)
         self._threshold, self._batch_size = threshold, batch_size
-
-    def _refuse_config(self, arguments: dict[str, int], result: Result, detail: str) -> None:
-        raise XSchedError("XQueueSetLaunchConfig", {"xq": self.handle, **arguments}, result, detail)
 
     def hint_priority(self, priority: int) -> None:
         self.call("XHintPriority", prio=priority)
@@ -117,9 +107,3 @@ class LibraryQueue:
             self._library_call("XQueueDestroy", xq=self.handle)
         finally:
             self._library_call("HwQueueDestroy", hwq=self.hwq)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()

@@ -44,8 +44,7 @@ def cuda_environment(
 
     library_folder: what `xsched_bindings.library.find` returns. driver: the real ``libcuda.so.1``,
     where it is not in one of the system's folders, the only ones that XSched looks in. Raises
-    `LibraryNotFound` if the folder has no ``libcuda.so.1``, or one that is not the shim.
-    """
+    `LibraryNotFound` if the folder has no ``libcuda.so.1``, or one that is not the shim."""
     stand_in, shim = library_folder / CUDA_DRIVER, library_folder / CUDA_SHIM
     if not (stand_in.exists() and shim.exists() and stand_in.samefile(shim)):
         raise LibraryNotFound(
@@ -65,8 +64,7 @@ def hip_environment(
     """`inherited` with HIP's shim preloaded.
 
     hip_library: the real ``libamdhip64.so`` where it is not in ROCm's folders; PyTorch's wheels
-    bring their own. Raises `LibraryNotFound` if the folder has no shim.
-    """
+    bring their own. Raises `LibraryNotFound` if the folder has no shim."""
     shim = library_folder / HIP_SHIM
     if not shim.exists():
         raise LibraryNotFound(
@@ -84,8 +82,7 @@ def without_shim(inherited: Mapping[str, str], library_folder: Path | None) -> d
     """`inherited` without any shim, this folder's or another build's, and without XSched's own
     variables (``XSCHED_*``, ``XSCHED_HOME`` among them): for processes that must run bare.
 
-    library_folder: None where no XSched was found; there may be a shim all the same.
-    """
+    library_folder: None where no XSched was found; there may be a shim all the same."""
     environment = {
         name: value
         for name, value in inherited.items()

@@ -20,38 +20,12 @@ class Result(IntEnum):
     unknown = 999
 
 
-class Platform(IntEnum):
-    """``XPlatform``."""
-
-    unknown = 0
-    vpi = 1
-    cuda = 2
-    cudla = 3
-    hip = 4
-    ascend = 5
-    opencl = 6
-    levelzero = 7
-
-
-class DeviceType(IntEnum):
-    """``XDeviceType``."""
-
-    unknown = 0
-    cpu = 1
-    gpu = 2
-    npu = 3
-    fpga = 4
-    asic = 5
-    mca = 6
-
-
 class PreemptLevel(IntEnum):
     """``XPreemptLevel``: what a suspended queue may still do (XSched paper, section 4).
 
     block: commands in flight finish, nothing new is launched.
     deactivate: the running command finishes, those behind it are held back.
-    interrupt: the running command stops too.
-    """
+    interrupt: the running command stops too."""
 
     block = 1
     deactivate = 2
@@ -96,25 +70,6 @@ class PolicyType(IntEnum):
     awf = 9
     cfs = 10
     mlfq = 11
-
-
-class QueueFeature(IntFlag):
-    """``XQueueFeature``."""
-
-    none = 0
-    async_submit = 1
-    dynamic_level = 2
-    dynamic_threshold = 4
-    dynamic_batch_size = 8
-    sync_suspend = 16
-    resume_drop_commands = 32
-
-
-class QueueCreateFlag(IntFlag):
-    """``XQueueCreateFlag``."""
-
-    none = 0
-    blocking_submit = 1
 
 
 class SuspendFlag(IntFlag):

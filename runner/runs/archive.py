@@ -2,12 +2,13 @@
 before anything of it is written."""
 
 import hashlib
+import io
+import shutil
 import stat
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from runner.config.errors import UserError
@@ -17,7 +18,6 @@ from runner.runs.files import CONFIG, SWEEP, read_sweep
 SUMS = "SHA256SUMS"
 #: The earliest that a zip can say.
 TIME = (1980, 1, 1, 0, 0, 0)
-PIECE = 2**20
 #: Of a zip that is read: what it may come to, how many files it may have, and how many times its
 #: own size it may come to if that is much. Runs pack by a factor of ten at most.
 MOST_BYTES = 4 * 2**30
@@ -50,36 +50,20 @@ def _add(archive: zipfile.ZipFile, name: str, content: Path | bytes) -> None:
     entry.create_system = 3  # Unix, wherever it is made
     entry.external_attr = (stat.S_IFREG | 0o644) << 16
     entry.file_size = len(content) if isinstance(content, bytes) else content.stat().st_size
-    with archive.open(entry, "w") as target:
-        for piece in _pieces(content):
-            target.write(piece)
+    with _opened(content) as source, archive.open(entry, "w") as target:
+        shutil.copyfileobj(source, target)
 
 
-def _pieces(content: Path | bytes) -> Iterator[bytes]:
-    if isinstance(content, bytes):
-        yield content
-        return
-    with content.open("rb") as source:
-        while piece := source.read(PIECE):
-            yield piece
+def _opened(content: Path | bytes) -> io.BytesIO | io.BufferedReader:
+    return io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
 
 
 def _sha256(content: Path | bytes) -> str:
-    digest = hashlib.sha256()
-    for piece in _pieces(content):
-        digest.update(piece)
-    return digest.hexdigest()
+    with _opened(content) as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
 
 
 # ----------------------------------------------------------------------------- reading
-
-
-@contextmanager
-def unpacked(path: Path) -> Iterator[Path]:
-    """The folder of the sweep in a zip, for as long as the context lasts."""
-    folder, held = unpack(path)
-    with held:
-        yield folder
 
 
 def unpack(path: Path) -> tuple[Path, "tempfile.TemporaryDirectory[str]"]:
@@ -164,8 +148,7 @@ def _extract(archive: zipfile.ZipFile, entries: Sequence[zipfile.ZipInfo], folde
         target.parent.mkdir(parents=True, exist_ok=True)
         # zipfile gives out no more than the entry's file_size, whatever the data says.
         with archive.open(entry) as source, target.open("xb") as file:
-            while piece := source.read(PIECE):
-                file.write(piece)
+            shutil.copyfileobj(source, file)
 
 
 def _verify(path: Path, folder: Path) -> None:

@@ -80,19 +80,14 @@ class Reader:
             entries = files.read_sweep(Path(folder)).runs
         older = {entry.mlflow_run_id: entry for entry in entries if entry.mlflow_run_id}
         by_folder = {entry.folder: entry for entry in entries}
-        ids = {folder: id for id, folder in self._children(run_id) if folder in by_folder}
-        return older | {id: by_folder[folder] for folder, id in ids.items()}
-
-    def _children(self, parent: str) -> list[tuple[str, str]]:
-        """Runs and the names of their folders, the oldest first."""
         client = self._open()
-        experiment = client.get_run(parent).info.experiment_id
-        runs = client.search_runs(
-            [experiment],
-            f"tags.`{PARENT_TAG}` = '{parent}'",
+        children = client.search_runs(
+            [client.get_run(run_id).info.experiment_id],
+            f"tags.`{PARENT_TAG}` = '{run_id}'",
             order_by=["attributes.start_time ASC"],
         )
-        return [(run.info.run_id, Path(run.data.tags.get(FOLDER_TAG, "")).name) for run in runs]
+        ids = {Path(run.data.tags.get(FOLDER_TAG, "")).name: run.info.run_id for run in children}
+        return older | {id: by_folder[folder] for folder, id in ids.items() if folder in by_folder}
 
     @property
     def _where(self) -> str:

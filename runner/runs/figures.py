@@ -2,10 +2,8 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import takewhile
-
-import numpy as np
 
 from runner.config import arrivals
 from runner.config.spec import TaskSpec, TrialSpec
@@ -13,8 +11,8 @@ from runner.metrics import METRICS, Task
 from runner.metrics.measurement import Measurement
 from runner.metrics.names import name_of
 from runner.metrics.requests import TaskRequests
-from runner.proof.checks import Proof
 from runner.runs.record import Figure, TaskSummary
+from runner.runs.run import quiet_ms
 from runner.trial.measured import window_s
 from runner.trial.run import TrialResult
 from xsched_bindings.policies.base import DEADLINE, UTILIZATION
@@ -40,11 +38,22 @@ def figures(trial: TrialSpec, result: TrialResult) -> RunFigures:
         for index in group:
             task, spec = result.requests[index], trial.tasks[index]
             solo_s, end_ns = result.solo.get(spec.model, math.nan), round(span_s * 1e9)
-            measured[task.name] = _as_task(task, spec, end_ns, solo_s)
+            deadline_us = spec.hint(DEADLINE)
+            measured[task.name] = Task(
+                task.name,
+                task.priority,
+                task.response_ms,
+                task.service_ms,
+                task.completed / 1e6,
+                end_ns / 1e6,
+                solo_s * 1e3,
+                spec.hint(UTILIZATION),
+                None if deadline_us is None else deadline_us / 1e3,
+                quiet_ms(result.proof, task.name),
+            )
             tasks[task.name] = _task_summary(trial, spec, task, solo_s, end_ns)
-    began = {name: task for name, task in measured.items() if len(task.response_ms)}
     counted = Measurement(
-        _with_probes(began, result.proof),
+        {name: task for name, task in measured.items() if len(task.response_ms)},
         not trial.arm.runs_tasks_alone,
         result.preemptions,
         None if math.isnan(result.saturation) else result.saturation,
@@ -60,29 +69,6 @@ def _every(measured: Measurement) -> Iterator[tuple[str, Figure]]:
             found = metric.of(measured, scope) if metric.of_all == scope.of_all else None
             if found and not math.isnan(found.value):
                 yield name_of(metric, scope), Figure.of(found)
-
-
-def _with_probes(tasks: dict[str, Task], proof: Proof) -> dict[str, Task]:
-    times = {
-        name: [probe.quiet_ms for probe in proof.suspensions if probe.task == name]
-        for name in tasks
-    }
-    return {n: replace(task, preemption_ms=np.array(times[n])) for n, task in tasks.items()}
-
-
-def _as_task(requests: TaskRequests, spec: TaskSpec, end_ns: int, solo_s: float) -> Task:
-    """What the metrics work from, of a window that ends at `end_ns`."""
-    return Task(
-        requests.name,
-        requests.priority,
-        requests.response_ms,
-        requests.service_ms,
-        requests.completed / 1e6,
-        end_ns / 1e6,
-        solo_s * 1e3,
-        spec.hint(UTILIZATION),
-        None if (deadline_us := spec.hint(DEADLINE)) is None else deadline_us / 1e3,
-    )
 
 
 def _task_summary(

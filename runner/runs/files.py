@@ -28,12 +28,8 @@ REQUESTS, EVENTS, TELEMETRY = "requests.parquet", "events.parquet", "telemetry.p
 TRACE, LATENCY_CDF, TIMELINE = "trace.json", "latency_cdf.png", "timeline.png"
 #: What of all that is derived could not be made, by file.
 PROBLEMS = "problems.json"
-EXPECTATIONS, COMPARISON, REPORT, REPORT_PAGE = (
-    "expectations.json",
-    "comparison",
-    "report",
-    "report.html",
-)
+EXPECTATIONS, COMPARISON = "expectations.json", "comparison"
+REPORT, REPORT_PAGE = "report", "report.html"
 SUPERSEDED = "superseded"
 #: The digest of what the conclusions in a sweep's folder were made of.
 CONCLUDED = ".concluded"
@@ -82,7 +78,8 @@ def read_json(path: Path, kind: type[Record]) -> Record:
         raise ValueError("it is nested too deeply") from error
 
 
-def _read_or(path: Path, kind: type[Record], missing: Record) -> Record:
+def read_json_or(missing: Record, path: Path, kind: type[Record]) -> Record:
+    """What a file holds, or `missing` if it is not there or holds no such record."""
     try:
         return read_json(path, kind)
     except (OSError, ValueError):
@@ -91,26 +88,22 @@ def _read_or(path: Path, kind: type[Record], missing: Record) -> Record:
 
 def read_summary(folder: Path) -> Summary | None:
     """A run's summary; None if it never came to write one."""
-    return _read_or(folder / SUMMARY, Summary | None, None)  # type: ignore[arg-type]  # a union is no type to mypy
+    return read_json_or(None, folder / SUMMARY, Summary | None)  # type: ignore[arg-type]  # a union is no type to mypy
 
 
 def read_proof(folder: Path) -> Proof:
     """A run's proof, without checks if it came to none."""
-    return _read_or(folder / PROOF, Proof, Proof())
+    return read_json_or(Proof(), folder / PROOF, Proof)
 
 
 def read_provenance(folder: Path) -> Provenance:
     """Where a run comes from; nothing is known of a run that ended before it wrote that."""
-    return _read_or(folder / PROVENANCE, Provenance, Provenance())
+    return read_json_or(Provenance(), folder / PROVENANCE, Provenance)
 
 
 def read_logged(folder: Path) -> Logged | None:
     """Where in MLflow the run or sweep of the folder is; None if it is not logged."""
-    return _read_or(folder / LOGGED, Logged | None, None)  # type: ignore[arg-type]  # a union is no type to mypy
-
-
-def write_logged(folder: Path, logged: Logged) -> None:
-    write_json(folder / LOGGED, logged)
+    return read_json_or(None, folder / LOGGED, Logged | None)  # type: ignore[arg-type]  # a union is no type to mypy
 
 
 def read_sweep(folder: Path) -> SweepRecord:
@@ -223,7 +216,6 @@ EVENT_ROWS = pa.schema(
 
 
 def _request_table(task: TaskRequests) -> pa.Table:
-
     window = np.stack([task.scheduled, task.started, task.completed], axis=1)
     times = np.concatenate([task.warmup, window])
     request = np.arange(len(times)) - len(task.warmup)

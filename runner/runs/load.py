@@ -3,18 +3,20 @@ this project as for a notebook."""
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from runner.config.errors import UserError
 from runner.runs import archive, files, repeats
 from runner.runs.download import Reader
-from runner.runs.record import Entry, SweepRecord
+from runner.runs.record import SweepRecord
 from runner.runs.run import Run, read_run
 from runner.runs.sweep import Sweep
 from runner.trial.status import Status
 
 MLFLOW = "mlflow:"
+ALLOWED = "a sweep's folder or exported zip, runs' folders, MLflow run ids, mlflow:<experiment>"
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -43,16 +45,15 @@ def load(*paths: str | Path, uri: str | None = None) -> Sweep:
         elif RUN_ID.fullmatch(path):
             loose += store.runs(path)
         else:
-            raise _no_run(path)
+            problem = "holds no run" if Path(path).exists() else "is not there"
+            raise UserError("", "", f"{path} {problem}", ALLOWED)
     batches += [loose] if loose else []
     runs = repeats.number(repeats.with_values(_once(batches)))
     _check_places(runs)
-    of_one = known[0] if len(known) == 1 and len(batches) == 1 else None
-    return Sweep(
-        tuple(runs),
-        of_one.record if of_one else SweepRecord(runs=()),
-        of_one.folder if of_one else _common_folder(runs),
-    )
+    if len(known) == 1 and len(batches) == 1:
+        return replace(known[0], runs=tuple(runs))
+    above = {run.folder.absolute().parent for run in runs}
+    return Sweep(tuple(runs), SweepRecord(runs=()), above.pop() if len(above) == 1 else None)
 
 
 def _once(batches: list[list[Run]]) -> list[list[Run]]:
@@ -67,23 +68,18 @@ def _once(batches: list[list[Run]]) -> list[list[Run]]:
     return kept
 
 
-def _no_run(path: str) -> UserError:
-    problem = "holds no run" if Path(path).exists() else "is not there"
-    allowed = "a sweep's folder or exported zip, runs' folders, MLflow run ids, mlflow:<experiment>"
-    return UserError("", "", f"{path} {problem}", allowed)
-
-
 def sweep_in(folder: Path, held: Any = None) -> Sweep:
     """The runs that sweep.json lists, without those that are still to be run; whether they can be
     compared or not."""
     record = files.read_sweep(folder)
     # Of a sweep that was killed, runs have ended that it did not come to write down.
-    ended = [e for e in record.runs if e.status is not Status.PENDING or _has_ended(folder, e)]
-    return Sweep(tuple(read_run(folder / e.folder, e, held) for e in ended), record, folder)
-
-
-def _has_ended(folder: Path, entry: Entry) -> bool:
-    return (folder / entry.folder / files.SUMMARY).is_file()
+    ended = [
+        entry
+        for entry in record.runs
+        if entry.status is not Status.PENDING or (folder / entry.folder / files.SUMMARY).is_file()
+    ]
+    runs = tuple(read_run(folder / entry.folder, entry, held) for entry in ended)
+    return Sweep(runs, record, folder)
 
 
 def _run(folder: Path) -> Run:
@@ -91,12 +87,6 @@ def _run(folder: Path) -> Run:
     above, name = folder.absolute().parent, folder.absolute().name
     entries = files.read_sweep(above).runs if (above / files.SWEEP).is_file() else ()
     return read_run(folder, next((entry for entry in entries if entry.folder == name), None))
-
-
-def _common_folder(runs: Sequence[Run]) -> Path | None:
-    """The folder of the sweep that all the runs are of."""
-    above = {run.folder.absolute().parent for run in runs}
-    return above.pop() if len(above) == 1 else None
 
 
 def _check_places(runs: Sequence[Run]) -> None:

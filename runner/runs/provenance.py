@@ -66,7 +66,12 @@ def code() -> Code:
     checksum of the code itself, so that other code's results are never taken for this one's."""
     top = _git("rev-parse", "--show-toplevel").strip()
     if not top or Path(top).resolve() != ROOT.resolve():
-        return Code(source_sha256=_source())
+        digest = hashlib.sha256()
+        for path in sorted(path for name in CODE for path in (ROOT / name).rglob("*")):
+            if path.suffix in SOURCES:
+                digest.update(f"{path.relative_to(ROOT).as_posix()}\0".encode())
+                digest.update(path.read_bytes())
+        return Code(source_sha256=digest.hexdigest())
     new = _git("ls-files", "--others", "--exclude-standard", "--", *CODE).splitlines()
     diff = _git(*DIFF, "HEAD") + "".join(
         _git(*DIFF, "--no-index", "--", os.devnull, name) for name in new
@@ -76,15 +81,6 @@ def code() -> Code:
         diff=diff[:MAX_DIFF],
         diff_sha256=hashlib.sha256(diff.encode()).hexdigest() if diff else "",
     )
-
-
-def _source() -> str:
-    digest = hashlib.sha256()
-    for path in sorted(path for name in CODE for path in (ROOT / name).rglob("*")):
-        if path.suffix in SOURCES:
-            digest.update(f"{path.relative_to(ROOT).as_posix()}\0".encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 def _version(library: str) -> str:
@@ -104,7 +100,6 @@ def _governor(core: int) -> str:
 
 @cache
 def environment() -> Environment:
-    """The machine and the libraries; the same for every run of a process."""
     cores = available_cores()
     return Environment(
         python=platform.python_version(),
@@ -118,7 +113,6 @@ def environment() -> Environment:
 
 
 def load() -> Load:
-    """How busy the machine is at this moment."""
     return Load(os.getloadavg()[0], getattr(psutil.cpu_freq(), "current", 0.0))
 
 
@@ -139,12 +133,8 @@ def present(device: DeviceOrigin) -> Provenance:
 
 def told(command: str) -> str:
     """What was typed, as it is told to others: without what says where its author keeps things."""
-    words = shlex.split(command)
-    return " ".join(_quoted(word) for word in words if not word.startswith(NOT_TOLD))
-
-
-def _quoted(word: str) -> str:
-    return shlex.quote(ABSOLUTE.sub(r"…/\1", word))
+    words = [word for word in shlex.split(command) if not word.startswith(NOT_TOLD)]
+    return shlex.join(ABSOLUTE.sub(r"…/\1", word) for word in words)
 
 
 # --- what can change a figure ------------------------------------------------------------
@@ -152,10 +142,12 @@ def _quoted(word: str) -> str:
 
 def facts(origin: Provenance) -> dict[str, str]:
     """What of a provenance can change a figure, in words, by name."""
-    machine, device = origin.environment, origin.device
+    machine, device, code = origin.environment, origin.device, origin.code
+    # A checksum of what differed from the commit; of older runs, of as much as they recorded.
+    older = hashlib.sha256(code.diff.encode()).hexdigest() if code.diff else ""
     named: dict[str, object] = {
-        "commit": origin.code.commit[:DIGITS],
-        "uncommitted changes": _changes(origin.code),
+        "commit": code.commit[:DIGITS],
+        "uncommitted changes": (code.diff_sha256 or code.source_sha256 or older)[:DIGITS],
         "python": machine.python,
         "system": machine.system,
         "cpu": machine.cpu,
@@ -170,12 +162,6 @@ def facts(origin: Provenance) -> dict[str, str]:
         **origin.xsched_variables,
     }
     return {name: word(value) for name, value in named.items()}
-
-
-def _changes(code: Code) -> str:
-    """A checksum of what differed from the commit; of older runs, of as much as they recorded."""
-    older = hashlib.sha256(code.diff.encode()).hexdigest() if code.diff else ""
-    return (code.diff_sha256 or code.source_sha256 or older)[:DIGITS]
 
 
 def _group(prefix: str, record: GpuInfo | GpuSettings | TorchBuild | None) -> dict[str, object]:

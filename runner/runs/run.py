@@ -96,19 +96,11 @@ class Run:
     @cached_property
     def tasks(self) -> dict[str, Task]:
         """What every task did whose requests count, ready for `runner.metrics`."""
-        rows = self.requests()
-        times = {name: _times(rows, name) for name in _names(rows)}
-        times = {name: each for name, each in times.items() if each[1]}
-        ends = {name: int(rows_[count - 1, 2]) for name, (rows_, count) in times.items()}
+        times = {name: each for name, each in times_of(self.requests()).items() if each[1]}
+        ends = {name: int(rows[count - 1, 2]) for name, (rows, count) in times.items()}
         together = max(ends.values(), default=0)
-        quiet: dict[str, list[float]] = {}
-        for probe in self.proof.suspensions:
-            quiet.setdefault(probe.task, []).append(probe.quiet_ms)
         return {
-            name: replace(
-                self._task(name, *each, ends[name] if self.alone else together),
-                preemption_ms=np.array(quiet.get(name, ())),
-            )
+            name: self._task(name, *each, ends[name] if self.alone else together)
             for name, each in times.items()
         }
 
@@ -131,12 +123,11 @@ class Run:
         measured = self.summary.tasks.get(name)
         window_s = measured.window_s if measured else None
         solo_ms = measured.solo_ms if measured else None
-        priority = measured.priority if measured else self._configured(name, "priority") or 0
         deadline_us = self._configured(name, "deadline_us")
         scheduled, started, completed = rows.T
         return Task(
             name,
-            int(priority),
+            self.priority(name),
             (completed - scheduled)[:count] / 1e6,
             (completed - started)[:count] / 1e6,
             completed / 1e6,
@@ -145,7 +136,13 @@ class Run:
             np.nan if solo_ms is None else solo_ms,
             self._configured(name, "utilization"),
             None if deadline_us is None else deadline_us / 1e3,
+            quiet_ms(self.proof, name),
         )
+
+    def priority(self, task: str) -> int:
+        """0 where nobody says it. A failed run's summary has no tasks, its configuration has."""
+        measured = self.summary.tasks.get(task)
+        return int(measured.priority if measured else self._configured(task, "priority") or 0)
 
     def _configured(self, task: str, key: str) -> Any:
         return self.parameters.get(f"task_set.tasks.{task}.{key}")
@@ -154,7 +151,11 @@ class Run:
 def read_run(folder: Path, entry: Entry | None = None, held: Any = None) -> Run:
     """A run from its folder and its entry in sweep.json, if there is one."""
     parameters = files.flat(files.read_config(folder))
-    summary = files.read_summary(folder) or _without_summary(folder, entry)
+    repeat = entry.repeat if entry else parameters.get("repeat")
+    entry = entry or Entry(folder=folder.name)
+    # Of a run that ended before it wrote one; the sweep may know why.
+    why = [entry.reason] if entry.status is Status.FAILED and entry.reason else []
+    summary = files.read_summary(folder) or Summary.failed(entry.name, *why)
     if problem := files.broken(folder, summary):
         summary = replace(
             Summary.failed(summary.name, f"{problem}: no result without what was measured"),
@@ -165,38 +166,33 @@ def read_run(folder: Path, entry: Entry | None = None, held: Any = None) -> Run:
         )
     summary = replace(
         summary,
-        name=summary.name or (entry.name if entry else "") or folder.name,
-        arm=summary.arm or (entry.arm if entry else "") or str(parameters.get("arm.name", "")),
+        name=summary.name or entry.name or folder.name,
+        arm=summary.arm or entry.arm or str(parameters.get("arm.name", "")),
         task_set=summary.task_set or str(parameters.get("task_set.name", "")),
     )
-    values = entry.values if entry else None
-    repeat = entry.repeat if entry else parameters.get("repeat")
     return Run(
         folder,
         summary,
         parameters,
-        dict(values or {}),
+        dict(entry.values or {}),
         repeat if isinstance(repeat, int) else 0,
-        values is not None,
+        entry.values is not None,
         held,
     )
 
 
-def _without_summary(folder: Path, entry: Entry | None) -> Summary:
-    """Of a run that ended before it wrote one; the sweep may know why."""
-    if entry is None:
-        return Summary.failed(folder.name)
-    known = entry.reason if entry.status is Status.FAILED else ""
-    return Summary.failed(entry.name, *filter(None, [known]))
+def times_of(rows: pa.Table) -> dict[str, tuple[NDArray[np.int64], int]]:
+    """By task its requests after the warm-up as (scheduled, started, completed) in nanoseconds,
+    shape (requests, 3), and how many of them count."""
+    found = {}
+    for name in rows["task"].unique().to_pylist():
+        mine = rows.filter(pc.and_(pc.equal(rows["task"], name), pc.invert(rows["warmup"])))
+        times = [mine[key].to_numpy() for key in ("scheduled_ns", "started_ns", "completed_ns")]
+        counted = pc.sum(pc.invert(mine["extra"])).as_py() or 0
+        found[str(name)] = np.stack(times, axis=1), int(counted)
+    return found
 
 
-def _names(rows: pa.Table) -> list[str]:
-    return [str(name) for name in rows["task"].unique().to_pylist()]
-
-
-def _times(rows: pa.Table, name: str) -> tuple[NDArray[np.int64], int]:
-    """A task's requests after the warm-up as (scheduled, started, completed) in nanoseconds, and
-    how many of them count."""
-    mine = rows.filter(pc.and_(pc.equal(rows["task"], name), pc.invert(rows["warmup"])))
-    columns = [mine[f"{column}_ns"].to_numpy() for column in ("scheduled", "started", "completed")]
-    return np.stack(columns, axis=1), int(pc.sum(pc.invert(mine["extra"])).as_py() or 0)
+def quiet_ms(proof: Proof, task: str) -> NDArray[np.float64]:
+    """From a suspension to the queue's quiet, of each one that proved the task's level."""
+    return np.array([probe.quiet_ms for probe in proof.suspensions if probe.task == task])

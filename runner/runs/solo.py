@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from models import ModelSpec
-from runner.runs.files import read_json, write_json
+from runner.runs.files import read_json_or, write_json
 
 FILE = Path(".cache") / "solo.json"
 
@@ -16,7 +16,7 @@ def _key(fingerprint: str, model: ModelSpec) -> str:
 
 def known(output_root: Path, fingerprint: str, models: set[ModelSpec]) -> dict[ModelSpec, float]:
     """Seconds of a request, of those models that have been measured."""
-    kept = _read(output_root / FILE)
+    kept = read_json_or({}, output_root / FILE, dict[str, float])
     return {m: kept[key] for m in models if (key := _key(fingerprint, m)) in kept}
 
 
@@ -25,13 +25,6 @@ def keep(output_root: Path, fingerprint: str, seconds: dict[ModelSpec, float]) -
     path = output_root / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     new = {_key(fingerprint, model): time for model, time in seconds.items()}
-    kept = _read(path)
+    kept = read_json_or({}, path, dict[str, float])
     if new.keys() - kept.keys():
         write_json(path, new | kept)
-
-
-def _read(path: Path) -> dict[str, float]:
-    try:
-        return read_json(path, dict[str, float])
-    except (OSError, ValueError):
-        return {}

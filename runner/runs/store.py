@@ -133,7 +133,9 @@ def _trouble_of(file: Path) -> str:
         with closing(sqlite3.connect(file, timeout=ANSWER_S)) as database:
             database.execute("BEGIN IMMEDIATE")
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
-            if tables and not _has_version(database, tables):
+            # A migration writes its version last.
+            made = "SELECT * FROM alembic_version"
+            if tables and not ("alembic_version" in tables and database.execute(made).fetchone()):
                 return f"is half made: {_remedy(file)}"
     except sqlite3.Error as error:
         return f"cannot be used: {_said(error, file)}"
@@ -142,12 +144,6 @@ def _trouble_of(file: Path) -> str:
 
 def _is_made(file: Path) -> bool:
     return file.exists() and file.stat().st_size > 0
-
-
-def _has_version(database: sqlite3.Connection, tables: set[str]) -> bool:
-    """What a migration writes last."""
-    table = "alembic_version"
-    return table in tables and bool(database.execute(f"SELECT * FROM {table}").fetchall())
 
 
 def explained(uri: str, error: Exception) -> str:
@@ -187,20 +183,16 @@ def connect(uri: str) -> "MlflowClient":
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.ERROR)
     if file := sqlite_file(uri):
-        _check_reading(uri, file)
+        from sqlalchemy.engine import make_url
+
+        # SQLAlchemy unquotes paths since 2.1.
+        if Path(make_url(uri).database or "").absolute() != file:
+            raise ValueError(f"it takes SQLAlchemy 2.1 to open a database at {file}")
         if not _is_made(file):
             _make(file)
     client = MlflowClient(tracking_uri=uri)
     client.search_experiments(max_results=1)
     return client
-
-
-def _check_reading(uri: str, file: Path) -> None:
-    """SQLAlchemy unquotes paths since 2.1."""
-    from sqlalchemy.engine import make_url
-
-    if Path(make_url(uri).database or "").absolute() != file:
-        raise ValueError(f"it takes SQLAlchemy 2.1 to open a database at {file}")
 
 
 def _make(file: Path) -> None:

@@ -1,6 +1,7 @@
 """What a trial came to: its figures, and what a reader must know to read them right."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -30,7 +31,7 @@ def summarise(trial: TrialSpec, result: TrialResult, name: str) -> Summary:
     measured = figures(trial, result)
     if result.status is Status.FAILED:
         measured = replace(measured, tasks={}, figures={})
-    wrong = faults(trial, result, measured)
+    wrong = list(faults(trial, result, measured))
     levels = {task.level.name for task in trial.tasks} if trial.uses_xsched else {"none"}
     asked = {task.asked_level.name for task in trial.tasks} if trial.uses_xsched else {"none"}
     said = [*wrong, *notes(trial, result, measured)] if result.status.has_figures else []
@@ -83,30 +84,19 @@ def _priority(trial: TrialSpec) -> str:
     return "applied" if trial.arm.applies_priority else NOT_APPLIED
 
 
-def faults(trial: TrialSpec, result: TrialResult, measured: RunFigures) -> list[str]:
+def faults(trial: TrialSpec, result: TrialResult, measured: RunFigures) -> Iterator[str]:
     """Why the figures are not valid: something else than the scheduling made them."""
-    stood = [
-        f"not valid: {each.who} stood still for {each.seconds:.1f} s of the window"
-        for each in result.stood_still
-    ]
+    for each in result.stood_still:
+        yield f"not valid: {each.who} stood still for {each.seconds:.1f} s of the window"
     if not result.saturation < SATURATED:  # or not known, as of a trial that was interrupted
-        return stood
-    return stood + [
-        f"not valid: {task.name} achieved {found.achieved_rps:.4g} of "
-        f"{found.offered_rps:.4g} requests/s offered, and the device was not saturated "
-        f"({result.saturation:.2f}): something else limits it"
-        for task in trial.tasks
-        if (found := measured.tasks.get(task.name)) and _piled_up(task, found)
-    ]
-
-
-def _late(result: TrialResult, measured: RunFigures) -> list[str]:
-    """A warning, for such a request waits a millisecond or more that no scheduling made it wait."""
-    late = sum(task.late_starts for task in measured.tasks.values())
-    count = sum(len(task.completed) for task in result.requests)
-    if late <= LATE * count:
-        return []
-    return [f"{late} of {count} requests started over 1 ms late by the runner's own fault"]
+        return
+    for task in trial.tasks:
+        if (found := measured.tasks.get(task.name)) and _piled_up(task, found):
+            yield (
+                f"not valid: {task.name} achieved {found.achieved_rps:.4g} of "
+                f"{found.offered_rps:.4g} requests/s offered, and the device was not saturated "
+                f"({result.saturation:.2f}): something else limits it"
+            )
 
 
 def _piled_up(task: TaskSpec, found: TaskSummary) -> bool:
@@ -117,60 +107,55 @@ def _piled_up(task: TaskSpec, found: TaskSummary) -> bool:
     return missed and found.open > max(IN_PASSING, task.arrival.burst_size)
 
 
-def _censored(trial: TrialSpec, measured: RunFigures) -> list[str]:
-    """A note that counts the requests that the figures lack, or that had piled up."""
-    counts = [
-        f"{task.name} {found.open}"
-        for task in trial.tasks
-        if (found := measured.tasks.get(task.name))
-        and found.open
-        and (found.requests < found.wanted or _piled_up(task, found))
-    ]
-    if not counts:
-        return []
-    return [f"censored, as they were open when the window ended: requests of {', '.join(counts)}"]
-
-
-def notes(trial: TrialSpec, result: TrialResult, measured: RunFigures) -> list[str]:
+def notes(trial: TrialSpec, result: TrialResult, measured: RunFigures) -> Iterator[str]:
     """What a reader must know to read the figures right."""
-    found = list(result.observations.notes)
+    yield from result.observations.notes
     if trial.arm.streams is Streams.shared and _priority(trial) == NOT_APPLIED:
-        found.append("priority not applied: with one stream it is a number in the configuration")
+        yield "priority not applied: with one stream it is a number in the configuration"
     for task in trial.tasks:
         if trial.uses_xsched and task.level != task.asked_level:
-            found.append(
-                f"{task.name}: level {task.level.name} in effect, {task.asked_level.name} asked"
-            )
+            yield f"{task.name}: level {task.level.name} in effect, {task.asked_level.name} asked"
     if trial.arm.is_treatment and result.status is not Status.KILLED:
         nothing_about = "this trial says {} about levels or thresholds"
         if result.preemptions == 0:
-            found.append(f"nothing was preempted: {nothing_about.format('nothing')}")
+            yield f"nothing was preempted: {nothing_about.format('nothing')}"
         elif result.preemptions is not None and result.preemptions <= len(trial.tasks):
-            found.append(
+            yield (
                 f"lower queues were suspended once and hardly ever again: "
                 f"{nothing_about.format('next to nothing')} (closed loops at the top priority?)"
             )
     flooded = [task.name for task in trial.tasks if (task.arrival.load or 0) > 1]
     if flooded:
-        found.append(f"load above 1: the queue of {', '.join(flooded)} grows without bound")
+        yield f"load above 1: the queue of {', '.join(flooded)} grows without bound"
     if result.stolen > STOLEN:
-        found.append(
+        yield (
             f"the hypervisor took {result.stolen:.0%} of a CPU core's time in the window: "
             "latencies are its doing, too"
         )
     if result.unsteady:
-        found.append(f"not steady after the warm-up: {', '.join(result.unsteady)}")
+        yield f"not steady after the warm-up: {', '.join(result.unsteady)}"
     closed = any(task.closed for task in trial.tasks)
     if closed and trial.arm.shares_device and result.saturation < SATURATED:
-        found.append(
+        yield (
             f"the device was not saturated ({result.saturation:.2f}): a trial that the host "
             "limits cannot show priority"
         )
+    short = {n: each for n, each in measured.tasks.items() if each.requests < each.wanted}
     if result.cut:
-        short = [
-            f"{name} {each.requests}/{each.wanted}"
-            for name, each in measured.tasks.items()
-            if each.requests < each.wanted
-        ]
-        found.append(f"the window was cut at limit_s={trial.limit_s:g} ({', '.join(short)})")
-    return found + _late(result, measured) + _censored(trial, measured)
+        counts = ", ".join(f"{n} {each.requests}/{each.wanted}" for n, each in short.items())
+        yield f"the window was cut at limit_s={trial.limit_s:g} ({counts})"
+    late = sum(task.late_starts for task in measured.tasks.values())
+    count = sum(len(task.completed) for task in result.requests)
+    if late > LATE * count:
+        yield f"{late} of {count} requests started over 1 ms late by the runner's own fault"
+    # The requests that the figures lack, or that had piled up.
+    censored = [
+        f"{task.name} {found.open}"
+        for task in trial.tasks
+        if (found := measured.tasks.get(task.name))
+        and found.open
+        and (task.name in short or _piled_up(task, found))
+    ]
+    if censored:
+        said = "censored, as they were open when the window ended: requests of"
+        yield f"{said} {', '.join(censored)}"

@@ -1,13 +1,13 @@
 """What happened when in a run: its requests and the scheduler's log on one clock, as a trace that
 opens in Perfetto and as a figure.
 
-The scheduler's log is on the monotonic clock; the
-requests count from the common start of their group, whose instant requests.parquet knows.
+The scheduler's log is on the monotonic clock; the requests count from the common start of their
+group, whose instant requests.parquet knows.
 """
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from runner.runs import durable, files
 from runner.runs.files import starts_of
-from runner.runs.run import Run
-from runner.trial.recording import COMPLETED, SCHEDULED, STARTED
+from runner.runs.run import Run, times_of
+from runner.trial.recording import COMPLETED
 
 #: Trace events of a file: Perfetto takes a hundred times that, an artifact store would rather not.
 MOST_EVENTS = 20_000
@@ -93,67 +93,36 @@ def write_trace(run: Run) -> None:
 
 def read(run: Run) -> Timeline:
     """A run's timeline from its requests and, if there is one, the scheduler's log."""
-    notes = []
-    if run.alone:
-        notes.append("the tasks ran one after another; each is shown from its own start")
+    notes = ["the tasks ran one after another; each is shown from its own start"]
     has_log = (run.folder / files.EVENTS).exists()
-    return build(run.requests(), run.events() if has_log else None, _priorities(run), notes)
-
-
-def _priorities(run: Run) -> dict[str, int]:
-    """By task. A failed run's summary has no tasks, its configuration has."""
-    if tasks := run.summary.tasks:
-        return {name: task.priority for name, task in tasks.items()}
-    prefix, suffix = "task_set.tasks.", ".priority"
-    return {
-        key.removeprefix(prefix).removesuffix(suffix): int(value)
-        for key, value in run.parameters.items()
-        if key.startswith(prefix) and key.endswith(suffix)
-    }
+    events = run.events() if has_log else None
+    return build(run.requests(), events, run.priority, notes if run.alone else [])
 
 
 def build(
     requests: pa.Table,
     events: pa.Table | None,
-    priorities: dict[str, int],
+    priority_of: Callable[[str], int],
     notes: Sequence[str] = (),
 ) -> Timeline:
-    """The timeline of these tables; a task without a known priority has 0."""
+    """The timeline of these tables."""
     tasks = [
-        _task(name, priorities.get(name, 0), requests)
-        for name in pc.unique(requests["task"]).to_pylist()
+        TaskTimeline(name, priority_of(name), *times) for name, times in times_of(requests).items()
     ]
     tasks = sorted(tasks, key=lambda task: -task.priority)
     if events is None or not len(events):
         return Timeline(tasks, list(notes))
-    log, starts = _log(events), starts_of(requests)
+    starts = starts_of(requests)
     if not starts:
         return Timeline(tasks, [*notes, "the scheduler's log cannot be placed: no start recorded"])
     for task in tasks:
+        mine = events.filter(pc.equal(events["task"], task.name)).sort_by("at_ns")
         # What was so when the window began is so from its beginning.
-        task.events.extend(
-            event._replace(at_ns=max(0, event.at_ns - starts[task.name]))
-            for event in log.get(task.name, ())
-        )
+        at_ns = np.maximum(0, mine["at_ns"].to_numpy() - starts[task.name]).tolist()
+        rest = mine["event"].to_pylist(), mine["completed"].to_pylist()
+        task.events.extend(map(SchedulerEvent, at_ns, *rest))
         task.suspensions.extend(_suspensions(task.events, _end_ns(tasks)))
     return Timeline(tasks, list(notes))
-
-
-def _task(name: str, priority: int, table: pa.Table) -> TaskTimeline:
-    mine = table.filter(pc.and_(pc.equal(table["task"], name), pc.invert(table["warmup"])))
-    columns = [mine[column].to_numpy() for column in ("scheduled_ns", "started_ns", "completed_ns")]
-    wanted = len(mine) - (pc.sum(mine["extra"]).as_py() or 0)
-    return TaskTimeline(name, priority, np.stack(columns, axis=1), wanted)
-
-
-def _log(events: pa.Table) -> dict[str, list[SchedulerEvent]]:
-    """The scheduler's log by task, in order of time, on its own clock."""
-    by_task: dict[str, list[SchedulerEvent]] = {}
-    ordered = events.sort_by("at_ns")
-    columns = (ordered[name].to_pylist() for name in ("task", "at_ns", "event", "completed"))
-    for task, *line in zip(*columns, strict=True):
-        by_task.setdefault(task, []).append(SchedulerEvent(*line))
-    return by_task
 
 
 def _suspensions(events: Sequence[SchedulerEvent], end_ns: int) -> Iterator[Suspension]:
@@ -228,7 +197,7 @@ def _first(items: list[Item], most: int) -> tuple[list[Event], int | None]:
 
 
 def _us(nanoseconds: int) -> float:
-    return int(nanoseconds) / 1e3
+    return nanoseconds / 1e3
 
 
 def _track(pid: int, track: int) -> dict[str, int]:
@@ -252,29 +221,24 @@ def _names(pid: int, task: TaskTimeline) -> list[Event]:
 
 
 def _requests(pid: int, task: TaskTimeline, most: int) -> Iterator[Item]:
-    for number, times in enumerate(task.requests[:most]):
-        yield from _request(pid, task, number, times)
-
-
-def _request(pid: int, task: TaskTimeline, number: int, times: NDArray[np.int64]) -> Iterator[Item]:
-    scheduled, started, completed = (int(times[at]) for at in (SCHEDULED, STARTED, COMPLETED))
-    arguments = {
-        "priority": task.priority,
-        "scheduled_ms": scheduled / 1e6,
-        "started_ms": started / 1e6,
-        "completed_ms": completed / 1e6,
-        "waited_ms": (started - scheduled) / 1e6,
-        "latency_ms": (completed - scheduled) / 1e6,
-        "extra": number >= task.wanted,
-    }
     track = _track(pid, REQUEST_TRACK)
-    served = {"ph": "X", "cat": "request", "name": f"request {number}", "args": arguments}
-    yield started, [served | track | {"ts": _us(started), "dur": _us(completed - started)}]
-    if started - scheduled >= SHORTEST_WAIT_NS:
-        # Waits of one task overlap, and slices of one track may not: Perfetto stacks these.
-        wait = {"cat": "wait", "name": "waiting", "id": f"{pid}.{number}"} | track
-        began, ended = {"ph": "b", "ts": _us(scheduled)}, {"ph": "e", "ts": _us(started)}
-        yield scheduled, [wait | began, wait | ended]
+    for number, (scheduled, started, completed) in enumerate(task.requests[:most].tolist()):
+        arguments = {
+            "priority": task.priority,
+            "scheduled_ms": scheduled / 1e6,
+            "started_ms": started / 1e6,
+            "completed_ms": completed / 1e6,
+            "waited_ms": (started - scheduled) / 1e6,
+            "latency_ms": (completed - scheduled) / 1e6,
+            "extra": number >= task.wanted,
+        }
+        served = {"ph": "X", "cat": "request", "name": f"request {number}", "args": arguments}
+        yield started, [served | track | {"ts": _us(started), "dur": _us(completed - started)}]
+        if started - scheduled >= SHORTEST_WAIT_NS:
+            # Waits of one task overlap, and slices of one track may not: Perfetto stacks these.
+            wait = {"cat": "wait", "name": "waiting", "id": f"{pid}.{number}"} | track
+            began, ended = {"ph": "b", "ts": _us(scheduled)}, {"ph": "e", "ts": _us(started)}
+            yield scheduled, [wait | began, wait | ended]
 
 
 def _queue(pid: int, task: TaskTimeline, most: int) -> Iterator[Item]:

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from runner.config.schema import Config
 from runner.metrics.percentiles import percentiles
@@ -47,8 +47,6 @@ FOLDER_TAG, IDENTITY_TAG, RESULT_TAG = "folder", "config_hash", "result"
 #: Without it the UI takes the experiment for one of language models and opens an empty page.
 EXPERIMENT_KIND = "mlflow.experimentKind"
 UI = "http://127.0.0.1:5000"
-
-What = TypeVar("What", Run, Sweep)
 
 
 @dataclass
@@ -85,30 +83,33 @@ class Tracking:
 
     def log(self, run: Run) -> str:
         """Log a run that has ended, unless it is logged; returns why it is not."""
-        return "" if self.has(run.folder) else self._try(run.folder, self._log, run)
+        return "" if self.has(run.folder) else self._try(run.folder, partial(self._log, run))
 
     def log_sweep(self, sweep: Sweep) -> str:
         """Log what the sweep comes to: a run that is the parent of its runs. Returns why not."""
         assert sweep.folder is not None
-        return self._try(sweep.folder, self._log_sweep, sweep)
+        return self._try(sweep.folder, partial(self._log_sweep, sweep, sweep.folder))
 
-    def _try(self, folder: Path, log: Callable[["MlflowClient", What], Logged], what: What) -> str:
+    def _try(self, folder: Path, log: Callable[["MlflowClient"], Logged]) -> str:
         if self.prepare():
             return self.trouble
         assert self._client is not None
         try:
             with _alone(folder):
-                files.write_logged(folder, log(self._client, what))
+                files.write_json(folder / files.LOGGED, log(self._client))
         except Exception as error:  # as above
             return self.trouble or self.reach() or store.first_line(error)
         return ""
 
     # ------------------------------------------------------------------------ a run
 
-    def _log(self, client: "MlflowClient", run: Run) -> Logged:
+    def _log(self, run: Run, client: "MlflowClient") -> Logged:
         from mlflow.entities import Param, RunTag
 
-        ended_ms = _ended_ms(run)
+        # The time of day at which the run had ended.
+        ended_ms = (run.folder / files.SUMMARY).stat().st_mtime_ns // 10**6
+        if run.provenance.is_known:
+            ended_ms = int(datetime.fromisoformat(run.provenance.time).timestamp() * 1000)
         began_ms = ended_ms - int((run.summary.window_s or 0) * 1000)
         result = (run.folder / files.SUMMARY).read_bytes()
         identity = _identity(run.folder, run.summary.config_hash, result)
@@ -117,9 +118,13 @@ class Tracking:
             return self._logged(known, experiment)
         figures, more = _metrics_of(run, ended_ms)
         tags = [RunTag(k, str(v)[:5000]) for k, v in _tags(run).items()]
-        params = [Param(k, str(v)[:6000]) for k, v in run.parameters.items() if _is_param(k, v)]
+        params = [
+            Param(key, str(value)[:6000])
+            for key, value in run.parameters.items()
+            if value is not None and key.partition(".")[0] not in NO_PARAMS
+        ]
         run_id = client.create_run(experiment, began_ms, identity, run.name).info.run_id
-        try:
+        with self._whole_or_not_there(client, run_id):
             # The compare page preselects the metric that was logged first.
             for part in _parts(figures, METRICS_PER_CALL):
                 client.log_batch(run_id, metrics=part)
@@ -130,9 +135,6 @@ class Tracking:
                 client.log_batch(run_id, metrics=part)
             client.log_artifacts(run_id, str(run.folder))
             client.set_terminated(run_id, run.status.value, ended_ms)
-        except BaseException:
-            self._give_up(client, run_id)
-            raise
         return self._logged(run_id, experiment)
 
     def _logged(self, run_id: str, experiment: str) -> Logged:
@@ -177,18 +179,21 @@ class Tracking:
                 _discard(client, run_id)
         return finished
 
-    def _give_up(self, client: "MlflowClient", run_id: str) -> None:
+    @contextmanager
+    def _whole_or_not_there(self, client: "MlflowClient", run_id: str) -> Iterator[None]:
         """Of a run that could not be logged whole nothing stays; if the store is away, the next
         logging finds it."""
-        with suppress(Exception):
-            if not self.reach():
-                _discard(client, run_id)
+        try:
+            yield
+        except BaseException:
+            with suppress(Exception):
+                if not self.reach():
+                    _discard(client, run_id)
+            raise
 
     # ---------------------------------------------------------------------- a sweep
 
-    def _log_sweep(self, client: "MlflowClient", sweep: Sweep) -> Logged:
-        folder = sweep.folder
-        assert folder is not None
+    def _log_sweep(self, sweep: Sweep, folder: Path, client: "MlflowClient") -> Logged:
         experiment = self._experiment_of(client, sweep[0])
         place = str(folder.absolute()).encode(errors="surrogateescape")
         identity = _identity(folder, sweep.record.identity, place)
@@ -197,12 +202,9 @@ class Tracking:
             return self._logged(known, experiment)
         tags = {**identity, SWEEP_TAG: sweep.name}
         parent = client.create_run(experiment, tags=tags, run_name=sweep.name).info.run_id
-        try:
+        with self._whole_or_not_there(client, parent):
             self._fill_parent(client, parent, sweep, folder)
             client.set_terminated(parent)
-        except BaseException:
-            self._give_up(client, parent)
-            raise
         return self._logged(parent, experiment)
 
     def _fill_parent(self, client: "MlflowClient", parent: str, sweep: Sweep, folder: Path) -> None:
@@ -216,29 +218,15 @@ class Tracking:
                 client.set_tag(logged.run_id, PARENT_TAG, parent)
 
 
-class NoTracking:
-    """tracking=none: folders alone."""
-
-    trouble = ""
-
-    def reach(self) -> str:
-        return ""
-
-    def prepare(self) -> str:
-        return ""
-
-    def log(self, run: Run) -> str:
-        return ""
-
-
-Store = Tracking | NoTracking
+#: None of tracking=none: folders alone.
+Store = Tracking | None
 
 
 def open_store(config: Config) -> Store:
     """Where this configuration logs to; one connection a store and experiment. Raises `UserError`
     for a kind of store that MLflow does not know."""
     if config.tracking.backend == "none":
-        return NoTracking()
+        return None
     uri = store.uri(config.tracking.uri, Path(config.output_root))
     store.check(uri)
     return _tracking(uri, config.tracking.experiment)
@@ -250,7 +238,7 @@ _tracking = cache(Tracking)
 def log_missing(sweep: Sweep, to: Store) -> list[str]:
     """Log what a sweep's folder has and the store has not: its runs, and what it comes to. Nothing
     is run. Returns what could not be logged, a line each, or the one that says why nothing can."""
-    if isinstance(to, NoTracking):
+    if to is None:
         return []
     ended = [run for run in sweep if (run.folder / files.SUMMARY).is_file()]
     new = [run for run in ended if not to.has(run.folder)]
@@ -328,13 +316,6 @@ def _discard(client: "MlflowClient", run_id: str) -> None:
     client.delete_run(run_id)
 
 
-def _ended_ms(run: Run) -> int:
-    """The time of day at which the run had ended, in milliseconds."""
-    if run.provenance.is_known:
-        return int(datetime.fromisoformat(run.provenance.time).timestamp() * 1000)
-    return (run.folder / files.SUMMARY).stat().st_mtime_ns // 10**6
-
-
 def _metrics_of(run: Run, ended_ms: int) -> tuple[list["Metric"], list["Metric"]]:
     """Figures, and what is drawn over a step: the distribution's percentiles, telemetry."""
     from mlflow.entities import Metric
@@ -354,11 +335,6 @@ def _metrics_of(run: Run, ended_ms: int) -> tuple[list["Metric"], list["Metric"]
     return figures, [*cdf, *device]
 
 
-def _is_param(key: str, value: object) -> bool:
-    """Null says nothing."""
-    return value is not None and key.partition(".")[0] not in NO_PARAMS
-
-
 def _parts(whole: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     for at in range(0, len(whole), size):
         yield whole[at : at + size]
@@ -368,15 +344,14 @@ def _metrics(summary: Summary) -> dict[str, float]:
     """The urgent priority's p99 first, then what else there is of priorities and of the whole, then
     tasks, with fewer figures: a page of charts has its limits. A figure's name is a section of the
     page by its slash."""
-    first = [f"p99_ms/priority_{priority}" for priority in summary.priorities]
-    found = {name: summary.figures[name] for name in first if name in summary.figures}
-    metrics = {name: figure.value for name, figure in found.items()}
+    scopes = [f"priority_{priority}" for priority in summary.priorities]
+    first = {s: f for s in scopes if (f := summary.figures.get(f"p99_ms/{s}"))}
+    metrics = {f"p99_ms/{scope}": figure.value for scope, figure in first.items()}
     for name, figure in summary.figures.items():
         tag, _, scope = name.partition("/")
         if not tag.startswith(NOT_LOGGED) and (scope not in summary.tasks or tag in OF_TASKS):
             metrics.setdefault(name, figure.value)
-    for name, figure in found.items():
-        _, _, scope = name.partition("/")
+    for scope, figure in first.items():
         for end, value in zip(("low", "high"), figure.interval or (), strict=False):
             metrics[f"p99_ms_{end}/{scope}"] = math.nan if value is None else value
     if summary.window_s is not None:

@@ -1,6 +1,6 @@
 """What is allowed and yet may not be meant: said before a sweep begins."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 
 from runner.config.arrivals import PROCESSES
@@ -24,9 +24,14 @@ def _unheard(point: Planned) -> Iterator[str]:
         if group != "arrival" or name not in ARRIVAL:
             continue
         own = [task.arrival for task in point.config.task_set.tasks.values()]
-        tasks = zip(own, point.trial.tasks, strict=True)
-        if not any(_takes(said, task.arrival, name) for said, task in tasks):
-            yield _no_effect(point, key, name, own)
+        taken = [task.arrival for task in point.trial.tasks]
+        if any(_takes(*each, name) for each in zip(own, taken, strict=True)):
+            continue
+        tasks = ", ".join(f"{task.name}: {task.arrival.process}" for task in point.trial.tasks)
+        line = f"{key} has no effect, no task of {point.trial.task_set} takes it ({tasks})"
+        if any(getattr(each, name) is not None for each in own):
+            line += f"; task_set.tasks.<name>.arrival.{name}=null lets a task take it"
+        yield line
 
 
 def _takes(own: ArrivalOverride, arrival: Arrival, name: str) -> bool:
@@ -35,14 +40,6 @@ def _takes(own: ArrivalOverride, arrival: Arrival, name: str) -> bool:
     if name in ("load", "rate_rps"):
         used = getattr(arrival, name) is not None
     return used and getattr(own, name) is None
-
-
-def _no_effect(point: Planned, key: str, name: str, own: Sequence[ArrivalOverride]) -> str:
-    tasks = ", ".join(f"{task.name}: {task.arrival.process}" for task in point.trial.tasks)
-    line = f"{key} has no effect, no task of {point.trial.task_set} takes it ({tasks})"
-    if all(getattr(each, name) is None for each in own):
-        return line
-    return f"{line}; task_set.tasks.<name>.arrival.{name}=null lets a task take it"
 
 
 def _flood(point: Planned) -> Iterator[str]:

@@ -63,7 +63,10 @@ def conclude(judgement: Judgement, folder: Path) -> list[str]:
     if not conclusions:
         return []
     depends_on = _digest(judgement, runs)
-    if _concluded(folder) == depends_on:
+    judged = ""
+    with suppress(OSError, ValueError):
+        judged = (folder / files.CONCLUDED).read_text()
+    if judged == depends_on:
         console.print("judged already: expectations.json, comparison.*, report/ in its folder")
         return []
     wrong = []
@@ -103,13 +106,6 @@ def _digest(judgement: Judgement, runs: Sweep) -> str:
     parts = (records, judgement.expect, judgement.primary, provenance.code())
     encoded = msgspec.json.encode(parts, enc_hook=str, order="sorted")
     return hashlib.sha256(encoded).hexdigest()
-
-
-def _concluded(folder: Path) -> str:
-    try:
-        return (folder / files.CONCLUDED).read_text()
-    except (OSError, ValueError):
-        return ""
 
 
 def _expectations(judgement: Judgement, runs: Sweep, folder: Path) -> None:

@@ -23,7 +23,11 @@ def derive(folder: Path, problems: Mapping[str, str] | None = None) -> None:
                 steps[name](run)
             except Exception as error:  # of any library, or of the disk
                 known[name] = reason(error)
-    _note(folder, known)
+    with suppress(OSError):  # a disk that is full has said so already
+        if known:
+            files.write_json(folder / files.PROBLEMS, known)
+        else:
+            (folder / files.PROBLEMS).unlink(missing_ok=True)
 
 
 def reason(error: Exception) -> str:
@@ -37,10 +41,7 @@ def reason(error: Exception) -> str:
 
 def problems_of(folder: Path) -> dict[str, str]:
     """Why what could not be derived of a run could not, by file."""
-    try:
-        return files.read_json(folder / files.PROBLEMS, dict[str, str])
-    except (OSError, ValueError):
-        return {}
+    return files.read_json_or({}, folder / files.PROBLEMS, dict[str, str])
 
 
 def _steps(folder: Path) -> dict[str, Callable[[Run], None]]:
@@ -71,11 +72,3 @@ def _title(run: Run) -> str:
     proof = run.summary.proof
     claim = "" if proof is Verdict.NOT_CLAIMED else f", {proof}"
     return f"{run.summary.sweep}: {run.name} ({run.arm}{claim})"
-
-
-def _note(folder: Path, problems: Mapping[str, str]) -> None:
-    with suppress(OSError):  # a disk that is full has said so already
-        if problems:
-            files.write_json(folder / files.PROBLEMS, problems)
-        else:
-            (folder / files.PROBLEMS).unlink(missing_ok=True)

@@ -23,16 +23,8 @@ if TYPE_CHECKING:
 PLAIN_EVERY_S = 10.0
 
 
-def _ms(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1f}"
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None or math.isnan(value) else f"{value:.2f}"
-
-
-def _count(value: int | None) -> str:
-    return "–" if value is None else str(value)
+def _shown(value: float | None, form: str = ".1f") -> str:
+    return "–" if value is None or math.isnan(value) else format(value, form)
 
 
 class TrialDisplay:
@@ -88,8 +80,8 @@ class TrialDisplay:
             rows.add_row(
                 task.name,
                 f"{done}/{task.requests}",
-                _ms(float(np.median(latency)) if known else None),
-                _ms(percentiles(latency, 99)[0] if known else None),
+                _shown(float(np.median(latency)) if known else None),
+                _shown(percentiles(latency, 99)[0] if known else None),
             )
         header = Text.assemble((self._title, "bold"), f"  {self._phase}")
         self._live.update(Group(header, rows) if recording else header, refresh=True)
@@ -110,7 +102,7 @@ def show_run(summary: Summary) -> None:
             name,
             str(task.priority),
             f"{task.requests}/{task.wanted}",
-            *(_ms(summary.value(f"{figure}_ms/{name}")) for figure in ("p50", "p99", "max")),
+            *(_shown(summary.value(f"{figure}_ms/{name}")) for figure in ("p50", "p99", "max")),
             f"{throughput:.2f}",
             str(summary.proof),
         )
@@ -118,8 +110,8 @@ def show_run(summary: Summary) -> None:
         console.print(Text.assemble(("KILLED ", "bold yellow"), summary.name))
     console.print(rows)
     console.print(
-        f"  saturation {_share(summary.saturation)} · "
-        f"{_count(summary.preemptions)} preemptions · window {summary.window_s or 0:.1f} s"
+        f"  saturation {_shown(summary.saturation, '.2f')} · "
+        f"{_shown(summary.preemptions, 'd')} preemptions · window {summary.window_s or 0:.1f} s"
     )
     for note in summary.notes:
         console.print(Text(f"  {note}", style="yellow"))
@@ -148,9 +140,9 @@ def show_sweep(swept: list[str], runs: list[tuple[list[str], Summary]]) -> None:
         rows.add_row(
             summary.name,
             *values,
-            *(_ms(summary.value(name)) for name in names),
-            _count(summary.preemptions) if shown else "–",
-            _share(summary.saturation) if shown else "–",
+            *(_shown(summary.value(name)) for name in names),
+            _shown(summary.preemptions, "d") if shown else "–",
+            _shown(summary.saturation, ".2f") if shown else "–",
             str(summary.proof if finished else summary.status),
         )
     console.print(rows)

@@ -114,13 +114,13 @@ def _failed(name: str, folder: Path, error: Exception) -> Summary:
 def _prepare(store: tracking.Store) -> None:
     """Have MLflow ready before the window. A store that cannot be used is said once, and costs the
     link, not the run."""
-    if not store.trouble and (trouble := store.prepare()):
+    if store and not store.trouble and (trouble := store.prepare()):
         _not_logged(trouble)
 
 
 def _log(store: tracking.Store, folder: Path) -> None:
     """Log the finished folder; the sweep's end logs what could not be."""
-    if not store.trouble and (problem := store.log(read_run(folder))):
+    if store and not store.trouble and (problem := store.log(read_run(folder))):
         _not_logged(problem)
 
 

@@ -22,15 +22,7 @@ SHORT = {"xsched.threshold": "t", "xsched.batch_size": "b", "xsched.timeslice_us
 BARE = ("task_set", "model", "arm", "platform", "arrival", "xsched", "xsched.policy")
 
 #: What a sweep has one of: of several values the first would stand for all.
-ONE_OF_A_SWEEP = (
-    "experiment",
-    "sweep",
-    "expect",
-    "tracking",
-    "output_root",
-    "dry_run",
-    "repeat",
-)
+ONE_OF_A_SWEEP = ("experiment", "sweep", "expect", "tracking", "output_root", "dry_run", "repeat")
 #: MLflow shows 15 characters; a file system takes 255 bytes.
 LONGEST_NAME = 100
 
@@ -69,12 +61,15 @@ class Planned:
 def plan(arguments: list[str], compose: Compose) -> list[Planned]:
     """Every trial of a sweep in the order of running. Raises `UserError` if any point is wrong."""
     points = merge(check(expand(arguments), compose))
-    _check_claims(points)
-    sweep = points[0].config.sweep
+    config, sweep = points[0].config, points[0].config.sweep
+    if config.expect:
+        from runner.results.expectations import check_claims
+
+        check_claims(config, points)
     repeated = repeat(points)
     name(repeated)
     shuffled = sweep.order == "shuffled" or (sweep.order == "auto" and sweep.repeats > 1)
-    return shuffle(repeated, points[0].config.seed) if shuffled else repeated
+    return shuffle(repeated, config.seed) if shuffled else repeated
 
 
 def expand(arguments: list[str]) -> list[Planned]:
@@ -192,14 +187,6 @@ def _check_figures(config: Config) -> None:
         check_figures(config)
 
 
-def _check_claims(points: list[Planned]) -> None:
-    config = points[0].config
-    if config.expect:
-        from runner.results.expectations import check_claims
-
-        check_claims(config, points)
-
-
 def merge(points: list[Planned]) -> list[Planned]:
     """Points whose trials are the same measurement become one, which serves all their values: an
     arm without XSched does not depend on a threshold."""
@@ -217,15 +204,15 @@ def repeat(points: list[Planned]) -> list[Planned]:
     repeats = points[0].config.sweep.repeats
     if repeats == 1:
         return points
-    return [_repeated(each, number) for number in range(repeats) for each in points]
-
-
-def _repeated(original: Planned, number: int) -> Planned:
-    made = copy.copy(original)
-    made.repeat = number
-    made.overrides = [*original.overrides, f"repeat={number}"]
-    made.trial = replace(original.trial, seed=original.trial.seed + number)
-    return made
+    repeated = []
+    for number in range(repeats):
+        for original in points:
+            made = copy.copy(original)
+            made.repeat = number
+            made.overrides = [*original.overrides, f"repeat={number}"]
+            made.trial = replace(original.trial, seed=original.trial.seed + number)
+            repeated.append(made)
+    return repeated
 
 
 def shuffle(points: list[Planned], seed: int) -> list[Planned]:

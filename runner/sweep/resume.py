@@ -84,9 +84,25 @@ def write(
         before = files.read_sweep(folder)
     except UserError:
         before = SweepRecord(runs=(), command=command)
-    kept = {entry.folder: entry for entry in before.runs}
+    kept = {entry.folder: entry.command for entry in before.runs}
     for point in todo:
         kept.pop(point.folder, None)
+    runs = []
+    for point in points:
+        summary = found.get(point)
+        runs.append(
+            Entry(
+                name=point.name,
+                folder=point.folder,
+                arm=point.trial.arm,
+                repeat=point.repeat,
+                values=point.values,
+                overrides=tuple(point.overrides),
+                command=kept.get(point.folder, command),
+                status=summary.status if summary else Status.PENDING,
+                reason=summary.reason if summary else "",
+            )
+        )
     files.write_json(
         folder / files.SWEEP,
         SweepRecord(
@@ -95,24 +111,8 @@ def write(
             swept=tuple(points[0].values),
             repeats=points[0].config.sweep.repeats,
             points=len(points),
-            runs=tuple(
-                _entry(point, found.get(point), kept.get(point.folder), command) for point in points
-            ),
+            runs=tuple(runs),
         ),
     )
     for place in (folder, folder.parent):
         durable.sync(place)
-
-
-def _entry(point: Planned, summary: Summary | None, known: Entry | None, command: str) -> Entry:
-    return Entry(
-        name=point.name,
-        folder=point.folder,
-        arm=point.trial.arm,
-        repeat=point.repeat,
-        values=point.values,
-        overrides=tuple(point.overrides),
-        command=known.command if known else command,
-        status=summary.status if summary else Status.PENDING,
-        reason=summary.reason if summary else "",
-    )

@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 
 from hydra.core.override_parser.types import Quote, QuotedString
-from omegaconf import DictConfig, open_dict
 
 from runner.config.errors import UserError
 from runner.config.schema import Config
@@ -60,7 +59,7 @@ def _run(points: list[Planned], wanted: str, launch: Launch, store: tracking.Sto
     interrupted, trouble = False, []
     try:
         if todo:
-            if problem := store.reach():
+            if store and (problem := store.reach()):
                 show_warnings([f"{problem}; {_later(folder)}"])
             launch(folder, [_job_overrides(each, folder) for each in todo])
     except KeyboardInterrupt:
@@ -161,25 +160,13 @@ def create_folder(first: Planned) -> Path:
 
 def _job_overrides(each: Planned, folder: Path) -> list[str]:
     """The point's own overrides and what was decided for the sweep."""
+    names = {"sweep.dir": str(folder), "sweep.subdir": each.folder, "job.name": each.name}
     return [
         *each.overrides,
         f"platform.name={each.trial.platform}",
         f"platform.placement={each.trial.placement}",
-        f"hydra.sweep.dir={_quoted(str(folder))}",
-        f"hydra.sweep.subdir={_quoted(each.folder)}",
-        f"hydra.job.name={_quoted(each.name)}",
+        *(f"hydra.{k}={QuotedString(v, Quote.single).with_quotes()}" for k, v in names.items()),
     ]
-
-
-def _quoted(text: str) -> str:
-    """A string for Hydra's override grammar."""
-    return QuotedString(text, Quote.single).with_quotes()
-
-
-def set_sweep_folder(config: DictConfig, folder: Path) -> None:
-    """Tell the launcher where the sweep writes."""
-    with open_dict(config):
-        config.hydra.sweep.dir = str(folder)
 
 
 def _collect(

@@ -3,9 +3,8 @@ import torch
 
 from models import CATALOG, ModelSpec
 from models.build import build
-from models.catalog import FAMILIES
 from models.export import ExportedProgram
-from models.families import synthetic
+from models.families import FAMILIES, synthetic
 
 SMALL = [
     ModelSpec("bert_mini", size=16),

@@ -13,8 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from models import ModelSpec
-from models.build import build
-from models.compat import declare_torchvision_operators
+from models.build import build, declare_torchvision_operators
 from models.weights import State, WeightsError, digest, files
 
 declare_torchvision_operators()

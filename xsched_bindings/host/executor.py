@@ -10,26 +10,22 @@ everything before it has completed (an event record; it is not a command and is 
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from time import monotonic_ns
-from typing import Protocol
 
 #: Words of the shared page, 64 bit each, and their only writer.
 COMPLETED = 0  # executor: commands completed since its start
 LAST_COMPLETED_NS = 1  # executor: when the last of them completed, CLOCK_MONOTONIC
-HOLDING = 2  # executor: 1 while it holds back what it has received
-HOLD = 3  # stream: 1 asks the executor to begin no further command
-WORDS = 4
+HOLD = 2  # stream: 1 asks the executor to begin no further command
+WORDS = 3
 
 READ_BYTES = 1 << 16
 
 
-class Command(Protocol):
-    """One operator of a program, its operands bound."""
-
-    def __call__(self) -> object: ...
+#: One operator of a program, its operands bound.
+Command = Callable[[], object]
 
 
 @dataclass(frozen=True)
@@ -62,9 +58,7 @@ def execute(
                 while words[HOLD]:
                     # A resume between the two checks leaves the gate open, so this cannot sleep
                     # through it; an old resume only makes it look once more.
-                    words[HOLDING] = 1
                     os.read(gate_fd, 8)  # unlike eventfd_read, goes on after SIGCONT
-                    words[HOLDING] = 0
                 commands[code]()
                 completed += 1
                 words[LAST_COMPLETED_NS] = monotonic_ns()

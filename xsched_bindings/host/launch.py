@@ -40,8 +40,7 @@ class LaunchLog:
         """Launch as many of `wanted` commands as the threshold admits.
 
         Returns the burst as run lengths: a synchronisation point follows each run but the last,
-        so ``[3, 4, 0]`` is three commands, a point, four commands, a point. ``[0]`` is nothing.
-        """
+        so ``[3, 4, 0]`` is three commands, a point, four commands, a point. ``[0]`` is nothing."""
         burst = max(0, min(wanted, self.threshold - self.in_flight))
         runs = []
         end = self.launched + burst

@@ -18,16 +18,15 @@ from xsched_bindings.types import QueueState
 BURST = 1024
 
 
-class _Destroy:
-    """The command that ends the launch worker."""
+#: Commands; an event to set once everything before it has been reaped; None ends the worker.
+Entry = bytes | threading.Event | None
 
 
 class LaunchWorker(threading.Thread):
     """Launches submitted commands under the threshold, and reaps them, unless paused.
 
     on_state(state) is called when the queue becomes ready (on the submitting thread, before the
-    command is buffered) and idle (on this thread).
-    """
+    command is buffered) and idle (on this thread)."""
 
     def __init__(
         self, stream: HostStream, log: LaunchLog, on_state: Callable[[QueueState], None]
@@ -39,7 +38,7 @@ class LaunchWorker(threading.Thread):
         self._log = log
         self._on_state = on_state
         self._marker = marker(0)
-        self._buffer: SimpleQueue[bytes | threading.Event | type[_Destroy]] = SimpleQueue()
+        self._buffer: SimpleQueue[Entry] = SimpleQueue()
         self._pending = 0  # entries in the buffer or being worked on, guarded by _state_lock
         self._state_lock = threading.Lock()
         self._running = threading.Event()
@@ -77,12 +76,8 @@ class LaunchWorker(threading.Thread):
     def unpause(self) -> None:
         self._running.set()
 
-    def reconfigure(self, threshold: int, batch_size: int) -> None:
-        """Only while idle."""
-        self._log.threshold, self._log.batch_size = threshold, batch_size
-
     def destroy(self) -> None:
-        self._buffer.put(_Destroy)
+        self._buffer.put(None)
         self.join()
 
     def _raise_if_dead(self) -> None:
@@ -94,10 +89,9 @@ class LaunchWorker(threading.Thread):
     # --- the worker's own thread --------------------------------------------------------------
 
     def run(self) -> None:
-        entry: bytes | threading.Event | type[_Destroy] | None = None
+        entry: Entry = b""
         try:
-            while entry is not _Destroy:
-                entry = None
+            while entry is not None:
                 try:
                     entry = self._buffer.get_nowait()
                 except Empty:
@@ -107,13 +101,13 @@ class LaunchWorker(threading.Thread):
         except BaseException as error:  # whoever waits must hear of it, whatever it is
             self._die(error, entry)
 
-    def _process(self, entry: bytes | threading.Event | type[_Destroy]) -> None:
+    def _process(self, entry: Entry) -> None:
         if isinstance(entry, bytes):
             self._launch(entry)
-            self._finish_entry()
-            return
-        self._synchronize_all()
-        self._finish_entry()
+        else:
+            self._synchronize_all()
+        with self._state_lock:
+            self._pending -= 1
         if isinstance(entry, threading.Event):
             entry.set()
 
@@ -160,13 +154,6 @@ class LaunchWorker(threading.Thread):
         """The buffer is empty: synchronise step by step while it stays so, then go idle."""
         while self._log.in_flight and self._buffer.empty():
             self._synchronize()
-        self._become_idle()
-
-    def _finish_entry(self) -> None:
-        with self._state_lock:
-            self._pending -= 1
-
-    def _become_idle(self) -> None:
         with self._state_lock:
             if self._pending == 0 and not self._log.in_flight and self.state is QueueState.ready:
                 self.state = QueueState.idle

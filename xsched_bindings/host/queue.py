@@ -5,12 +5,13 @@ Source: ``preempt/src/xqueue/async_xqueue.cpp``.
 
 import threading
 from collections.abc import Callable
-from typing import Protocol, Self
+from typing import Protocol
 
 from xsched_bindings.errors import XSchedError
 from xsched_bindings.host.launch import LaunchLog
 from xsched_bindings.host.launch_worker import LaunchWorker
 from xsched_bindings.host.stream import CODE_BYTES, HostStream
+from xsched_bindings.interface import Queue
 from xsched_bindings.policies import Policy
 from xsched_bindings.types import (
     DEFAULT_BATCH_SIZE,
@@ -26,39 +27,29 @@ from xsched_bindings.types import (
 class QueueOwner(Protocol):
     """What a queue tells the scheduler that created it."""
 
-    def queue_changed(self, queue: "HostQueue", state: QueueState) -> None: ...
+    def changed(self, queue: "HostQueue", state: QueueState) -> None: ...
 
-    def queue_closed(self, queue: "HostQueue") -> None: ...
+    def remove(self, queue: "HostQueue") -> None: ...
 
-    def hint(self, hint: Callable[[Policy], None]) -> None:
-        """Hand a hint to the live policy; without one it is lost, as in XSched."""
+    def tell(self, hint: Callable[[Policy], None]) -> None: ...
 
 
-class HostQueue:
-    """`xsched_bindings.interface.Queue` for a host stream; made by `HostScheduler.create_queue`."""
+class HostQueue(Queue):
+    """The queue of a host stream; made by `HostScheduler.create_queue`."""
 
     def __init__(
-        self,
-        handle: int,
-        stream: HostStream,
-        level: PreemptLevel,
-        owner: QueueOwner,
+        self, handle: int, stream: HostStream, level: PreemptLevel, owner: QueueOwner
     ) -> None:
         self.handle = handle
         self.level = level
         self.stream = stream
-        self.threshold = DEFAULT_THRESHOLD
-        self.batch_size = DEFAULT_BATCH_SIZE
         self.suspended = False
         self._owner = owner
         self._submitted = 0
         self._closed = False
         self._suspending = threading.Lock()
-        self._worker = LaunchWorker(
-            stream,
-            LaunchLog(self.threshold, self.batch_size),
-            lambda state: owner.queue_changed(self, state),
-        )
+        self._log = LaunchLog(DEFAULT_THRESHOLD, DEFAULT_BATCH_SIZE)
+        self._worker = LaunchWorker(stream, self._log, lambda state: owner.changed(self, state))
         stream.interceptor = self
         self._worker.start()
 
@@ -72,42 +63,32 @@ class HostQueue:
         self._check_open("XQueueSetLaunchConfig")
         if threshold <= 0 and batch_size <= 0:
             return
-        threshold = threshold if threshold > 0 else self.threshold
-        batch_size = batch_size if batch_size > 0 else self.batch_size
-        if batch_size > threshold:
-            raise XSchedError(
-                "XQueueSetLaunchConfig",
-                {"xq": self.handle, "threshold": threshold, "batch_size": batch_size},
-                Result.invalid_value,
-                "batch_size must not exceed threshold (the C library ends the process here)",
-            )
+        threshold = threshold if threshold > 0 else self._log.threshold
+        batch_size = batch_size if batch_size > 0 else self._log.batch_size
+        self.check_launch_config(threshold, batch_size)
         self._worker.wait_all()
-        self._worker.reconfigure(threshold, batch_size)
-        self.threshold, self.batch_size = threshold, batch_size
+        self._log.threshold, self._log.batch_size = threshold, batch_size
 
     def hint_priority(self, priority: int) -> None:
-        self._check_open("XHintPriority")
-        self._owner.hint(lambda policy: policy.hint_priority(self.handle, priority))
+        self._tell("XHintPriority", lambda policy: policy.hint_priority(self.handle, priority))
 
     def hint_utilization(self, percent: int) -> None:
-        self._check_open("XHintUtilization")
-        self._owner.hint(lambda policy: policy.hint_utilization(self.handle, percent))
+        self._tell("XHintUtilization", lambda policy: policy.hint_utilization(self.handle, percent))
 
     def hint_deadline(self, microseconds: int) -> None:
-        self._check_open("XHintDeadline")
-        self._owner.hint(lambda policy: policy.hint_deadline(self.handle, microseconds))
+        self._tell("XHintDeadline", lambda policy: policy.hint_deadline(self.handle, microseconds))
 
     def hint_laxity(self, microseconds: int, lax_priority: int, critical_priority: int) -> None:
-        self._check_open("XHintLaxity")
-        self._owner.hint(
-            lambda policy: policy.hint_laxity(
-                self.handle, microseconds, lax_priority, critical_priority
-            )
-        )
+        hint = self.handle, microseconds, lax_priority, critical_priority
+        self._tell("XHintLaxity", lambda policy: policy.hint_laxity(*hint))
 
     def hint(self, name: str, value: int) -> None:
-        self._check_open(f"hint_{name}")
-        self._owner.hint(lambda policy: getattr(policy, f"hint_{name}")(self.handle, value))
+        method = f"hint_{name}"
+        self._tell(method, lambda policy: getattr(policy, method)(self.handle, value))
+
+    def _tell(self, function: str, hint: Callable[[Policy], None]) -> None:
+        self._check_open(function)
+        self._owner.tell(hint)
 
     def set_preempt_level(self, level: PreemptLevel) -> None:
         self._check_open("XQueueSetPreemptLevel")
@@ -170,7 +151,7 @@ class HostQueue:
     def close(self) -> None:
         if self._closed:
             return
-        self._owner.queue_closed(self)
+        self._owner.remove(self)
         self.resume()
         self._closed = True
         self._worker.destroy()
@@ -179,9 +160,3 @@ class HostQueue:
     def _check_open(self, function: str) -> None:
         if self._closed:
             raise XSchedError(function, {"xq": self.handle}, Result.not_found, "it was destroyed")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()

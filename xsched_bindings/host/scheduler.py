@@ -16,13 +16,7 @@ from xsched_bindings.errors import DeviceLost, XSchedError
 from xsched_bindings.host.queue import HostQueue
 from xsched_bindings.host.stream import HostStream
 from xsched_bindings.policies import Policy, create_policy
-from xsched_bindings.types import (
-    PolicyType,
-    PreemptLevel,
-    QueueState,
-    Result,
-    SchedulerType,
-)
+from xsched_bindings.types import PolicyType, PreemptLevel, QueueState, Result, SchedulerType
 
 
 class Event(NamedTuple):
@@ -31,8 +25,7 @@ class Event(NamedTuple):
     at_ns: monotonic nanoseconds. name: create, destroy, ready, idle, suspend, resume. completed:
     commands that the queue's stream had completed at that moment; for "suspend", once the level's
     mechanism had taken effect, so the difference to the next "resume" is what the level let pass.
-    was_ready: whether the queue had work pending, so that a suspension of it is a preemption.
-    """
+    was_ready: whether the queue had work pending, so that a suspension of it is a preemption."""
 
     at_ns: int
     name: str
@@ -44,138 +37,115 @@ class Event(NamedTuple):
 class HostScheduler:
     """The control plane of the host platform (`xsched_bindings.interface.ControlPlane`).
 
-    One instance stands for what the C library keeps per process. `log` grows until it is read.
-    """
+    One instance stands for what the C library keeps per process. `log` grows until it is read."""
 
     def __init__(self) -> None:
         self.log: list[Event] = []
-        self.type = SchedulerType.app_managed
         self._handles = itertools.count(1)
-        self._live: _PolicyThread | None = None
+        self._current = _Scheduling(None, self.log)
 
     def set_scheduler(self, scheduler: SchedulerType, policy: PolicyType | str) -> None:
         """See `ControlPlane`. policy: XSched's, or the name of any in `POLICIES`."""
         if scheduler is SchedulerType.unknown:
-            raise XSchedError(
-                "XHintSetScheduler", {"scheduler": scheduler.name}, Result.invalid_value
-            )
+            shown = {"scheduler": scheduler.name}
+            raise XSchedError("XHintSetScheduler", shown, Result.invalid_value)
         if scheduler is SchedulerType.global_:
-            raise XSchedError(
-                "XHintSetScheduler",
-                {"scheduler": "global"},
-                Result.not_supported,
-                "the host platform has no server; its scheduler is local",
-            )
+            detail = "the host platform has no server; its scheduler is local"
+            shown = {"scheduler": "global"}
+            raise XSchedError("XHintSetScheduler", shown, Result.not_supported, detail)
         name = policy.name if isinstance(policy, PolicyType) else policy
         chosen = create_policy(name) if scheduler is SchedulerType.local else None
         self.close()
-        self.type = scheduler
-        if chosen is not None:
-            self._live = _PolicyThread(chosen, self.log)
-            self._live.start()
+        self._current = _Scheduling(chosen, self.log)
 
     def set_timeslice(self, microseconds: int) -> None:
-        if self._live is not None:
-            self._live.tell(lambda policy: policy.set_timeslice(microseconds))
+        self._current.tell(lambda policy: policy.set_timeslice(microseconds))
 
     def set_k_deadline(self, k: int) -> None:
-        if self._live is not None:
-            self._live.tell(lambda policy: policy.set_k_deadline(k))
+        self._current.tell(lambda policy: policy.set_k_deadline(k))
 
     def create_queue(self, stream: HostStream, level: PreemptLevel) -> HostQueue:
         """``XQueueCreate``. From now on `stream` submits through the queue. If it has one already,
         this returns that one, as the library does."""
         if isinstance(stream.interceptor, HostQueue):
             return stream.interceptor
-        owner = _Membership(self.log, self._live)
-        queue = HostQueue(next(self._handles), stream, PreemptLevel(level), owner)
-        owner.announce(queue)
+        queue = HostQueue(next(self._handles), stream, PreemptLevel(level), self._current)
+        self._current.add(queue)
         return queue
 
     @property
     def error(self) -> BaseException | None:
         """What ended the scheduler's thread, if anything did."""
-        return self._live.error if self._live is not None else None
+        return self._current.error
 
     def close(self) -> None:
         """End the scheduler. Queues that it knew go on unscheduled, resumed."""
-        if self._live is not None:
-            self._live.stop()
-        self._live = None
+        self._current.stop()
+        self._current = _Scheduling(None, self.log)
 
 
-class _Membership:
-    """Ties a queue to the scheduler that was there when the queue was created, and to no other:
-    queues from before a scheduler change are unknown to the new one, as in XSched."""
+class _Scheduling:
+    """One choice of scheduler. A queue belongs to the one that was there when it was created, and
+    to no other: queues from before a change are unknown to the new one, as in XSched.
 
-    def __init__(self, log: list[Event], live: "_PolicyThread | None") -> None:
-        self._log = log
-        self._live = live
+    policy: asked by a thread of its own, the local scheduler's worker, to whose inbox other threads
+    post; None of the app-managed scheduler, whose queues are only logged and whose hints are lost.
+    """
 
-    def announce(self, queue: HostQueue) -> None:
-        self._record(queue, "create")
-        if self._live is not None:
-            self._live.add(queue)
-
-    def queue_changed(self, queue: HostQueue, state: QueueState) -> None:
-        at_ns = self._record(queue, state.name)
-        if self._live is not None:
-            if self._live.error is not None:
-                raise DeviceLost(f"the scheduler has ended: {self._live.error!r}")
-            self._live.changed(queue, at_ns if state is QueueState.ready else None)
-
-    def queue_closed(self, queue: HostQueue) -> None:
-        if self._live is not None:
-            self._live.remove(queue)
-        self._record(queue, "destroy")
-
-    def hint(self, hint: Callable[[Policy], None]) -> None:
-        if self._live is not None:
-            self._live.tell(hint)
-
-    def _record(self, queue: HostQueue, name: str) -> int:
-        at_ns, completed = monotonic_ns(), queue.stream.completed
-        self._log.append(Event(at_ns, name, queue.handle, completed, name == "ready"))
-        return at_ns
-
-
-class _PolicyThread(threading.Thread):
-    """The local scheduler's worker. Other threads only post to its inbox."""
-
-    def __init__(self, policy: Policy, log: list[Event]) -> None:
-        super().__init__(name="scheduler", daemon=True)
+    def __init__(self, policy: Policy | None, log: list[Event]) -> None:
         self.error: BaseException | None = None
-        self._policy = policy
         self._log = log
         self._queues: dict[int, HostQueue] = {}
         self._ready_since: dict[int, int | None] = {}
         self._suspended: set[int] = set()
         self._inbox: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._policy = policy
+        self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
+        if policy is not None:
+            self._thread.start()
 
     def tell(self, message: Callable[[Policy], None]) -> None:
-        self._inbox.put(lambda: message(self._policy))
-
-    def changed(self, queue: HostQueue, ready_since_ns: int | None) -> None:
-        self._inbox.put(lambda: self._set_ready(queue.handle, ready_since_ns))
+        policy = self._policy
+        if policy is not None:
+            self._inbox.put(lambda: message(policy))
 
     def add(self, queue: HostQueue) -> None:
+        self._record(queue, "create", queue.stream.completed, was_ready=False)
         self._and_wait(lambda: self._add(queue))
+
+    def changed(self, queue: HostQueue, state: QueueState) -> None:
+        ready = state is QueueState.ready
+        at_ns = self._record(queue, state.name, queue.stream.completed, was_ready=ready)
+        if self.error is not None:
+            raise DeviceLost(f"the scheduler has ended: {self.error!r}")
+        if self._policy is not None:
+            self._inbox.put(lambda: self._set_ready(queue.handle, at_ns if ready else None))
 
     def remove(self, queue: HostQueue) -> None:
         self._and_wait(lambda: self._remove(queue))
+        self._record(queue, "destroy", queue.stream.completed, was_ready=False)
 
     def stop(self) -> None:
-        self._inbox.put(None)
-        self.join()
+        if self._policy is not None:
+            self._inbox.put(None)
+            self._thread.join()
 
     def _and_wait(self, change: Callable[[], None]) -> None:
         """Post a change and wait until it has been made."""
+        if self._policy is None:
+            return
         done = threading.Event()
         self._inbox.put(change)
         self._inbox.put(done.set)
-        while not done.wait(0.1):
-            if not self.is_alive():
-                return
+        while self._thread.is_alive() and not done.wait(0.1):
+            pass
+
+    def _record(self, queue: HostQueue, name: str, completed: int, was_ready: bool) -> int:
+        at_ns = monotonic_ns()
+        self._log.append(Event(at_ns, name, queue.handle, completed, was_ready))
+        return at_ns
+
+    # --- the scheduler's own thread -----------------------------------------------------------
 
     def _add(self, queue: HostQueue) -> None:
         self._queues[queue.handle] = queue
@@ -190,7 +160,8 @@ class _PolicyThread(threading.Thread):
         if handle in self._ready_since:
             self._ready_since[handle] = since_ns
 
-    def run(self) -> None:
+    def _run(self) -> None:
+        assert self._policy is not None
         wake_at_ns: int | None = None
         try:
             while self._receive(wake_at_ns):
@@ -222,7 +193,8 @@ class _PolicyThread(threading.Thread):
     def _resume(self, handles: set[int]) -> None:
         for handle in sorted(handles):
             queue = self._queues[handle]
-            self._record(queue, "resume", queue.stream.completed)
+            was_ready = self._ready_since[handle] is not None
+            self._record(queue, "resume", queue.stream.completed, was_ready)
             queue.resume()
 
     def _suspend(self, handles: set[int]) -> None:
@@ -230,8 +202,5 @@ class _PolicyThread(threading.Thread):
         for queue in queues:
             queue.suspend()
         for queue in queues:
-            self._record(queue, "suspend", queue.settled())
-
-    def _record(self, queue: HostQueue, name: str, completed: int) -> None:
-        was_ready = self._ready_since[queue.handle] is not None
-        self._log.append(Event(monotonic_ns(), name, queue.handle, completed, was_ready))
+            was_ready = self._ready_since[queue.handle] is not None
+            self._record(queue, "suspend", queue.settled(), was_ready)

@@ -11,13 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from xsched_bindings.errors import DeviceLost
-from xsched_bindings.host.executor import (
-    COMPLETED,
-    HOLD,
-    HOLDING,
-    LAST_COMPLETED_NS,
-    WORDS,
-)
+from xsched_bindings.host.executor import COMPLETED, HOLD, LAST_COMPLETED_NS, WORDS
 from xsched_bindings.host.processes import stands_still
 
 CODE_BYTES = 4
@@ -161,11 +155,6 @@ class HostStream:
     def restore(self) -> None:
         """Undo `interrupt`."""
         signal.pidfd_send_signal(self.pidfd, signal.SIGCONT)
-
-    @property
-    def holding(self) -> bool:
-        """Whether the executor is holding back commands at this moment."""
-        return bool(self._words[HOLDING])
 
     @property
     def stopped(self) -> bool:

@@ -23,17 +23,11 @@ def create_policy(name: str) -> Policy:
     """A fresh policy without hints.
 
     Raises `XSchedError`: invalid_value for "unknown", as ``XHintSetScheduler`` answers, and
-    not_supported for one that is not here (where XSched would end the process).
-    """
+    not_supported for one that is not here (where XSched would end the process)."""
     arguments = {"policy": name}
     if name == PolicyType.unknown.name:
         raise XSchedError("XHintSetScheduler", arguments, Result.invalid_value)
     if name not in POLICIES:
-        known = ", ".join(POLICIES)
-        raise XSchedError(
-            "XHintSetScheduler",
-            arguments,
-            Result.not_supported,
-            f"the host platform implements {known}",
-        )
+        detail = f"the host platform implements {', '.join(POLICIES)}"
+        raise XSchedError("XHintSetScheduler", arguments, Result.not_supported, detail)
     return POLICIES[name].create()

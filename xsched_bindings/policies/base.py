@@ -28,10 +28,13 @@ class Decision:
 Queues = Mapping[int, int | None]
 
 
-class Policy(Protocol):
+class Policy:
+    """Who runs. What a policy does with hints that it has no use for: nothing, as in XSched."""
+
     def decide(self, queues: Queues, now_ns: int) -> Decision:
         """Called after every event and at the time that the last decision asked for; `now_ns`
         never goes back."""
+        raise NotImplementedError
 
     def hint_priority(self, handle: int, priority: int) -> None: ...
 
@@ -54,8 +57,7 @@ class Hint:
     have by a method ``hint_<name>(handle, value)``.
 
     default: of a task that says nothing; None if the policy is told nothing then. whole: what the
-    tasks divide among them, if it is a share.
-    """
+    tasks divide among them, if it is a share."""
 
     name: str
     doc: str
@@ -118,10 +120,6 @@ class Problem:
     task: str = "*"
 
 
-def no_problem(tasks: Sequence[Task], k: int) -> Problem | None:
-    return None
-
-
 def missing(hint: Hint, tasks: Sequence[Task], why: str) -> Problem | None:
     """The first task that lacks a hint which the policy needs of everybody."""
     for task in tasks:
@@ -147,8 +145,7 @@ class Kind:
     proof then asks how many queues wait, and not which ones at a certain time. equal_suspends:
     whether it suspends anybody where all hints are equal. several: whether it would never suspend
     an only task and is refused for one. check(tasks, k): what else keeps it from scheduling a task
-    set, or from ever suspending a queue of it.
-    """
+    set, or from ever suspending a queue of it."""
 
     create: Callable[[], Policy]
     hints: tuple[Hint, ...] = ()
@@ -156,7 +153,7 @@ class Kind:
     equal_suspends: bool = True
     claim: Claim = Claim.none
     several: bool = False
-    check: Callable[[Sequence[Task], int], Problem | None] = no_problem
+    check: Callable[[Sequence[Task], int], Problem | None] = lambda tasks, k: None
 
 
 #: By the name that a configuration uses.
@@ -176,24 +173,6 @@ def policy(name: str, **declared: Any) -> Callable[[type[AnyPolicy]], type[AnyPo
         return create
 
     return register
-
-
-class IgnoresHints:
-    """What a policy does with hints that it has no use for: nothing, as in XSched."""
-
-    def hint_priority(self, handle: int, priority: int) -> None: ...
-
-    def hint_utilization(self, handle: int, percent: int) -> None: ...
-
-    def hint_deadline(self, handle: int, microseconds: int) -> None: ...
-
-    def hint_laxity(
-        self, handle: int, microseconds: int, lax_priority: int, critical_priority: int
-    ) -> None: ...
-
-    def set_timeslice(self, microseconds: int) -> None: ...
-
-    def set_k_deadline(self, k: int) -> None: ...
 
 
 def clamped(priority: int) -> int:

@@ -3,7 +3,7 @@
 from xsched_bindings.policies.base import (
     PRIORITY,
     Decision,
-    IgnoresHints,
+    Policy,
     Queues,
     alone,
     clamped,
@@ -16,13 +16,12 @@ SLICE_NS = 1_000_000
 
 
 @policy("cfs", hints=(PRIORITY,), by_turns=True, several=True)
-class CompletelyFair(IgnoresHints):
+class CompletelyFair(Policy):
     """The ready queue that has had least runs, for a millisecond at most before the next look.
     What a queue has had is its time by its weight, and the weight is 1024 · 1.2^priority.
 
     A queue that becomes ready has had at least as much as the least of those at work, so being idle
-    earns no credit, and a newcomer waits for no old account to be settled.
-    """
+    earns no credit, and a newcomer waits for no old account to be settled."""
 
     def __init__(self) -> None:
         self._priority: dict[int, int] = {}

@@ -4,7 +4,7 @@ from xsched_bindings.policies.base import (
     PRIORITY,
     Claim,
     Decision,
-    IgnoresHints,
+    Policy,
     Queues,
     clamped,
     policy,
@@ -14,7 +14,7 @@ from xsched_bindings.types import PRIORITY_DEFAULT, PRIORITY_MIN
 
 
 @policy("hpf", hints=(PRIORITY,), equal_suspends=False, claim=Claim.strict_priority)
-class HighestPriorityFirst(IgnoresHints):
+class HighestPriorityFirst(Policy):
     """Queues below the highest *ready* priority are suspended, equals run together. The host
     platform is one device, so "per device" means all queues here."""
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from xsched_bindings.policies.base import (
     DEADLINE,
     Decision,
-    IgnoresHints,
+    Policy,
     Problem,
     Queues,
     Task,
@@ -29,13 +29,12 @@ def _check(tasks: Sequence[Task], k: int) -> Problem | None:
 
 
 @policy("kedf", hints=(DEADLINE,), several=True, check=_check)
-class KEarliestDeadlineFirst(IgnoresHints):
+class KEarliestDeadlineFirst(Policy):
     """A queue's deadline is the time when it became ready plus its hint. The k earliest run; then
     come ready queues without a deadline, and idle ones last. Equal deadlines go by time of arrival.
 
     Nothing is known of requests: work that is added to a queue which is ready keeps the deadline
-    that the queue has.
-    """
+    that the queue has."""
 
     def __init__(self) -> None:
         self._k = 1

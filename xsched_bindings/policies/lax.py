@@ -7,7 +7,7 @@ from xsched_bindings.policies.base import (
     LAXITY,
     PRIORITY,
     Decision,
-    IgnoresHints,
+    Policy,
     Problem,
     Queues,
     Task,
@@ -52,7 +52,7 @@ def _check(tasks: Sequence[Task], k: int) -> Problem | None:
 
 
 @policy("lax", hints=(PRIORITY, LAXITY), equal_suspends=False, several=True, check=_check)
-class Laxity(IgnoresHints):
+class Laxity(Policy):
     """Highest priority first with two priorities a queue: the lax one until it has been ready for
     its laxity, then the critical one. An idle queue has its lax one."""
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from xsched_bindings.policies.base import Decision, IgnoresHints, Queues, alone, policy, ready
+from xsched_bindings.policies.base import Decision, Policy, Queues, alone, policy, ready
 
 #: Of each level, the most urgent first.
 SLICES_NS = (10_000_000, 20_000_000, 40_000_000, 80_000_000)
@@ -29,14 +29,13 @@ class _Queue:
 
 
 @policy("mlfq", by_turns=True, several=True)
-class MultiLevelFeedback(IgnoresHints):
+class MultiLevelFeedback(Policy):
     """A queue begins on the top level and falls by one when it has used its level's slice; rest
     lifts it again. The most urgent level with work runs: one queue at a time, each until its slice
     is used, the longest waiting next.
 
     Rest is time without work, and waiting by the part 1 - 0.9 / N, N being the queues with work on
-    the level: so a queue that waits long enough is lifted, however busy the levels above are.
-    """
+    the level: so a queue that waits long enough is lifted, however busy the levels above are."""
 
     def __init__(self) -> None:
         self._queues: dict[int, _Queue] = {}

@@ -6,7 +6,7 @@ from xsched_bindings.policies.base import (
     UTILIZATION,
     Claim,
     Decision,
-    IgnoresHints,
+    Policy,
     Problem,
     Queues,
     Task,
@@ -38,7 +38,7 @@ def _check(tasks: Sequence[Task], k: int) -> Problem | None:
 
 
 @policy("up", hints=(UTILIZATION,), by_turns=True, claim=Claim.shares, check=_check)
-class UtilizationPartition(IgnoresHints):
+class UtilizationPartition(Policy):
     """The queues that have a utilisation take turns, each for its part of the time slice. Before
     any queue has one, everything runs; from then on queues without one starve."""
 

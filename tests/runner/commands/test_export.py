@@ -29,6 +29,7 @@ from runner.runs.load import load
 from runner.runs.record import Code, Environment, Provenance
 from tests.conftest import environment
 from tests.runner.run_folders import MadeTask, seal, write_run, write_sweep
+from tests.runner.zips import unpacked
 
 SWEEP = "made-20260102-030405"
 COMMAND = (
@@ -262,14 +263,14 @@ def test_a_report_of_a_zip_is_written_beside_it(paper: Path, tmp_path: Path) -> 
 
 
 def test_a_context_keeps_it_unpacked(paper: Path) -> None:
-    with archive.unpacked(paper) as folder:
+    with unpacked(paper) as folder:
         assert (folder.name, (folder / "sweep.json").is_file()) == (SWEEP, True)
     assert not folder.exists()
 
 
 def test_a_zip_made_by_hand_is_read_too(sweep: Path, tmp_path: Path) -> None:
     shutil.make_archive(str(tmp_path / "hand"), "zip", sweep)
-    with archive.unpacked(tmp_path / "hand.zip") as folder:
+    with unpacked(tmp_path / "hand.zip") as folder:
         assert len(load(folder)) == 6
 
 
@@ -369,7 +370,7 @@ def test_a_damaged_zip_is_refused_or_whole(
     with (
         mock.patch.object(tempfile, "tempdir", str(folder)),
         suppress(UserError),
-        archive.unpacked(folder / "x.zip") as unpacked,
+        unpacked(folder / "x.zip") as sweep,
     ):
-        assert (unpacked / "sweep.json").read_text() == '{"runs": []}'
+        assert (sweep / "sweep.json").read_text() == '{"runs": []}'
     assert not list(folder.glob("xsched-runner-*"))

@@ -14,7 +14,7 @@ from runner.commands.replay import differences, remarks
 from runner.config.errors import UserError
 from runner.platforms.device import DeviceOrigin, GpuInfo, GpuSettings, TorchBuild
 from runner.proof.checks import Verdict
-from runner.runs import archive, files, provenance
+from runner.runs import files, provenance
 from runner.runs.load import load
 from runner.runs.provenance import facts
 from runner.runs.record import (
@@ -29,6 +29,7 @@ from runner.runs.record import (
 from runner.trial.status import Status
 from tests.conftest import ROOT, command, environment
 from tests.runner.run_folders import MadeTask, write_repeats, write_run
+from tests.runner.zips import unpacked
 
 SHA = "5ae022eb54b07ee6b0"
 GPU = GpuInfo("nvidia", 0, "A GPU", "GPU-1", "0000:3b:00.0", "580", (9, 0), "sm_90", 81559)
@@ -202,9 +203,7 @@ def test_what_is_no_configuration_is_said(content: str, problem: str, tmp_path: 
 
 def test_a_run_of_version_1_is_found_with_what_is_known_of_it() -> None:
     """As `runner.export` packed it, and as somebody unpacked it."""
-    with archive.unpacked(
-        ROOT / "docs" / "results" / "experiments_h100" / "fixed_priority.zip"
-    ) as z:
+    with unpacked(ROOT / "docs" / "results" / "experiments_h100" / "fixed_priority.zip") as z:
         (folder, *_) = sorted(path.parent for path in z.glob(f"xsched*/{files.CONFIG}"))
         original = replay.found(str(folder), None)
         assert (original.status, original.arm) == (Status.FINISHED, "xsched")

@@ -50,6 +50,10 @@ def requests(
     )
 
 
+def no_priority(name: str) -> int:
+    return 0
+
+
 def events(*lines: tuple[float, str, str, int]) -> pa.Table:
     """(milliseconds after the start, event, task, completed)."""
     names = ("at_ns", "event", "task", "completed")
@@ -73,7 +77,7 @@ PRIORITIES = {"low": 0, "high": 2}
 
 @pytest.fixture
 def preempted() -> Timeline:
-    return build(TWO_TASKS, PREEMPTED, PRIORITIES)
+    return build(TWO_TASKS, PREEMPTED, PRIORITIES.__getitem__)
 
 
 def of_phase(content: dict[str, Any], phase: str) -> list[dict[str, Any]]:
@@ -92,23 +96,23 @@ def test_tasks_of_groups_that_started_apart_are_each_placed_by_their_own() -> No
     log = events((1, "ready", "a", 0), (51, "ready", "b", 0))
     times = [(0.0, 0.0, 10.0)]
     apart = requests({"a": times, "b": times}, {"b": START + 50 * MS})
-    assert [task.events[0].at_ns for task in build(apart, log, {}).tasks] == [MS, MS]
+    assert [task.events[0].at_ns for task in build(apart, log, no_priority).tasks] == [MS, MS]
 
 
 def test_what_was_so_before_the_start_is_so_from_the_start() -> None:
     log = events((-3, "suspend", "low", 1), (4, "resume", "low", 1))
-    (low,) = build(requests({"low": [(0, 0, 10)]}), log, {}).tasks
+    (low,) = build(requests({"low": [(0, 0, 10)]}), log, no_priority).tasks
     assert low.suspensions == [Suspension(0, 4 * MS, 0)]
 
 
 def test_a_suspension_without_an_end_lasts_as_long_as_the_run() -> None:
     log = events((0, "ready", "low", 0), (2, "suspend", "low", 1))
-    (low,) = build(requests({"low": [(0, 0, 10)]}), log, {}).tasks
+    (low,) = build(requests({"low": [(0, 0, 10)]}), log, no_priority).tasks
     assert low.suspensions == [Suspension(2 * MS, 10 * MS, None)]
 
 
 def test_a_log_that_cannot_be_placed_is_left_out_and_said_to_be() -> None:
-    shown = build(TWO_TASKS.replace_schema_metadata(None), PREEMPTED, PRIORITIES)
+    shown = build(TWO_TASKS.replace_schema_metadata(None), PREEMPTED, PRIORITIES.__getitem__)
     assert not any(task.events for task in shown.tasks)
     assert "cannot be placed" in shown.notes[0]
 
@@ -163,7 +167,7 @@ def test_slices_of_a_track_do_not_overlap(preempted: Timeline) -> None:
 
 
 def test_a_gpu_s_run_has_requests_alone() -> None:
-    content = trace(build(TWO_TASKS, None, PRIORITIES), "a run")
+    content = trace(build(TWO_TASKS, None, PRIORITIES.__getitem__), "a run")
     assert {event["ph"] for event in content["traceEvents"]} == {"M", "X", "b", "e"}
     assert len([e for e in of_phase(content, "M") if e["name"] == "process_name"]) == 2
 
@@ -174,7 +178,7 @@ def test_a_long_run_is_cut_and_says_where() -> None:
         *((at + 0.5, "ready", "a", 0) for at in range(0, 40_000, 2)),
         *((at + 0.7, name, "b", 0) for at in range(5000) for name in ("suspend", "resume")),
     )
-    shown = build(requests({"a": times, "b": times}), log, {})
+    shown = build(requests({"a": times, "b": times}), log, no_priority)
     content = trace(shown, "a run")
     assert MOST_EVENTS - 2 < len(content["traceEvents"]) <= MOST_EVENTS
     assert Counter(e["id"] for e in of_phase(content, "b")) == Counter(
@@ -205,7 +209,7 @@ def test_both_files_are_written_from_the_folder_alone(tmp_path: Path) -> None:
     write_trace(run)
     timeline(run, "a run")
     content = json.loads((tmp_path / files.TRACE).read_text())
-    assert content == trace(build(TWO_TASKS, PREEMPTED, PRIORITIES), tmp_path.name)
+    assert content == trace(build(TWO_TASKS, PREEMPTED, PRIORITIES.__getitem__), tmp_path.name)
     height, width, _ = imread(tmp_path / files.TIMELINE).shape
     assert width == 990
     assert height < width
@@ -245,9 +249,9 @@ def test_a_run_that_died_before_its_window_has_an_empty_trace(tmp_path: Path) ->
 def test_a_figure_shows_a_few_dozen_requests_with_some_urgent_ones() -> None:
     quick = [(float(at), float(at), at + 1.0) for at in range(1000)]
     rare = [(at, at, at + 1.0) for at in (100.0, 200.0, 300.0, 400.0)]
-    assert readable_ns(build(requests({"quick": quick}), None, {})) == 24 * MS
+    assert readable_ns(build(requests({"quick": quick}), None, no_priority)) == 24 * MS
     both = requests({"quick": quick, "rare": rare})
-    assert readable_ns(build(both, None, {"rare": 1})) == 301 * MS
-    assert readable_ns(build(requests({"short": quick[:4]}), None, {})) == 4 * MS
+    assert readable_ns(build(both, None, lambda name: int(name == "rare"))) == 301 * MS
+    assert readable_ns(build(requests({"short": quick[:4]}), None, no_priority)) == 4 * MS
     slow = [(at * 1e3, at * 1e3, at * 1e3 + 900.0) for at in range(50)]
-    assert readable_ns(build(requests({"slow": slow}), None, {})) == 5_000 * MS
+    assert readable_ns(build(requests({"slow": slow}), None, no_priority)) == 5_000 * MS
