@@ -366,7 +366,7 @@ def test_a_killed_device_is_replaced_for_the_next_point(tmp_path: Path) -> None:
 
 
 def test_a_trial_out_of_memory_is_one_failed_run_with_its_last_words(
-    run_forked: Command, tmp_path: Path
+    run: Command, tmp_path: Path
 ) -> None:
     """A batch whose activations do not fit under a limit of address space."""
     import resource
@@ -375,7 +375,7 @@ def test_a_trial_out_of_memory_is_one_failed_run_with_its_last_words(
     resource.setrlimit(resource.RLIMIT_AS, (5 * 2**30, limits[1]))
     try:
         big = ("model=bert_mini", "model.size=512", "model.batch_size=4096")
-        done = run_forked("task_set=two_bert", "task_set.requests=2", *big, "tracking=none")
+        done = run("task_set=two_bert", "task_set.requests=2", *big, "tracking=none")
     finally:
         resource.setrlimit(resource.RLIMIT_AS, limits)
     assert done.returncode == 1, done.stdout + done.stderr
