@@ -10,11 +10,15 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from runner.platforms.kinds.host import LOADER, HostPlatform
 from xsched_bindings.host import Device, DeviceSession
 
 ROOT = Path(__file__).parents[1]
+# How long an example takes is the machine's business: a busy one needs more than the usual 200 ms.
+settings.register_profile("on any machine", deadline=None)
+settings.load_profile("on any machine")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
