@@ -6,14 +6,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from runner.platforms.kinds.host import LOADER, HostPlatform
 from xsched_bindings.host import Device, DeviceSession
 
 ROOT = Path(__file__).parents[1]
+# How long an example takes is the machine's business: a busy one needs more than the usual 200 ms.
+settings.register_profile("on any machine", deadline=None)
+settings.load_profile("on any machine")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -53,6 +58,20 @@ def run(tmp_path: Path) -> Run:
         )
 
     return run_command  # type: ignore[return-value]  # text=True makes it one of str
+
+
+def forked_run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """As `run` within `folder`, without an interpreter of its own: for what is not about that."""
+    from runner.commands.run import main
+    from tests import forked
+
+    given = (*arguments, f"output_root={folder / 'out'}")
+    return forked.run(main, *given, cwd=folder, environment=environment())
+
+
+@pytest.fixture
+def run_forked(tmp_path: Path) -> Run:
+    return partial(forked_run, tmp_path)
 
 
 @pytest.fixture

@@ -69,11 +69,13 @@ def apply(example: Example, root: Path) -> None:
 def run(command: str, cwd: Path, code: Path | None = None) -> "subprocess.CompletedProcess[str]":
     """A line of a document, with this interpreter. code: the repository, if it is not in `cwd`."""
     assert command.startswith("python ")
+    # A copy is compiled by the first command, and not by all.
+    variables = {"PYTHONPATH": str(code or cwd), "PYTHONDONTWRITEBYTECODE": ""}
     return subprocess.run(
         f"{shlex.quote(sys.executable)} {command.removeprefix('python ')}",
         shell=True,
         cwd=cwd,
-        env=environment() | {"PYTHONPATH": str(code or cwd)},
+        env=environment() | variables,
         capture_output=True,
         text=True,
         timeout=200,

@@ -18,6 +18,9 @@ from runner.proof.checks import (
     check_level,
 )
 
+#: A probe is repeated when the machine held this process up for so long that it showed nothing.
+PROBE_ATTEMPTS = 4
+
 
 class Provable(Protocol):
     """What a session supplies, each over the tasks of its own process."""

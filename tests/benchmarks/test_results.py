@@ -17,10 +17,11 @@ from runner.runs.record import Code, Provenance
 from tests.runner.results.report import made_up
 
 
-@pytest.fixture
-def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What is kept of a sweep, where the page of results is."""
-    root = tmp_path / "home" / "outputs"
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with results/, what is kept of a sweep, and home/, where the sweep was."""
+    place = tmp_path_factory.mktemp("made")
+    root = place / "home" / "outputs"
     swept = {"arm": ["native", "xsched"], "xsched.level": ["block", "interrupt"]}
     folder = made_up.sweep(root, swept, repeats=3)
     command = f"python -m runner experiment=level_sweep output_root={root}"
@@ -28,21 +29,30 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "stray.log").write_text("last words")
     findings = [Finding("a claim", MET, 0.5, (0.4, None), "≤ 1")]
     files.write_json(folder / files.EXPECTATIONS, findings)
-    monkeypatch.setattr(results, "RESULTS", tmp_path / "results")
-    (tmp_path / "results" / "here").mkdir(parents=True)
+    (place / "results" / "here").mkdir(parents=True)
     remarks = "title: Here\nintro: Measured.\nlevel_sweep: A remark.\n"
-    (tmp_path / "results" / "here" / "remarks.yaml").write_text(remarks)
-    results.main(["here", str(folder)])
+    (place / "results" / "here" / "remarks.yaml").write_text(remarks)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(results, "RESULTS", place / "results")
+        results.main(["here", str(folder)])
+    return place
+
+
+@pytest.fixture
+def kept(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """results/ of a copy."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "results")
     return tmp_path / "results"
 
 
-def test_the_zip_holds_the_raw_data_and_no_place_of_its_machine(kept: Path, tmp_path: Path) -> None:
+def test_the_zip_holds_the_raw_data_and_no_place_of_its_machine(kept: Path, made: Path) -> None:
     with zipfile.ZipFile(kept / "here" / "level_sweep.zip") as archive:
         names = archive.namelist()
         assert sum(name.endswith("requests.parquet") for name in names) == 9
         assert not any(name.endswith((".png", ".log")) for name in names)
         for name in names:
-            assert str(tmp_path).encode() not in archive.read(name), name
+            assert str(made).encode() not in archive.read(name), name
 
 
 def test_the_page_says_what_was_expected_and_found(kept: Path) -> None:

@@ -232,9 +232,11 @@ def check_two(folder: Path, chance: random.Random, kill: bool) -> None:
 
 def refused(folder: Path) -> None:
     """Of two at once the second does not wait."""
-    first = start(into(folder), folder / "first", lambda: lasting(2.0))
+    told = folder / "told"
+    first = start(into(folder), folder / "first", lambda: lasting_until(told))
     until(lambda: list((folder / "out").glob("*/*/config.yaml")))
     second = run([*into(folder), "sweep.wait=false"], folder / "second")
+    told.touch()
     assert second.code == 2, second.said
     assert f"this sweep is being run by process {first.pid} on " in second.said
     assert first.wait().code == 0
@@ -254,6 +256,11 @@ def _two(folder: Path, chance: random.Random, kill: bool) -> list[Ended]:
 
 def lasting(seconds: float) -> None:
     os.environ[instant.WINDOW] = str(seconds)
+
+
+def lasting_until(told: Path) -> None:
+    """On a busy machine, too, the other thing comes before the window has ended."""
+    os.environ[instant.UNTIL] = str(told)
 
 
 def until(seen: Callable[[], object], seconds: float = 60) -> None:
@@ -444,10 +451,12 @@ def folders(campaign: Campaign) -> Iterator[Row]:
 
 def disturbed(folder: Path, happens: Callable[[Path], None], level: int, said: str) -> None:
     """Something happens to the folder of a run in its window, or to the one above it."""
-    process = start(into(folder, SMOKE), folder / "log", lambda: lasting(1.5))
+    told = folder / "told"
+    process = start(into(folder, SMOKE), folder / "log", lambda: lasting_until(told))
     until(lambda: list((folder / "out").glob("*/*/config.yaml")))
     (place,) = (path.parent for path in (folder / "out").glob("*/*/config.yaml"))
     happens(place if not level else place.parent)
+    told.touch()
     ended = process.wait()
     assert ended.code == 1, ended.said
     assert said in ended.said, ended.said

@@ -20,8 +20,9 @@ from runner.trial.run import TrialResult
 from runner.trial.status import Status
 
 MS = 1_000_000
-#: Environment variable: seconds that the window lasts.
-WINDOW = "INSTANT_WINDOW_S"
+#: Environment variables: seconds that the window lasts, and a file that ends it by being there.
+WINDOW, UNTIL = "INSTANT_WINDOW_S", "INSTANT_WINDOW_UNTIL"
+LONGEST_S = 60.0
 
 
 def run_trial(
@@ -31,6 +32,7 @@ def run_trial(
     progress.say("measuring")
     before()
     time.sleep(float(os.environ.get(WINDOW, 0)))
+    _wait_for_file(os.environ.get(UNTIL, ""))
     its_own = int(trial.config_hash[:4], 16)  # so that one run's data are not another's
     proof = Proof((Check("level", True, "fine"),)) if trial.uses_xsched else Proof()
     return TrialResult(
@@ -44,6 +46,12 @@ def run_trial(
         timing_s={"window": 1.0},
         events={"at_ns": [its_own], "event": ["ready"], "task": ["urgent"], "completed": [0]},
     )
+
+
+def _wait_for_file(named: str) -> None:
+    give_up = time.monotonic() + LONGEST_S
+    while named and not Path(named).exists() and time.monotonic() < give_up:
+        time.sleep(0.01)
 
 
 def _requests(task: TaskSpec, later_ns: int) -> TaskRequests:

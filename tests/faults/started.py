@@ -1,24 +1,12 @@
 """The command in a process that is forked from this one: no imports, so that hundreds are quick."""
 
-import io
 import os
-import sys
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-# What the command imports, once for all. Pyarrow imports pandas with the first array.
-import hydra  # noqa: F401
-import numpy as np
-import pyarrow as pa
-import scipy.special  # noqa: F401
-
-import runner.results.drawings.run
-import runner.results.drawings.timelines  # noqa: F401
+from tests import forked
 from tests.faults import instant
-
-pa.array(np.zeros(1))
 
 
 @dataclass(frozen=True)
@@ -50,28 +38,12 @@ def start(
     command: Callable[[], object] = instant.command,
 ) -> Started:
     """prepare: called in the new process. log: takes both its outputs."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    pid = os.fork()
-    if pid:
-        return Started(pid, log)
-    code = 1
-    try:
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        for number in (1, 2):
-            os.dup2(descriptor, number)
-        sys.stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), "utf-8", write_through=True)
-        sys.stderr = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), "utf-8", write_through=True)
-        sys.argv = ["runner", *arguments]
+
+    def prepared() -> None:
         prepare()
         command()
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        os._exit(code)
+
+    return Started(forked.fork(["runner", *arguments], prepared, (log, log)), log)
 
 
 def run(

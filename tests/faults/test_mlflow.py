@@ -1,10 +1,10 @@
 """What can go wrong with MLflow: kills at every call, stores that are away, locked, half made or
 damaged, names and places that it does not like. Nothing may be lost, doubled or left RUNNING."""
 
+import os
 import signal
 import socket
 import sqlite3
-import subprocess
 import sys
 import threading
 import time
@@ -30,7 +30,8 @@ from runner.runs import files, store
 from runner.runs.load import load
 from runner.runs.run import read_run
 from runner.runs.tracking import Tracking, log_missing
-from tests.conftest import ROOT, Run, environment
+from tests.conftest import Run
+from tests.faults import started
 from tests.runner.run_folders import MadeTask, write_run
 from tests.runner.stores import by_id, sweep_of
 
@@ -403,23 +404,23 @@ def test_kinds_that_mlflow_knows_are_taken() -> None:
 
 # --- the database --------------------------------------------------------------------------------
 
-CONNECT = "import sys; from runner.runs import store; store.connect(sys.argv[1])"
 
-
-def connecting(uri: str) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen([sys.executable, "-c", CONNECT, uri], cwd=ROOT, env=environment())
+def connecting(uri: str, log: Path) -> started.Started:
+    """In a process of its own."""
+    return started.start([], log, command=lambda: store.connect(uri))
 
 
 def test_a_kill_while_the_database_is_made_leaves_no_half_of_it(tmp_path: Path) -> None:
     file, partial = tmp_path / "mlflow.db", tmp_path / "mlflow.db.partial"
     uri = store.sqlite_uri(file)
-    with connecting(uri) as process:
-        deadline = time.monotonic() + 60
-        while not (partial.exists() and partial.stat().st_size > 50_000):
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
+    process = connecting(uri, tmp_path / "log")
+    deadline = time.monotonic() + 60
+    while not (partial.exists() and partial.stat().st_size > 50_000):
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait().code == -signal.SIGKILL
+    (tmp_path / "log").unlink()
     assert not file.exists()
     tracking = Tracking(uri)
     assert tracking.prepare() == ""
@@ -429,8 +430,8 @@ def test_a_kill_while_the_database_is_made_leaves_no_half_of_it(tmp_path: Path) 
 
 def test_two_processes_may_make_the_database_at_once(tmp_path: Path) -> None:
     uri = store.sqlite_uri(tmp_path / "mlflow.db")
-    processes = [connecting(uri) for _ in range(2)]
-    assert [process.wait(60) for process in processes] == [0, 0]
+    processes = [connecting(uri, tmp_path / f"log{number}") for number in range(2)]
+    assert [process.wait() for process in processes] == [started.Ended(0, "")] * 2
     assert Tracking(uri).prepare() == ""
     assert "mlflow.db.partial" not in {path.name for path in tmp_path.iterdir()}
 

@@ -34,10 +34,14 @@ def test_a_sweep_that_was_broken_is_completed(
 
 
 def test_a_second_start_waits_and_has_nothing_left_to_run(tmp_path: Path) -> None:
-    first = start(into(tmp_path, SMOKE), tmp_path / "first", lambda: campaign.lasting(1.0))
+    told, log = tmp_path / "told", tmp_path / "second"
+    first = start(into(tmp_path, SMOKE), tmp_path / "first", lambda: campaign.lasting_until(told))
     campaign.until(lambda: list((tmp_path / "out").glob("*/*/config.yaml")))
-    second = run(into(tmp_path, SMOKE), tmp_path / "second")
-    assert f"is being run by process {first.pid} on " in second.said
+    waiting = start(into(tmp_path, SMOKE), log)
+    says = f"is being run by process {first.pid} on "
+    campaign.until(lambda: log.exists() and says in log.read_text())
+    told.touch()
+    second = waiting.wait()
     assert "1 of 1 runs are there already" in second.said
     assert (first.wait().code, second.code) == (0, 0)
     assert not list((tmp_path / "out").glob("*/superseded"))
@@ -48,11 +52,12 @@ def test_a_second_start_that_does_not_wait_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_run_whose_folder_vanished_has_failed(tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    process = start(into(tmp_path, SMOKE), tmp_path / "log", lambda: campaign.lasting(1.0))
+    out, told = tmp_path / "out", tmp_path / "told"
+    process = start(into(tmp_path, SMOKE), tmp_path / "log", lambda: campaign.lasting_until(told))
     campaign.until(lambda: list(out.glob("*/*/config.yaml")))
     (place,) = (path.parent for path in out.glob("*/*/config.yaml"))
     shutil.rmtree(place)
+    told.touch()
     ended = process.wait()
     assert ended.code == 1, ended.said
     assert "its folder is gone" in ended.said

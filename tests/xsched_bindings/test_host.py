@@ -111,7 +111,9 @@ def test_level_1_lets_what_is_in_flight_complete(session: DeviceSession) -> None
         queue.suspend()
         stream.submit(stream.programs[0])
         queue.resume()
-        time.sleep(0.002)
+        give_up = time.monotonic() + 10
+        while not stream.completed and time.monotonic() < give_up:
+            time.sleep(0.001)
         queue.suspend(SuspendFlag.sync_hw_queue)
         time.sleep(0.03)
         # Eight are launched at once, and none is reaped while suspended: whole batches complete.

@@ -25,7 +25,7 @@ from runner.platforms.contract import Peers, WindowFindings
 from runner.platforms.gpu import xserver
 from runner.platforms.gpu.accelerator import Accelerator, QueueMaker, Stream
 from runner.platforms.hints import give_hints, pure_policy
-from runner.platforms.prove import prove
+from runner.platforms.prove import PROBE_ATTEMPTS, prove
 from runner.proof import checks as proof
 from runner.proof import on_gpus as proof_on_gpus
 from runner.proof.on_gpus import Course, Served
@@ -174,7 +174,18 @@ class GpuSession:
         found = []
         for lane in self.lanes:
             with self._open_queue(lane) as queue:
-                found += [self._suspension(lane, queue) for _ in range(self.trial.probes)]
+                found += [self._probe(lane, queue) for _ in range(self.trial.probes)]
+        return found
+
+    def _probe(self, lane: GpuLane, queue: Queue) -> proof.Suspension:
+        """A suspension, repeated if this process, or what feeds its stream, was held up so long
+        that the probe ran out by itself or had not gone quiet; a queue that goes on in spite of a
+        suspension does so every time."""
+        for _ in range(PROBE_ATTEMPTS):
+            found = self._suspension(lane, queue)
+            limit = proof.bound(found.level, found.threshold)
+            if found.passed > limit or (found.quiet and found.pending):
+                break
         return found
 
     def _suspension(self, lane: GpuLane, queue: Queue) -> proof.Suspension:

@@ -19,7 +19,7 @@ from runner.platforms.calibration import solo_times
 from runner.platforms.contract import Peers, WindowFindings
 from runner.platforms.hints import give_hints, pure_policy
 from runner.platforms.host.stops import Stops
-from runner.platforms.prove import prove
+from runner.platforms.prove import PROBE_ATTEMPTS, prove
 from runner.proof import checks as proof
 from runner.proof import on_host as proof_on_host
 from runner.proof.on_host import Phase
@@ -31,8 +31,6 @@ from xsched_bindings.host.stream import LoadedProgram
 from xsched_bindings.policies import POLICIES
 from xsched_bindings.types import PolicyType, QueueState, SchedulerType
 
-#: A probe is repeated when the machine held this process up for so long that it showed nothing.
-PROBE_ATTEMPTS = 4
 #: Commands that must still be pending when a suspended queue has gone quiet.
 PROBE_MARGIN = 16
 

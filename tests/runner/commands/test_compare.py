@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from runner.commands.compare import main
 from runner.results.comparison import compare
 from runner.results.tables import as_csv, as_latex, as_plain, latex, show
 from runner.runs.load import load
 from runner.trial.status import Status
+from tests import forked
 from tests.conftest import ROOT, environment
 from tests.runner.run_folders import MadeTask, at_clock, write_repeats, write_run
 
@@ -26,6 +28,11 @@ def command(*arguments: object) -> "subprocess.CompletedProcess[str]":
         text=True,
         timeout=60,
     )
+
+
+def forked_command(*arguments: object) -> "subprocess.CompletedProcess[str]":
+    """`command` without an interpreter of its own."""
+    return forked.run(main, *arguments, cwd=ROOT, environment=environment())
 
 
 @pytest.fixture
@@ -89,7 +96,7 @@ def test_json_has_no_infinite_numbers(tmp_path: Path) -> None:
     """One repeat: no p99 of few requests has an upper end."""
     arms = {"native": [[1.0, 2.0, 3.0]], "xsched": [[1.0, 2.0, 3.0]]}
     out = tmp_path / "out.json"
-    done = command(write_repeats(tmp_path / "sweep", arms), "--json", out)
+    done = forked_command(write_repeats(tmp_path / "sweep", arms), "--json", out)
     assert done.returncode == 0, done.stderr
     assert "> max" in done.stdout
     assert "no verdict (repeats < 3)" in done.stdout
@@ -149,7 +156,7 @@ def test_runs_that_failed_are_named(tmp_path: Path) -> None:
             tmp_path / "bad", "xsched", task, repeat=1, status=Status.FAILED, reason="no level"
         ),
     ]
-    done = command(*folders)
+    done = forked_command(*folders)
     assert done.returncode == 0, done.stderr
     assert "not compared: bad (repeat 1): FAILED: no level" in done.stdout
 
@@ -168,7 +175,7 @@ def test_runs_that_failed_are_named(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_is_one_message(sweep: Path, arguments: tuple[str, ...]) -> None:
-    done = command(*(each.format(sweep=sweep) for each in arguments))
+    done = forked_command(*(each.format(sweep=sweep) for each in arguments))
     assert done.returncode == 2
     assert "error: " in done.stderr
     assert "Traceback" not in done.stderr

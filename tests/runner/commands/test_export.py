@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runner.commands import report
 from runner.commands.export import export
 from runner.config.errors import UserError
 from runner.platforms.device import DeviceOrigin, GpuInfo
@@ -27,6 +28,7 @@ from runner.proof.checks import Check, Proof
 from runner.runs import archive, files
 from runner.runs.load import load
 from runner.runs.record import Code, Environment, Provenance
+from tests import forked
 from tests.conftest import environment
 from tests.runner.run_folders import MadeTask, seal, write_run, write_sweep
 from tests.runner.zips import unpacked
@@ -86,6 +88,16 @@ def command(module: str, *arguments: object, cwd: Path) -> "subprocess.Completed
         text=True,
         timeout=120,
     )
+
+
+def reported(path: Path, cwd: Path) -> "subprocess.CompletedProcess[str]":
+    """``python -m runner.report`` without an interpreter of its own."""
+
+    def main() -> None:
+        tempfile.tempdir = str(cwd)
+        report.main()
+
+    return forked.run(main, path, cwd=cwd, environment=environment())
 
 
 def text(path: Path, name: str) -> str:
@@ -304,7 +316,7 @@ def test_a_zip_that_is_up_to_something_is_refused(case: str, tmp_path: Path) -> 
         for each in entries:
             opened.writestr(each, "evil")
     (tmp_path / "cwd").mkdir()
-    done = command("report", tmp_path / "x.zip", cwd=tmp_path / "cwd")
+    done = reported(tmp_path / "x.zip", tmp_path / "cwd")
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert problem in done.stderr

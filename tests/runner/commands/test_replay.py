@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from runner.commands import replay
+from runner.commands import run as runner
 from runner.commands.replay import differences, remarks
 from runner.config.errors import UserError
 from runner.platforms.device import DeviceOrigin, GpuInfo, GpuSettings, TorchBuild
@@ -27,7 +27,8 @@ from runner.runs.record import (
     TaskSummary,
 )
 from runner.trial.status import Status
-from tests.conftest import ROOT, command, environment
+from tests import forked
+from tests.conftest import ROOT, environment
 from tests.runner.run_folders import MadeTask, write_repeats, write_run
 from tests.runner.zips import unpacked
 
@@ -231,25 +232,18 @@ def test_it_writes_where_the_run_was_written_if_that_place_is_here(tmp_path: Pat
 # ------------------------------------------------------------------------- real runs
 
 
-def run(module: str, *arguments: object, cwd: Path) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)],
-        cwd=cwd,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+def run(*arguments: object, cwd: Path) -> "subprocess.CompletedProcess[str]":
+    return forked.run(replay.main, *arguments, cwd=cwd, environment=environment())
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Path:
     """A folder below which a sweep with two repeats has been run and logged."""
     folder = tmp_path_factory.mktemp("replay")
     sweep = ("task_set=smoke", "task_set.requests=5", "arm=native", "sweep.repeats=2", "seed=7")
-    done = subprocess.run(
-        command(*sweep, "warmup=1"), cwd=folder, env=environment(), capture_output=True, text=True
-    )
+    (folder / "outputs").mkdir()
+    shutil.copy(database, folder / "outputs" / "mlflow.db")
+    done = forked.run(runner.main, *sweep, "warmup=1", cwd=folder, environment=environment())
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
@@ -272,7 +266,7 @@ def schedule(folder: Path, task: str = "urgent") -> list[int]:
 
 def test_a_repeat_runs_again_on_its_own_schedule(place: Path) -> None:
     original, before = second(place), sweeps(place)
-    done = run("runner.replay", original, cwd=place)
+    done = run(original, cwd=place)
     assert done.returncode == 0, done.stdout + done.stderr
     (new,) = sweeps(place) - before
     (again,) = load(new.parent)
@@ -297,13 +291,13 @@ def test_dry_shows_the_differences_and_runs_nothing(place: Path, tmp_path: Path)
     origin = files.read_provenance(copy)
     changed = replace(origin.environment, governor="a governor", libraries={"torch": "1.0"})
     files.write_json(copy / files.PROVENANCE, replace(origin, environment=changed))
-    done = run("runner.replay", "--dry", copy, cwd=place)
+    done = run("--dry", copy, cwd=place)
     assert done.returncode == 0, done.stderr
     assert "governor: was a governor, is " in done.stdout
     assert "torch: was 1.0, is " in done.stdout
     assert "numpy: was none, is " in done.stdout
     (copy / "provenance.json").unlink()
-    done = run("runner.replay", "--dry", copy, cwd=place)
+    done = run("--dry", copy, cwd=place)
     assert "nothing is known of the run's environment" in done.stdout
     assert sweeps(place) == before
 
@@ -313,7 +307,7 @@ def test_a_run_is_found_by_its_mlflow_id_and_may_be_changed(place: Path) -> None
     assert logged
     run_id = logged.run_id
     changes = ("task_set.requests=3", "tracking.backend=none")
-    done = run("runner.replay", run_id, *changes, "-m", "seed=7,8", cwd=place)
+    done = run(run_id, *changes, "-m", "seed=7,8", cwd=place)
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(sweeps(place) - before) == 1
     assert done.stdout.count("then and now") == 2
@@ -322,10 +316,10 @@ def test_a_run_is_found_by_its_mlflow_id_and_may_be_changed(place: Path) -> None
 
 def test_the_exit_code_is_the_runners(place: Path) -> None:
     before = sweeps(place)
-    done = run("runner.replay", second(place), "xsched.treshold=4", cwd=place)
+    done = run(second(place), "xsched.treshold=4", cwd=place)
     assert done.returncode == 2
     assert "did you mean: xsched.threshold" in done.stderr
-    done = run("runner.replay", second(place), "tracking=none", cwd=place)
+    done = run(second(place), "tracking=none", cwd=place)
     assert done.returncode == 2
     assert "tracking=none: a logged configuration has values" in done.stderr
     assert "tracking.backend" in done.stderr
@@ -341,7 +335,7 @@ def test_what_is_no_run_is_said(place: Path) -> None:
         (["0" * 32], "MLflow run 00000000"),
         (["0" * 32, "--uri", "sqlite:///nothing.db"], "there is no tracking store"),
     ):
-        done = run("runner.replay", *arguments, cwd=place)
+        done = run(*arguments, cwd=place)
         assert done.returncode == 2, done.stdout
         assert problem in done.stderr
         assert "Traceback" not in done.stderr

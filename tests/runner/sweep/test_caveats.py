@@ -77,8 +77,8 @@ def test_a_load_above_1_is_said_with_what_ends_the_run() -> None:
     assert line.endswith("the window ends after task_set.duration_s=7 at the latest")
 
 
-def test_it_stands_above_the_sweep(run: Run) -> None:
-    done = run(
+def test_it_stands_above_the_sweep(run_forked: Run) -> None:
+    done = run_forked(
         "task_set=smoke", "arrival=poisson", "task_set.tasks.urgent.arrival.load=2", "dry_run=true"
     )
     assert done.returncode == 0, done.stderr

@@ -1,6 +1,8 @@
-"""The same sweep again, through the command, and what is left to do after a sweep was killed."""
+"""The same sweep again, through the command, and what is left to do after a sweep was killed. Its
+trials are over at once."""
 
 import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,11 +17,22 @@ from runner.runs.record import Summary
 from runner.sweep import resume
 from runner.sweep.plan import Planned
 from runner.trial.status import Status
-from tests.conftest import Run
+from tests import forked
+from tests.conftest import Run, environment
+from tests.faults import instant
 from tests.runner.run_folders import keep
 
 SWEEP = ("task_set=smoke", "task_set.requests=3", "tracking=none", "warmup=1")
 POINTS = ("-m", "arm=native,urgent_only", "sweep.repeats=2")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    def run_command(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        given = (*arguments, f"output_root={tmp_path / 'out'}")
+        return forked.run(instant.command, *given, cwd=tmp_path, environment=environment())
+
+    return run_command
 
 
 def runs(folder: Path) -> dict[str, float]:

@@ -21,7 +21,7 @@ from runner.runs.run import Run
 from runner.trial.recording import Recording
 from runner.trial.status import Status
 from tests.conftest import Run as Command
-from tests.conftest import command, environment
+from tests.conftest import command, environment, forked_run
 
 #: A quick real model, and an urgent task that comes and goes.
 QUICK = ("task_set=two_bert", "model=bert_mini", "task_set.requests=10", "warmup=1")
@@ -43,7 +43,9 @@ def ok(done: "subprocess.CompletedProcess[str]") -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_sweep_over_a_real_model_leaves_everything_behind(run: Command, tmp_path: Path) -> None:
+def test_a_sweep_over_a_real_model_leaves_everything_behind(
+    run: Command, run_forked: Command, tmp_path: Path
+) -> None:
     done = run(*QUICK, "xsched.level=block", "-m", "xsched.threshold=4,8")
     ok(done)
     found = runs(tmp_path / "out")
@@ -98,15 +100,22 @@ def test_a_sweep_over_a_real_model_leaves_everything_behind(run: Command, tmp_pa
     assert (sweep_folder / "comparison.png").stat().st_size > 10_000
     assert (tmp_path / "out" / "mlflow.db").exists()
     assert "compare: http://127.0.0.1:5000/#/compare-runs" in done.stdout
-    again = run("--config-path", str(found["block-t8"].folder), "--config-name", "config")
+    again = run_forked("--config-path", str(found["block-t8"].folder), "--config-name", "config")
     ok(again)
     hashes = [path.name for path in (tmp_path / "out").glob("*/*-*") if path.is_dir()]
     assert sum(found["block-t8"].summary.config_hash[:8] in name for name in hashes) == 2
 
 
-def test_every_arm_runs_and_claims_what_it_can(run: Command, tmp_path: Path) -> None:
-    ok(run(*SMOKE, "-m", f"arm={','.join(Arm)}"))
-    found = {each.arm: each.summary for each in runs(tmp_path / "out").values()}
+@pytest.fixture(scope="module")
+def all_arms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    """A run of every arm, at the level block."""
+    folder = tmp_path_factory.mktemp("arms")
+    ok(forked_run(folder, *SMOKE, "-m", f"arm={','.join(Arm)}"))
+    return {each.arm: each for each in runs(folder / "out").values()}
+
+
+def test_every_arm_runs_and_claims_what_it_can(all_arms: dict[str, Run]) -> None:
+    found = {arm: each.summary for arm, each in all_arms.items()}
     assert set(found) == set(Arm)
     for arm, summary in found.items():
         claims = Arm[arm].uses_xsched or Arm[arm].applies_priority
@@ -120,21 +129,28 @@ def test_every_arm_runs_and_claims_what_it_can(run: Command, tmp_path: Path) -> 
     assert p50["xsched"] < p50["default_stream"]
 
 
-def test_all_arms_share_one_schedule(run: Command, tmp_path: Path) -> None:
-    ok(run(*SMOKE, "-m", "arm=solo,native,xsched"))
+def test_all_arms_share_one_schedule(all_arms: dict[str, Run]) -> None:
     scheduled = []
-    for path in (tmp_path / "out").glob("*/*/requests.parquet"):
-        rows = pq.read_table(path).to_pandas()
+    for each in all_arms.values():
+        rows = each.requests().to_pandas()
         urgent = rows[(rows.task == "urgent") & ~rows.warmup & ~rows.extra]
         scheduled.append(urgent.scheduled_ns.tolist())
-    assert len(scheduled) == 3
-    assert scheduled[0] == scheduled[1] == scheduled[2]
+    assert len(scheduled) == len(Arm)
+    assert len(scheduled[0]) == 20
+    assert all(each == scheduled[0] for each in scheduled)
+
+
+@pytest.fixture(scope="module")
+def levels(all_arms: dict[str, Run], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    folder = tmp_path_factory.mktemp("levels")
+    ok(forked_run(folder, *SMOKE, "-m", "xsched.level=deactivate,interrupt"))
+    others = runs(folder / "out").values()
+    return {each.summary.level: each for each in (all_arms["xsched"], *others)}
 
 
 @pytest.mark.parametrize("level", ["block", "deactivate", "interrupt"])
-def test_every_level_is_proven(run: Command, tmp_path: Path, level: str) -> None:
-    ok(run(*SMOKE, f"xsched.level={level}"))
-    ran = the_run(tmp_path / "out")
+def test_every_level_is_proven(levels: dict[str, Run], level: str) -> None:
+    ran = levels[level]
     assert (ran.summary.proof, ran.summary.level) == (Verdict.PROVEN, level)
     limit = {"block": 8, "deactivate": 1, "interrupt": 0}[level]
     assert {probe.level.name for probe in ran.proof.suspensions} == {level}
@@ -145,9 +161,9 @@ def test_every_level_is_proven(run: Command, tmp_path: Path, level: str) -> None
     assert window["preemptions"] > 0
 
 
-def test_the_utilization_policy_shares_the_device(run: Command, tmp_path: Path) -> None:
+def test_the_utilization_policy_shares_the_device(run_forked: Command, tmp_path: Path) -> None:
     ok(
-        run(
+        run_forked(
             "task_set=two_bert",
             "xsched=up",
             "model=synthetic",
@@ -166,11 +182,21 @@ def test_the_utilization_policy_shares_the_device(run: Command, tmp_path: Path) 
     assert 0.55 < rate["first"] / (rate["first"] + rate["second"]) < 0.85
 
 
-@pytest.mark.parametrize("policy", ["kedf", "lax", "cfs", "mlfq"])
-def test_every_other_policy_is_proven(run: Command, tmp_path: Path, policy: str) -> None:
+OTHERS = ("kedf", "lax", "cfs", "mlfq")
+
+
+@pytest.fixture(scope="module")
+def policies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    folder = tmp_path_factory.mktemp("policies")
     small = ("model=synthetic", "model.size=20", "model.work_us=300", "task_set.requests=15")
-    ok(run("task_set=two_bert", f"xsched={policy}", *small, "tracking=none", "warmup=0"))
-    ran = the_run(tmp_path / "out")
+    asked = ("task_set=two_bert", *small, "tracking=none", "warmup=0")
+    ok(forked_run(folder, *asked, "-m", f"xsched={','.join(OTHERS)}"))
+    return {each.summary.policy: each for each in runs(folder / "out").values()}
+
+
+@pytest.mark.parametrize("policy", OTHERS)
+def test_every_other_policy_is_proven(policies: dict[str, Run], policy: str) -> None:
+    ran = policies[policy]
     assert (ran.summary.proof, ran.summary.policy) == (Verdict.PROVEN, policy)
     assert ran.summary.preemptions
     held = next(c for c in ran.proof.checks if c.name == "policy").evidence["held"]
@@ -178,10 +204,10 @@ def test_every_other_policy_is_proven(run: Command, tmp_path: Path, policy: str)
 
 
 def test_closed_loops_at_the_top_say_that_they_hide_the_levels(
-    run: Command, tmp_path: Path
+    run_forked: Command, tmp_path: Path
 ) -> None:
     small = ("model=synthetic", "model.size=20", "model.work_us=500", "task_set.requests=10")
-    ok(run("task_set=six_bert_closed", *small, "tracking=none", "warmup=0"))
+    ok(run_forked("task_set=six_bert_closed", *small, "tracking=none", "warmup=0"))
     summary = the_run(tmp_path / "out").summary
     assert summary.proof is Verdict.PROVEN
     assert any("about levels or thresholds" in note for note in summary.notes)
@@ -190,8 +216,8 @@ def test_closed_loops_at_the_top_say_that_they_hide_the_levels(
     assert latency[3] < latency[1]
 
 
-def test_a_window_that_hits_its_limit_says_so(run: Command, tmp_path: Path) -> None:
-    ok(run(*SMOKE, "task_set.requests=100000", "limit_s=1.5"))
+def test_a_window_that_hits_its_limit_says_so(run_forked: Command, tmp_path: Path) -> None:
+    ok(run_forked(*SMOKE, "task_set.requests=100000", "limit_s=1.5"))
     summary = the_run(tmp_path / "out").summary
     assert summary.cut
     assert any("cut at limit_s=1.5" in note for note in summary.notes)
@@ -397,9 +423,11 @@ def test_a_killed_runner_leaves_no_process_behind(tmp_path: Path) -> None:
         assert not alive
 
 
-def test_a_tracking_server_that_is_away_costs_no_result(run: Command, tmp_path: Path) -> None:
+def test_a_tracking_server_that_is_away_costs_no_result(
+    run_forked: Command, tmp_path: Path
+) -> None:
     arguments = ("task_set=smoke", "warmup=1", "tracking.uri=http://127.0.0.1:9")
-    done = run(*arguments)
+    done = run_forked(*arguments)
     assert done.returncode == 1, done.stdout + done.stderr
     begun, _, ended = done.stdout.partition("results:")
     for said in (begun, ended):
@@ -409,7 +437,7 @@ def test_a_tracking_server_that_is_away_costs_no_result(run: Command, tmp_path: 
     summary = first.summary
     assert (summary.status, summary.proof) == (Status.FINISHED, Verdict.PROVEN)
     assert files.read_logged(first.folder) is None
-    again = run("task_set=smoke", "warmup=1")
+    again = run_forked("task_set=smoke", "warmup=1")
     ok(again)
     assert "nothing is left to run" in again.stdout
     assert files.read_logged(the_run(tmp_path / "out").folder)
