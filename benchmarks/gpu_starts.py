@@ -59,7 +59,7 @@ class _Left:
 
 
 def _many(arm: str) -> list[Figure]:
-    trial, platform = _trial(arm)
+    trial, platform = planned("task_set=six_bert", f"arm={arm}")
     environment = platform._environment(trial)
     models = {task.model for task in trial.tasks}
     with tempfile.TemporaryDirectory() as folder:
@@ -97,11 +97,12 @@ def _many(arm: str) -> list[Figure]:
     ]
 
 
-def _trial(arm: str) -> tuple[TrialSpec, GpuPlatform]:
+def planned(*overrides: str) -> tuple[TrialSpec, GpuPlatform]:
+    """A trial of BERT-base at batch 64 in threads, and its platform."""
     ConfigStore.instance().store(name="schema", node=Config)
+    given = ["platform=cuda", "model.batch_size=64", "platform.placement=threads", *overrides]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        overrides = ["task_set=six_bert", f"arm={arm}", "platform=cuda", "model.batch_size=64"]
-        config = as_config(compose("config", [*overrides, "platform.placement=threads"]))
+        config = as_config(compose("config", given))
     platform = shared(config)
     assert isinstance(platform, GpuPlatform)
     return settle(config, resolve(config), platform), platform

@@ -40,7 +40,7 @@ class WarmParent(WarmProcess):
         self.environment = loader_environment(environment)
         with (folder / LOG).open("ab") as stderr:
             module = "runner.platforms.gpu.warm_server"
-            super().__init__(module, {"load": loader}, environment, stderr)
+            super().__init__(module, {"load": loader}, self.environment, stderr)
         self._models: set[ModelSpec] = set()
         self._bytes = 0
 

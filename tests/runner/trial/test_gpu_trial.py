@@ -281,6 +281,25 @@ def test_processes_share_the_gpu_through_a_daemon_of_the_trials_own(
     daemons = (tmp_path / "run" / "mps" / "environment").read_text()
     assert "XSCHED" not in daemons, "the server must not load the shim"
     assert "'CUDA_VISIBLE_DEVICES': 'GPU-double'" in daemons
+    again = run_trial(
+        trial(platform, arm="native", placement="processes"),
+        platform,
+        {},
+        tmp_path / "run",
+        Silent(),
+        lambda: None,
+    )
+    assert again.status is Status.FINISHED
+    [parent] = [p for p in psutil.Process().children() if "warm_server" in " ".join(p.cmdline())]
+    run_trial(
+        trial(platform, arm="native", placement="processes"),
+        platform,
+        {},
+        tmp_path / "run",
+        Silent(),
+        lambda: None,
+    )
+    assert parent.is_running(), "it does not end with a trial's daemon"
     mps.runs()
     result = run(platform, tmp_path / "given", arm="native", placement="processes")
     assert result.status is Status.FINISHED
