@@ -1,7 +1,8 @@
 """Ctrl-C, SIGTERM and SIGHUP. All raise `KeyboardInterrupt` where the main thread is, and that is
 not always enough: Python drops an exception that falls into a finalizer or a weak reference's
-callback, of which an import runs many. So it is remembered, too. And it can be too much: a second
-one in a row must not end the keeping of what was measured."""
+callback, of which an import runs many. So it is remembered, too. And it can be too much: from the
+start of the window until what was measured is kept it is remembered only, and heard by whoever
+waits."""
 
 import atexit
 import signal
@@ -14,7 +15,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE_S = 10.0
 
 _asked_s: float | None = None
-_deferring = 0
+_deferring = False
 
 
 def listen() -> None:
@@ -45,17 +46,14 @@ def _interrupt(*_: object) -> None:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Interruptions, however many, wait for the end of this: what is written is written whole. One
-    from before has been heard already."""
+    """Here interruptions, however many, raise nothing but in `check`: whoever waits calls that, and
+    whoever defers after the end of this."""
     global _deferring
-    before = _asked_s
-    _deferring += 1
+    before, _deferring = _deferring, True
     try:
         yield
     finally:
-        _deferring -= 1
-    if not _deferring and _asked_s != before:
-        check()
+        _deferring = before
 
 
 def check() -> None:

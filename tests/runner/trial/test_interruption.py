@@ -1,23 +1,13 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
 
 from runner.trial import interruption
 
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    handlers = {number: signal.getsignal(number) for number in interruption.SIGNALS}
-    for number in interruption.SIGNALS:
-        signal.signal(number, signal.SIG_DFL)  # under nohup one is ignored
-    yield
-    interruption.listen()  # forgets
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("signals_as_before")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -51,30 +41,26 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interruptions_wait_for_what_is_written_however_many(number: signal.Signals) -> None:
+def test_while_they_are_deferred_they_are_heard_by_whoever_asks(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
     interruption.listen()
-    done = []
-    with pytest.raises(KeyboardInterrupt), interruption.deferred():
-        for _ in range(3):
-            os.kill(os.getpid(), number)
-        with interruption.deferred():
-            done.append("inner")
-        done.append("outer")
-    assert done == ["inner", "outer"]
-
-
-def test_an_interruption_from_before_is_not_heard_twice() -> None:
-    interruption.listen()
-    with pytest.raises(KeyboardInterrupt):
-        os.kill(os.getpid(), signal.SIGINT)
+    clock = time.monotonic
     with interruption.deferred():
-        pass
-
-
-def test_an_error_goes_before_an_interruption_and_that_is_remembered() -> None:
-    interruption.listen()
-    with pytest.raises(ValueError, match="first"), interruption.deferred():
-        os.kill(os.getpid(), signal.SIGINT)
-        raise ValueError("first")
+        interruption.check()
+        with interruption.deferred():
+            os.kill(os.getpid(), number)
+        monkeypatch.setattr(time, "monotonic", lambda: clock() + interruption.PATIENCE_S)
+        os.kill(os.getpid(), number)
+        with pytest.raises(KeyboardInterrupt):
+            interruption.check()
     with pytest.raises(KeyboardInterrupt):
         interruption.check()
+
+
+def test_after_an_error_they_raise_again() -> None:
+    interruption.listen()
+    with pytest.raises(ValueError, match="first"), interruption.deferred():
+        raise ValueError("first")
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
