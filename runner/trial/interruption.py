@@ -15,6 +15,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE_S = 10.0
 
 _asked_s: float | None = None
+_by = ""
 _deferring = False
 
 
@@ -35,13 +36,14 @@ def _end() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _interrupt(*_: object) -> None:
-    global _asked_s
+def _interrupt(number: int, _: object) -> None:
+    global _asked_s, _by
     now = time.monotonic()
     if _asked_s is None or now - _asked_s > PATIENCE_S:
         _asked_s = now
+        _by = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
         if not _deferring:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(_by)
 
 
 @contextmanager
@@ -57,6 +59,6 @@ def deferred() -> Iterator[None]:
 
 
 def check() -> None:
-    """Raise `KeyboardInterrupt` if somebody has asked for it; for loops that wait."""
+    """Raise `KeyboardInterrupt` (who asked) if somebody has asked for it; for loops that wait."""
     if _asked_s is not None:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(_by)

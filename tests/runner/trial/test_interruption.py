@@ -54,7 +54,7 @@ def test_while_they_are_deferred_they_are_heard_by_whoever_asks(
         os.kill(os.getpid(), number)
         with pytest.raises(KeyboardInterrupt):
             interruption.check()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="Ctrl-C" if number == signal.SIGINT else "SIGTERM"):
         interruption.check()
 
 
