@@ -109,6 +109,8 @@ def run(given: list[str]) -> None:
         if explained is None:
             raise
         _exit(explained)
+    finally:
+        interruption.end()
 
 
 def _check_working_directory() -> None:

@@ -4,7 +4,6 @@ callback, of which an import runs many. So it is remembered, too. And it can be 
 start of the window until what was measured is kept it is remembered only, and heard by whoever
 waits."""
 
-import atexit
 import signal
 import time
 from collections.abc import Iterator
@@ -26,12 +25,11 @@ def listen() -> None:
     for number in SIGNALS:
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
-    atexit.register(_end)
 
 
-def _end() -> None:
-    """A late one must not change the exit code: Python gives signals their defaults back before it
-    is gone."""
+def end() -> None:
+    """From now on they do nothing: a late one must change neither the exit code nor how what runs
+    at the exit ends. Python gives signals their defaults back before it is gone."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 

@@ -1,11 +1,14 @@
 import os
 import signal
+import subprocess
+import sys
 import time
 from contextlib import suppress
 
 import pytest
 
 from runner.trial import interruption
+from tests.conftest import environment
 
 pytestmark = pytest.mark.usefixtures("signals_as_before")
 
@@ -30,6 +33,28 @@ def test_a_second_one_in_a_row_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(time, "monotonic", lambda: clock() + interruption.PATIENCE_S)
     with pytest.raises(KeyboardInterrupt):  # whoever asks much later means it
         os.kill(os.getpid(), signal.SIGINT)
+
+
+#: A signal while what was registered for the exit runs, as the closing of a platform.
+LATE = """
+import atexit, os, signal
+from runner.commands import run
+from runner.trial import interruption
+listen = interruption.listen
+def then():
+    listen()
+    atexit.register(os.kill, os.getpid(), signal.SIGINT)
+interruption.listen = then
+run.run(["nonsense=1"])
+"""
+
+
+def test_a_late_one_changes_nothing() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", LATE], env=environment(), capture_output=True, text=True
+    )
+    assert ended.returncode == 2, ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_signal_that_is_ignored_stays_so() -> None:
