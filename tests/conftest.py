@@ -75,12 +75,28 @@ def run_forked(tmp_path: Path) -> Run:
 
 
 @pytest.fixture
+def signals_as_before() -> Iterator[None]:
+    """What signals do is as before when the test is over; it calls `interruption.listen` itself."""
+    from runner.trial import interruption
+
+    handlers = {number: signal.getsignal(number) for number in interruption.SIGNALS}
+    for number in interruption.SIGNALS:
+        signal.signal(number, signal.SIG_DFL)  # under nohup one is ignored
+    yield
+    interruption.listen()  # forgets
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
 def run_here(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Run]:
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    signals_as_before: None,
+) -> Run:
     """`run` without a process of its own: for what ends before a trial starts."""
     from runner.commands.run import main
-    from runner.trial import interruption
 
     def run_command(*arguments: str) -> "subprocess.CompletedProcess[str]":
         given = ["runner", *arguments, f"output_root={tmp_path / 'out'}"]
@@ -93,10 +109,7 @@ def run_here(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # main sets it; here it is taken back
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    handlers = {number: signal.getsignal(number) for number in interruption.SIGNALS}
-    yield run_command
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    return run_command
 
 
 @pytest.fixture(scope="session")

@@ -40,6 +40,10 @@ def _judge(folder: Path) -> int:
         trouble += [f"{run.name}: {what}: {why}" for what, why in problems_of(run.folder).items()]
     for line in trouble:
         console.print(line, soft_wrap=True)
+    if not trouble:
+        made = (folder / files.CONCLUDED).is_file()
+        nothing = "nothing to conclude: that takes several runs, or expect:"
+        console.print(f"judged anew: {folder}" if made else nothing, soft_wrap=True)
     return 1 if trouble else 0
 
 

@@ -36,6 +36,9 @@ def _log(folder: Path, uri: str | None) -> int:
     problems = tracking.log_missing(runs, tracking.Tracking(place))
     for problem in problems:
         print(f"not logged: {problem}", file=sys.stderr)
+    if not problems:
+        ended = sum((run.folder / files.SUMMARY).is_file() for run in runs)
+        print(f"{ended} of {len(runs)} runs have ended, and MLflow has them")
     if link := tracking.compare_link(runs):
         print(f"compare: {link}")
     return 1 if problems else 0

@@ -82,7 +82,10 @@ def run(given: list[str]) -> None:
     from runner.trial import interruption
 
     interruption.listen()
-    end_well(lambda: _run(given))
+    try:
+        end_well(lambda: _run(given))
+    finally:
+        interruption.end()
 
 
 def _run(given: list[str]) -> None:

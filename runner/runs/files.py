@@ -17,7 +17,7 @@ from runner.config.spec import TrialSpec
 from runner.metrics.requests import TaskRequests
 from runner.proof.checks import Proof
 from runner.runs import durable, migrate
-from runner.runs.record import Logged, Provenance, Seal, Summary, SweepRecord
+from runner.runs.record import OLD, Logged, Provenance, Seal, Summary, SweepRecord
 
 if TYPE_CHECKING:
     from runner.config.schema import Config
@@ -37,6 +37,8 @@ CONCLUDED = ".concluded"
 LOGGED = "mlflow.json"
 #: What is read of a run, the first of it always there.
 OF_A_RUN = (SUMMARY, CONFIG, REQUESTS, PROVENANCE, PROOF, EVENTS)
+#: What no result is without, not even a published copy of one.
+AT_LEAST = (CONFIG, REQUESTS, PROOF)
 
 #: Of a configuration; more is looked at before it is read.
 MUCH_TEXT = 100_000
@@ -274,17 +276,20 @@ def _parquet(table: pa.Table) -> bytes:
 
 def broken(folder: Path, summary: Summary) -> str:
     """Why a run is not what was measured, "" if it is: its files must be those that its record
-    lists. Version 1 listed none, and a run that failed early has none to list."""
-    if summary.files is None:
-        return f"{SUMMARY} does not list its files" if summary.status.has_figures else ""
-    for name, seal in summary.files.items():
+    lists, and a result lists some in any case. Version 1 listed none, and a run that failed early
+    has none to list."""
+    listed = summary.files or {}
+    unlisted = [name for name in AT_LEAST if name not in listed]
+    if unlisted and summary.status.has_figures and summary.schema != OLD:
+        return f"{SUMMARY} does not list {unlisted[0]}"
+    for name, seal in listed.items():
         try:
             content = (folder / name).read_bytes()
         except (OSError, ValueError) as error:  # ValueError: of a name that is none
             return f"{name} cannot be read: {getattr(error, 'strerror', error)}"
         if Seal.of(content) != seal:
             return f"{name} is not what was recorded"
-    if not summary.files and (folder / REQUESTS).exists():
+    if not listed and (folder / REQUESTS).exists():
         try:
             read_requests(folder / REQUESTS)
         except UserError as error:

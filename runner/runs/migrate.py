@@ -6,10 +6,8 @@ level's suspensions inside a check's evidence, and of a run that failed early on
 
 from typing import Any
 
-from runner.runs.record import SCHEMA
+from runner.runs.record import OLD, SCHEMA
 from xsched_bindings.types import PreemptLevel
-
-OLD = 1
 
 
 def current(name: str, content: Any) -> Any:
@@ -37,13 +35,12 @@ def _current(name: str, content: Any) -> Any:
 
 def _summary(old: dict[str, Any]) -> dict[str, Any]:
     made = {key: value for key, value in old.items() if value is not None}
-    made |= {"schema": SCHEMA, "figures": {}}
+    made |= {"schema": OLD, "figures": dict(old.get("figures", {}))}
     for name, task in old.get("tasks", {}).items():
         made["figures"] |= _figures(task, name)
     for priority, pooled in old.get("priorities", {}).items():
         made["figures"] |= _figures(pooled, f"priority_{priority}")
     made.setdefault("name", "")
-    made["files"] = {}
     made["proof"] = old.get("proof") or None
     made.setdefault("valid", old.get("status") == "FINISHED")
     return made

@@ -14,8 +14,8 @@ from runner.platforms.device import DeviceFacts, DeviceOrigin
 from runner.proof.checks import Verdict
 from runner.trial.status import Status
 
-#: Of summary.json and sweep.json. Version 1 is read, too.
-SCHEMA = 2
+#: Of summary.json and sweep.json. Version 1 is read, too; it listed no files.
+SCHEMA, OLD = 2, 1
 
 
 # --- figures -------------------------------------------------------------------------------------

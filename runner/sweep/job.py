@@ -4,9 +4,8 @@ the launcher, possibly in a process of its own."""
 import tempfile
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +47,7 @@ def run(composed: DictConfig) -> None:
     _log(store, folder)
     if summary.status is Status.KILLED:
         raise KeyboardInterrupt
+    interruption.check()  # it may have come after the end of the window
 
 
 def _measure(
@@ -63,12 +63,18 @@ def _measure(
     known = solo.known(output_root, fingerprint, models)
     load_before = provenance.load()
     files.write_config(folder, config, trial)
-    with (
-        TrialDisplay(trial, hydra.job.name) as progress,
-        device_lock(platform.lock, config.platform.wait, progress.say),
-    ):
-        result = run_trial(trial, platform, known, folder, progress, partial(_prepare, store))
-    with interruption.deferred():
+    with ExitStack() as undisturbed:
+
+        def before_window() -> None:
+            _prepare(store)
+            undisturbed.enter_context(interruption.deferred())
+
+        with (
+            TrialDisplay(trial, hydra.job.name) as progress,
+            device_lock(platform.lock, config.platform.wait, progress.say),
+        ):
+            result = run_trial(trial, platform, known, folder, progress, before_window)
+        undisturbed.enter_context(interruption.deferred())  # of one that came to no window, too
         summary = summarise(trial, result, hydra.job.name)
         summary = replace(
             summary,

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Transformer, ValueType
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 
+from runner.config.command_line import MOST_POINTS, parsed
 from runner.config.errors import UserError
 from runner.config.resolve import as_config, resolve
 from runner.config.schema import Config
@@ -74,10 +74,12 @@ def plan(arguments: list[str], compose: Compose) -> list[Planned]:
 
 def expand(arguments: list[str]) -> list[Planned]:
     """Every combination of the swept values, the last key varying fastest."""
-    overrides = OverridesParser.create().parse_overrides(arguments)
     points = [Planned([], {})]
-    for override in overrides:
+    for override in parsed(arguments):
         choices = _choices(override)
+        if len(points) * len(choices) > MOST_POINTS:
+            key, given = override.key_or_group, override.get_value_string()
+            raise UserError(key, given, f"makes a sweep of more than {MOST_POINTS:,} points")
         points = [
             Planned(
                 [*each.overrides, choice],

@@ -158,14 +158,14 @@ class Crew:
         for member in self._members:
             member.tell(Begin(self._trial, dict(self._known), member.role))
         while True:
-            interruption.check()
             speaking = self._speaking()
-            if not speaking:
-                self._look_around()
             for member in speaking:
                 self._take(member)
                 if outcome := self._outcome():
                     return outcome
+            interruption.check()  # not before what has been said: that may be the outcome
+            if not speaking:
+                self._look_around()
             self._answer(before_window)
 
     def _speaking(self) -> list[_Member]:

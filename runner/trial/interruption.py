@@ -1,9 +1,9 @@
 """Ctrl-C, SIGTERM and SIGHUP. All raise `KeyboardInterrupt` where the main thread is, and that is
 not always enough: Python drops an exception that falls into a finalizer or a weak reference's
-callback, of which an import runs many. So it is remembered, too. And it can be too much: a second
-one in a row must not end the keeping of what was measured."""
+callback, of which an import runs many. So it is remembered, too. And it can be too much: from the
+start of the window until what was measured is kept it is remembered only, and heard by whoever
+waits."""
 
-import atexit
 import signal
 import time
 from collections.abc import Iterator
@@ -14,7 +14,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE_S = 10.0
 
 _asked_s: float | None = None
-_deferring = 0
+_by = ""
+_deferring = False
 
 
 def listen() -> None:
@@ -24,41 +25,38 @@ def listen() -> None:
     for number in SIGNALS:
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
-    atexit.register(_end)
 
 
-def _end() -> None:
-    """A late one must not change the exit code: Python gives signals their defaults back before it
-    is gone."""
+def end() -> None:
+    """From now on they do nothing: a late one must change neither the exit code nor how what runs
+    at the exit ends. Python gives signals their defaults back before it is gone."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _interrupt(*_: object) -> None:
-    global _asked_s
+def _interrupt(number: int, _: object) -> None:
+    global _asked_s, _by
     now = time.monotonic()
     if _asked_s is None or now - _asked_s > PATIENCE_S:
         _asked_s = now
+        _by = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
         if not _deferring:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(_by)
 
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Interruptions, however many, wait for the end of this: what is written is written whole. One
-    from before has been heard already."""
+    """Here interruptions, however many, raise nothing but in `check`: whoever waits calls that, and
+    whoever defers after the end of this."""
     global _deferring
-    before = _asked_s
-    _deferring += 1
+    before, _deferring = _deferring, True
     try:
         yield
     finally:
-        _deferring -= 1
-    if not _deferring and _asked_s != before:
-        check()
+        _deferring = before
 
 
 def check() -> None:
-    """Raise `KeyboardInterrupt` if somebody has asked for it; for loops that wait."""
+    """Raise `KeyboardInterrupt` (who asked) if somebody has asked for it; for loops that wait."""
     if _asked_s is not None:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(_by)

@@ -86,8 +86,8 @@ def run_trial(
                 if window is not None:
                     stolen = window.share()
                     observations = _observed(platform, folder)
-    except KeyboardInterrupt:
-        status, reason = Status.KILLED, "killed by Ctrl-C"
+    except KeyboardInterrupt as asked:  # without a word in a launcher's own process
+        status, reason = Status.KILLED, f"killed by {str(asked) or 'Ctrl-C'}"
     except (Lost, PlatformError) as error:
         reason = str(error)
     finally:

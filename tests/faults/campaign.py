@@ -206,7 +206,7 @@ def twice(campaign: Campaign) -> Iterator[Row]:
     chance = random.Random(campaign.seed)
     for kill in (False, True):
         row = Row("two identical commands at once" + (", one of them killed" if kill else ""))
-        for number in range(2 if campaign.quick else 10):
+        for number in range(campaign.times or (2 if campaign.quick else 20)):
             folder = campaign.folder()
             with row.case(f"number {number}"):
                 check_two(folder, chance, kill)
@@ -642,7 +642,7 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; else all")
     parser.add_argument("--quick", action="store_true", help="a few cases of everything")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--times", type=int, help="how many random kills")
+    parser.add_argument("--times", type=int, help="how many random kills, and starts of two")
     asked = parser.parse_args()
     if unknown := set(asked.parts) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}")

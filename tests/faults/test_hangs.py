@@ -396,7 +396,11 @@ def test_300_tasks_have_a_way_to_the_device(session: DeviceSession) -> None:
 @pytest.mark.parametrize(
     ("limit", "allows", "says"),
     [
-        (resource.RLIMIT_NOFILE, 1024, "300 tasks need 1864 descriptors; ulimit -Hn allows 1024"),
+        (
+            resource.RLIMIT_NOFILE,
+            1024,
+            "1864 descriptors; ulimit -Hn allows 1024: raise that, or fewer tasks",
+        ),
         (resource.RLIMIT_NPROC, 400, "300 tasks need 916 processes and threads; ulimit -Hu allows"),
     ],
 )
@@ -411,7 +415,7 @@ def test_what_the_limits_do_not_allow_is_refused(
 
 
 def test_more_tasks_than_a_stream_serves_are_refused() -> None:
-    says = "300 tasks of arm default_stream share a stream, which serves 250"
+    says = "300 tasks of arm default_stream share a stream, which serves 250: fewer tasks"
     assert HostPlatform(device_cores=1).missing(many("default_stream")) == says
 
 

@@ -584,7 +584,9 @@ def test_runner_log_logs_what_is_missing(
     for _ in range(2):
         assert command(tmp_path / "sweep") == 0
         said = capsys.readouterr()
-        assert said.out.startswith("compare: http://127.0.0.1:5000/#/compare-runs?")
+        first, second = said.out.splitlines()
+        assert first == "3 of 3 runs have ended, and MLflow has them"
+        assert second.startswith("compare: http://127.0.0.1:5000/#/compare-runs?")
         assert said.err == ""
         assert len(by_id(uri)) == 4
     assert {run.folder.name for run in sweep} == {"r0", "r1", "r2"}

@@ -41,8 +41,8 @@ def write_run(
     repeat: int = 0,
     **summary: Any,
 ) -> Path:
-    """A run's folder: summary.json, config.yaml and requests.parquet. summary: fields of the record
-    that differ from a finished run's."""
+    """A run's folder: summary.json, config.yaml, requests.parquet and an empty proof.json. summary:
+    fields of the record that differ from a finished run's."""
     folder.mkdir(parents=True)
     configured = {n: {"priority": t.priority, **t.configured} for n, t in tasks.items()}
     whole: dict[str, Any] = {
@@ -72,14 +72,24 @@ def write_run(
 
 
 def seal(folder: Path) -> Path:
-    """Let the record of a run list the files that are in its folder now."""
+    """Let the record of a run list the files that are in its folder now, and those that every
+    result has."""
     summary = files.read_summary(folder)
     assert summary is not None
+    complete(folder)
+    if not (folder / files.PROOF).exists():
+        files.write_json(folder / files.PROOF, Proof())
     there = [path for path in folder.iterdir() if path.name in files.OF_A_RUN]
     seals = {path.name: Seal.of(path.read_bytes()) for path in there}
     seals.pop(files.SUMMARY)
     files.write_json(folder / files.SUMMARY, replace(summary, files=seals))
     return folder
+
+
+def complete(folder: Path) -> None:
+    """What the runner has written before a trial begins."""
+    if not (folder / files.CONFIG).exists():
+        (folder / files.CONFIG).write_text("{}")
 
 
 NO_EVENTS: dict[str, list[Any]] = {name: [] for name in files.EVENT_ROWS.names}
@@ -96,6 +106,7 @@ def keep(
 ) -> Summary:
     """`files.keep` over what a test does not care about."""
     made = summary or Summary(name="made", status=Status.FINISHED, as_expected=True)
+    complete(folder)
     return files.keep(folder, made, proof or Proof(), requests, events, Provenance())
 
 

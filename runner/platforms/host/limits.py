@@ -28,15 +28,17 @@ LIMITS = (
 
 
 def exceeded(trial: TrialSpec) -> str:
-    """Why this machine cannot run so many tasks, "" if it can."""
+    """Why this machine cannot run so many tasks, and what helps; "" if it can."""
     tasks = len(trial.tasks)
     if trial.arm.streams is Streams.shared and tasks > MOST_WAITERS:
-        return f"{tasks} tasks of arm {trial.arm} share a stream, which serves {MOST_WAITERS}"
+        serves = f"which serves {MOST_WAITERS}: fewer tasks"
+        return f"{tasks} tasks of arm {trial.arm} share a stream, {serves}"
     for limit in LIMITS:
         _, hard = resource.getrlimit(limit.number)
         needed = limit.besides + limit.task * tasks
         if hard != resource.RLIM_INFINITY and needed > hard:
-            return f"{tasks} tasks need {needed} {limit.what}; {limit.command} allows {hard}"
+            allows = f"{limit.command} allows {hard}: raise that, or fewer tasks"
+            return f"{tasks} tasks need {needed} {limit.what}; {allows}"
     return ""
 
 

@@ -178,10 +178,12 @@ class HostSession:
     def _suspension(self, lane: HostLane, queue: HostQueue) -> proof.Suspension:
         """Suspend at a random moment and count. Repeated if this process was held up so long that
         the commands would have run out by themselves, or the executor so that it had not gone
-        quiet; a queue that goes on in spite of a suspension does so every time."""
+        quiet, which then is given twice the time; a queue that goes on in spite of a suspension
+        does so every time."""
         work_s = self.trial.probe_work_us / 1e6
         limit = proof.bound(lane.task.level, lane.task.threshold)
-        for _ in range(PROBE_ATTEMPTS):
+        for attempt in range(PROBE_ATTEMPTS):
+            still_s = 4 * work_s * 2**attempt
             end = lane.stream.completed + lane.probe.commands
             lane.stream.submit(lane.probe)
             time.sleep(self._random.uniform(1, PROBE_MARGIN / 2) * work_s)
@@ -190,8 +192,8 @@ class HostSession:
             at_suspension = queue.settled()
             settled_ns = time.monotonic_ns()
             time.sleep((limit + 4) * work_s)
-            quiet_at = self._wait_quiet(lane.stream, 4 * work_s)
-            time.sleep(4 * work_s)
+            quiet_at = self._wait_quiet(lane.stream, still_s)
+            time.sleep(still_s)
             quiet = lane.stream.completed == quiet_at
             last_ns = lane.stream.last_completed_ns
             queue.resume()

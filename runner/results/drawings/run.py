@@ -17,6 +17,9 @@ from runner.results.drawings.style import (
 )
 from runner.runs.record import Summary
 
+#: Tasks that a legend names one by one; more leave no room for the figure.
+MOST_NAMED = 20
+
 
 def _panel(title: str, x: str, y: str) -> tuple[Figure, Axes]:
     figure, (axes,) = panels([title])
@@ -33,12 +36,15 @@ def latency_cdf(title: str, tasks: Sequence[Task]) -> Figure:
     for task in shown:
         rank = priorities.index(task.priority)
         peers = [other.name for other in shown if other.priority == task.priority]
+        label = f"{task.name} (priority {task.priority})"
+        if len(shown) > MOST_NAMED:  # a label a colour
+            label = f"priority {task.priority}" if task.name == peers[0] else ""
         axes.step(
             *distribution(task.response_ms),
             where="post",
             color=COLOURS[rank % len(COLOURS)],
             linestyle=STYLES[peers.index(task.name) % len(STYLES)],
-            label=f"{task.name} (priority {task.priority})",
+            label=label,
         )
     ends = [end for task in shown for end in (task.response_ms.min(), task.response_ms.max())]
     plain_log(axes.xaxis, ends)

@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, PathPatch
+from matplotlib.path import Path
 from matplotlib.ticker import MaxNLocator
 
 from runner.results.drawings.style import COLOURS, MS, legend_below, name_rows, panels, save
@@ -69,12 +70,15 @@ def _lane(axes: Axes, row: int, task: TaskTimeline, until_ns: int, colour: str) 
     at = (row + BAR[0], BAR[1])
     axes.broken_barh(bars, at, color=colour, edgecolor="white", linewidth=gap)
     axes.hlines(np.full(len(visible), row + WAIT), scheduled, started, color=colour, linewidth=1)
+    # One path of all: what takes long is hatching one, not drawing it.
+    low, high = at[0], sum(at)
     spans = [
-        (suspension.from_ns / scale, (suspension.until_ns - suspension.from_ns) / scale)
-        for suspension in task.suspensions
-        if suspension.from_ns < until_ns
+        Path([(begin, low), (begin, high), (end, high), (end, low), (begin, low)], closed=True)
+        for begin, end in ((s.from_ns / scale, s.until_ns / scale) for s in task.suspensions)
+        if begin < until_ns / scale
     ]
-    axes.broken_barh(spans, at, linewidth=0, **SUSPENDED)
+    if spans:
+        axes.add_patch(PathPatch(Path.make_compound_path(*spans), linewidth=0, **SUSPENDED))
 
 
 def timeline(run: Run, title: str) -> None:

@@ -26,7 +26,9 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     return 0
 
 
-def test_everything_that_is_derived_is_made(sweep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_everything_that_is_derived_is_made(
+    sweep: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     records = {path: path.read_bytes() for path in sweep.glob("*/summary.json")}
     for _ in range(2):
         assert run(monkeypatch, sweep) == 0
@@ -35,7 +37,16 @@ def test_everything_that_is_derived_is_made(sweep: Path, monkeypatch: pytest.Mon
         for path in records:
             assert (path.parent / files.LATENCY_CDF).exists()
         assert {path: path.read_bytes() for path in records} == records
+        assert f"judged anew: {sweep}" in capsys.readouterr().out.splitlines()
         shutil.rmtree(sweep / files.REPORT)  # is made again, though nothing else has changed
+
+
+def test_a_single_run_has_nothing_to_conclude_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, made_up.sweep(tmp_path, {"arm": ["native"]}, 1)) == 0
+    said = capsys.readouterr().out
+    assert said == "nothing to conclude: that takes several runs, or expect:\n"
 
 
 def test_what_cannot_be_made_is_said_with_exit_code_1(

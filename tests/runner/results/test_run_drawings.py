@@ -2,6 +2,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pytest
 
 from runner.metrics.requests import TaskRequests
 from runner.results.drawings.run import latency_cdf, sweep_p99
@@ -32,6 +33,20 @@ def test_the_cdf_has_a_line_a_task_and_a_colour_a_priority(tmp_path: Path) -> No
     save(drawing, tmp_path / "cdf.png")
     assert (tmp_path / "cdf.png").stat().st_size > 10_000
     assert plt.get_fignums() == []
+
+
+@pytest.mark.filterwarnings("error")
+def test_many_tasks_are_named_by_their_priority(tmp_path: Path) -> None:
+    """The names of 300 left no room for the figure, and matplotlib said so in the terminal."""
+    times = np.arange(1, 4, dtype=np.int64) * 1_000_000
+    none = np.zeros((0, 3), np.int64)
+    tasks = [
+        TaskRequests(f"t{n}", n % 3, 3, times * 0, times * 0, times + n, none) for n in range(300)
+    ]
+    drawing = latency_cdf("title", tasks)
+    (legend,) = drawing.legends
+    assert [text.get_text() for text in legend.get_texts()] == [f"priority {n}" for n in range(3)]
+    save(drawing, tmp_path / "cdf.png")
 
 
 def test_the_sweep_has_a_line_a_priority_in_the_order_of_the_values() -> None:

@@ -27,6 +27,7 @@ from runner.platforms.device import (
 from runner.proof.checks import Check, Proof, Suspension, Verdict
 from runner.runs import files
 from runner.runs.record import (
+    OLD,
     Code,
     Entry,
     Environment,
@@ -418,9 +419,30 @@ def test_the_raw_data_of_another_run_are_noticed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [Status.FINISHED, Status.KILLED])
-def test_a_result_without_a_list_of_its_files_is_none(status: Status, tmp_path: Path) -> None:
-    summary = replace(keep(tmp_path), status=status, files=None)
-    assert files.broken(tmp_path, summary) == "summary.json does not list its files"
+@pytest.mark.parametrize("name", files.AT_LEAST)
+def test_a_result_that_does_not_list_its_files_is_none(
+    name: str, status: Status, tmp_path: Path
+) -> None:
+    kept = replace(keep(tmp_path), status=status)
+    assert kept.files is not None
+    fewer = {listed: seal for listed, seal in kept.files.items() if listed != name}
+    (tmp_path / name).unlink()
+    assert files.broken(tmp_path, replace(kept, files=fewer)).endswith(f"does not list {name}")
+    for none in ({}, None):
+        files.write_json(tmp_path / files.SUMMARY, replace(kept, files=none))
+        assert read_run(tmp_path).summary.reason.startswith("summary.json does not list config")
+
+
+def test_a_result_whose_configuration_was_lost_before_its_end_is_none(tmp_path: Path) -> None:
+    none = files.keep(
+        tmp_path,
+        Summary(name="a", status=Status.FINISHED),
+        Proof(),
+        (THREE_REQUESTS,),
+        NO_EVENTS,
+        Provenance(),
+    )
+    assert files.broken(tmp_path, none) == "summary.json does not list config.yaml"
 
 
 def test_a_run_that_failed_before_it_measured_has_nothing_to_list(tmp_path: Path) -> None:
@@ -428,7 +450,7 @@ def test_a_run_that_failed_before_it_measured_has_nothing_to_list(tmp_path: Path
 
 
 def test_a_listed_name_that_is_none_is_a_file_that_is_missing(tmp_path: Path) -> None:
-    summary = Summary(name="a", status=Status.FINISHED, files={"a\0b": Seal(0, "")})
+    summary = Summary(name="a", status=Status.FAILED, files={"a\0b": Seal(0, "")})
     assert "cannot be read: embedded null byte" in files.broken(tmp_path, summary)
 
 
@@ -444,7 +466,7 @@ def test_version_1_listed_nothing_and_is_believed(tmp_path: Path) -> None:
 def test_version_1_with_a_table_of_other_columns_is_broken(column: str, tmp_path: Path) -> None:
     table = files.request_table([THREE_REQUESTS])
     pq.write_table(table.drop_columns([column]), tmp_path / files.REQUESTS)
-    summary = Summary(name="old", status=Status.FINISHED, files={})
+    summary = Summary(name="old", status=Status.FINISHED, schema=OLD)
     assert f"it has no column {column} of" in files.broken(tmp_path, summary)
 
 

@@ -110,22 +110,17 @@ def test_a_child_that_is_forked_does_not_hold_it(tmp_path: Path) -> None:
         os.waitpid(child, 0)
 
 
+@pytest.mark.usefixtures("signals_as_before")
 def test_whoever_waits_can_be_interrupted(tmp_path: Path) -> None:
-    handlers = {number: signal.getsignal(number) for number in interruption.SIGNALS}
     interruption.listen()
-    try:
-        with suppress(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGTERM)
-        with (
-            held(tmp_path / "lock", False, silent),
-            pytest.raises(KeyboardInterrupt),
-            held(tmp_path / "lock", True, silent),
-        ):
-            pass
-    finally:
-        interruption.listen()  # forgets
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+    with suppress(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGTERM)
+    with (
+        held(tmp_path / "lock", False, silent),
+        pytest.raises(KeyboardInterrupt),
+        held(tmp_path / "lock", True, silent),
+    ):
+        pass
 
 
 def test_a_place_without_the_folder_is_said(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from runner.platforms.device import DeviceOrigin
 from runner.proof.checks import Proof, Suspension, Verdict
-from runner.runs import files, migrate
+from runner.runs import files
 from runner.runs.load import load
-from runner.runs.record import SCHEMA, Figure
+from runner.runs.record import OLD, SCHEMA, Figure
 from runner.runs.run import Run
 from runner.trial.status import Status
 from xsched_bindings.types import PreemptLevel
@@ -43,14 +43,14 @@ def recorded(summary: dict[str, Any]) -> Iterator[tuple[str, float, list[float |
 def check(run: Run) -> None:
     """The run is what its folder recorded."""
     before = old(run.folder, files.SUMMARY)
-    assert before["schema"] == migrate.OLD
+    assert before["schema"] == OLD
     figures = {
         name: Figure(value, (interval[0], interval[1]) if interval else None)
         for name, value, interval in recorded(before)
     }
     assert run.summary.figures == figures
     assert (len(figures) > 0) == run.status.has_figures
-    assert run.summary.schema == SCHEMA
+    assert run.summary.schema == OLD
     for key in (
         *("name", "status", "reason", "arm", "platform", "placement", "policy", "level"),
         *("asked_level", "priority", "config_hash", "proof", "saturation", "cut", "sweep"),
@@ -128,7 +128,7 @@ def test_a_sweep_that_was_exported_is_read_as_it_was_recorded(path: Path) -> Non
     sweep = load(path)
     assert sweep.folder is not None
     before = old(sweep.folder, files.SWEEP)
-    assert before["schema"] == migrate.OLD
+    assert before["schema"] == OLD
     assert sweep.record.schema == SCHEMA
     for key in ("identity", "command", "repeats", "points"):
         assert getattr(sweep.record, key) == before[key], key
@@ -262,7 +262,8 @@ def test_of_a_gpu_that_nothing_was_known_of_something_was_said(tmp_path: Path) -
 
 
 def test_what_was_migrated_is_written_and_read_again_without_loss(tmp_path: Path) -> None:
-    """As the current version: migrated twice it would lose its figures."""
+    """A summary stays one of version 1, which had listed no files; migrated twice it keeps its
+    figures."""
     first = files.read_summary(written(tmp_path, files.SUMMARY, SUMMARY))
     assert first is not None
     files.write_json(tmp_path / files.SUMMARY, first)
@@ -272,7 +273,7 @@ def test_what_was_migrated_is_written_and_read_again_without_loss(tmp_path: Path
     assert record.runs[0].status is Status.PENDING
     files.write_json(tmp_path / files.SWEEP, record)
     assert files.read_sweep(tmp_path) == record
-    assert (first.schema, record.schema) == (SCHEMA, SCHEMA)
+    assert (first.schema, record.schema) == (OLD, SCHEMA)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_an_empty_folder_is_a_failed_run(tmp_path: Path) -> None:
 def test_a_summary_that_names_nothing_is_named_by_what_is_around_it(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "f", "native", ONE)
     files.write_json(folder / files.SUMMARY, Summary(name="", status=Status.FINISHED))
-    run = read_run(folder)
+    run = read_run(seal(folder))
     assert (run.name, run.arm, run.task_set) == ("f", "native", "made")
 
 

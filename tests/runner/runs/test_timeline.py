@@ -1,5 +1,6 @@
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from matplotlib.image import imread
 
 from runner.metrics.requests import TaskRequests
-from runner.results.drawings.timelines import timeline
+from runner.results.drawings.timelines import timeline, timelines
 from runner.runs import files
 from runner.runs.files import START_NS
 from runner.runs.record import Summary, TaskSummary
@@ -213,6 +214,16 @@ def test_both_files_are_written_from_the_folder_alone(tmp_path: Path) -> None:
     height, width, _ = imread(tmp_path / files.TIMELINE).shape
     assert width == 990
     assert height < width
+
+
+def test_hatching_takes_a_path_a_task_however_often_it_was_suspended() -> None:
+    """Each path takes milliseconds: 300 tasks took minutes."""
+    often = build(TWO_TASKS, PREEMPTED, PRIORITIES)
+    suspensions = [Suspension(at * MS, at * MS + MS // 2, 0) for at in range(500)]
+    tasks = [replace(task, suspensions=suspensions) for task in often.tasks]
+    (axes,) = timelines([("a run", Timeline(tasks))], 400 * MS).axes
+    hatched = [part.get_path() for part in axes.patches if part.get_hatch()]
+    assert [len(path) for path in hatched] == [400 * 5] * len(tasks)
 
 
 def test_a_failed_run_s_priorities_come_from_its_configuration(tmp_path: Path) -> None:

@@ -91,23 +91,36 @@ def test_a_cache_of_another_user_costs_a_note(tmp_path: Path) -> None:
     again(tmp_path, SMOKE, 1)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_waits_until_the_result_is_kept(
-    number: signal.Signals, tmp_path: Path
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize(
+    ("number", "place", "name"),
+    [
+        (signal.SIGINT, instant, "TrialResult"),  # the last that a trial does
+        (signal.SIGTERM, job.TrialDisplay, "__exit__"),
+        (signal.SIGINT, job, "summarise"),
+        (signal.SIGHUP, files, "keep"),
+        (signal.SIGINT, files, "write_json"),
+    ],
+)
+def test_an_interruption_after_the_window_waits_until_the_result_is_kept(
+    number: signal.Signals, place: Any, name: str, times: int, tmp_path: Path
 ) -> None:
     def prepare() -> None:
-        keep = files.keep
+        before = getattr(place, name)
 
-        def interrupted(*arguments: Any) -> Summary:
-            for _ in range(3):
-                os.kill(os.getpid(), number)
-            return keep(*arguments)
+        def interrupted(*arguments: Any, **keywords: Any) -> Any:
+            if place is not files or list(tmp_path.glob("out/*/*/config.yaml")):
+                for _ in range(times):
+                    os.kill(os.getpid(), number)
+            return before(*arguments, **keywords)
 
-        files.keep = interrupted
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored
+        setattr(place, name, interrupted)
 
     ended, ran = run(tmp_path, prepare)
     assert ended.code == 130
     assert ran.status is Status.FINISHED, "what was measured is a result"
+    assert "interrupted: what was measured until then is kept" in ended.lines
     done = again(tmp_path, SMOKE, 1)
     assert "1 of 1 runs are there already" in done.said
 

@@ -1,5 +1,6 @@
 """The parent's side of a trial, over processes that only talk."""
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ import pytest
 from models import ModelSpec
 from runner.platforms.contract import WindowFindings
 from runner.proof.checks import Proof
-from runner.trial import limits
+from runner.trial import interruption, limits
 from runner.trial.crew import Crew, Lost
 from runner.trial.messages import Gather, Outcome, Ready, Saying, Solo
 from runner.trial.recording import Recording
@@ -31,7 +32,7 @@ MODEL, OTHER = ModelSpec("bert_mini"), ModelSpec("bert_tiny")
 
 
 class Heard:
-    """Progress that keeps what is said. on: what happens at a word."""
+    """Progress that keeps what is said. on: what happens at a word, or at `nothing`."""
 
     def __init__(self, **on: Callable[[], None]) -> None:
         self.said: list[str] = []
@@ -41,7 +42,8 @@ class Heard:
         self.said.append(text)
         self.on.get(text, lambda: None)()
 
-    def show(self, recording: Recording) -> None: ...
+    def show(self, recording: Recording) -> None:
+        self.on.get("nothing", lambda: None)()
 
 
 Passes = Callable[[float], Callable[[], None]]
@@ -138,6 +140,30 @@ def test_the_window_has_a_limit_of_its_own(follow: Follow, passes: Passes) -> No
     late = Heard(measuring=passes(3600))
     with pytest.raises(Lost, match="the window did not end within 1020 s"):
         follow([Ready(), FOREVER], heard=late)
+
+
+def ctrl_c() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.usefixtures("signals_as_before")
+def test_an_interruption_ends_a_trial_where_it_is_waited_for(follow: Follow) -> None:
+    interruption.listen()
+    heard = Heard(measuring=ctrl_c)
+    with interruption.deferred(), pytest.raises(KeyboardInterrupt):
+        follow([Ready(), FOREVER], heard=heard)
+
+
+@pytest.mark.usefixtures("signals_as_before")
+def test_an_outcome_that_is_there_goes_before_an_interruption(follow: Follow) -> None:
+    interruption.listen()
+
+    def late() -> None:
+        ctrl_c()
+        time.sleep(1.0)  # meanwhile the trial ends
+
+    with interruption.deferred():
+        assert follow([Ready(), Pause(1.5), DONE], heard=Heard(nothing=late)) == DONE
 
 
 def test_a_message_that_does_not_end(follow: Follow, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,23 +1,16 @@
 import os
 import signal
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
 
 from runner.trial import interruption
+from tests.conftest import environment
 
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    handlers = {number: signal.getsignal(number) for number in interruption.SIGNALS}
-    for number in interruption.SIGNALS:
-        signal.signal(number, signal.SIG_DFL)  # under nohup one is ignored
-    yield
-    interruption.listen()  # forgets
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("signals_as_before")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -42,6 +35,28 @@ def test_a_second_one_in_a_row_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> 
         os.kill(os.getpid(), signal.SIGINT)
 
 
+#: A signal while what was registered for the exit runs, as the closing of a platform.
+LATE = """
+import atexit, os, signal
+from runner.commands import run
+from runner.trial import interruption
+listen = interruption.listen
+def then():
+    listen()
+    atexit.register(os.kill, os.getpid(), signal.SIGINT)
+interruption.listen = then
+run.run(["nonsense=1"])
+"""
+
+
+def test_a_late_one_changes_nothing() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", LATE], env=environment(), capture_output=True, text=True
+    )
+    assert ended.returncode == 2, ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_a_signal_that_is_ignored_stays_so() -> None:
     """As nohup does it."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -51,30 +66,26 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interruptions_wait_for_what_is_written_however_many(number: signal.Signals) -> None:
+def test_while_they_are_deferred_they_are_heard_by_whoever_asks(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
     interruption.listen()
-    done = []
-    with pytest.raises(KeyboardInterrupt), interruption.deferred():
-        for _ in range(3):
-            os.kill(os.getpid(), number)
-        with interruption.deferred():
-            done.append("inner")
-        done.append("outer")
-    assert done == ["inner", "outer"]
-
-
-def test_an_interruption_from_before_is_not_heard_twice() -> None:
-    interruption.listen()
-    with pytest.raises(KeyboardInterrupt):
-        os.kill(os.getpid(), signal.SIGINT)
+    clock = time.monotonic
     with interruption.deferred():
-        pass
+        interruption.check()
+        with interruption.deferred():
+            os.kill(os.getpid(), number)
+        monkeypatch.setattr(time, "monotonic", lambda: clock() + interruption.PATIENCE_S)
+        os.kill(os.getpid(), number)
+        with pytest.raises(KeyboardInterrupt):
+            interruption.check()
+    with pytest.raises(KeyboardInterrupt, match="Ctrl-C" if number == signal.SIGINT else "SIGTERM"):
+        interruption.check()
 
 
-def test_an_error_goes_before_an_interruption_and_that_is_remembered() -> None:
+def test_after_an_error_they_raise_again() -> None:
     interruption.listen()
     with pytest.raises(ValueError, match="first"), interruption.deferred():
-        os.kill(os.getpid(), signal.SIGINT)
         raise ValueError("first")
     with pytest.raises(KeyboardInterrupt):
-        interruption.check()
+        os.kill(os.getpid(), signal.SIGINT)

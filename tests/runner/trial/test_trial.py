@@ -405,6 +405,7 @@ def test_an_interrupt_stops_at_once_and_keeps_what_was_measured(
     assert process.returncode == 130, out + err
     summary = the_run(tmp_path / "out").summary  # the second point never started
     assert (summary.status, summary.proof) == (Status.KILLED, Verdict.INCOMPLETE)
+    assert summary.reason == "killed by " + ("Ctrl-C" if number == signal.SIGINT else number.name)
     assert summary.tasks["background"].requests > 0
     (sweep,) = (path.parent for path in (tmp_path / "out").glob("*/sweep.json"))
     entries = [entry.status for entry in load(sweep).record.runs]
