@@ -136,7 +136,7 @@ def test_pre_commit_runs_targets_that_there_are() -> None:
         "docs/reference.md",
         "runner/config/schema.py",
         "runner/config/arms.py",
-        "runner/config/arrivals/poisson.py",
+        "runner/config/arrivals/processes.py",
         "runner/platforms/kinds/host.py",
         "xsched_bindings/policies/hpf.py",
         "models/spec.py",

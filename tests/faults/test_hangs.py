@@ -61,7 +61,7 @@ class IdlePlatform:
         self._begun, self._over = threading.Event(), False
         self.pids: list[int] = []
 
-    def open(self, trial: TrialSpec, folder: Path) -> None: ...
+    def open(self, trial: TrialSpec, folder: Path, say: Callable[[str], None]) -> None: ...
 
     def children(self, trial: TrialSpec) -> list[ChildSetup]:
         everyone = list(range(len(trial.tasks)))

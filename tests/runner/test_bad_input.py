@@ -67,11 +67,6 @@ CASES = {
     "a scheduler the platform lacks": (["xsched.scheduler=global"], "=global", "allowed: local"),
     "a policy the platform lacks": (["xsched.policy=hhpf"], "xsched.policy=hhpf", "hpf, up"),
     "a placement the platform lacks": (["platform.placement=processes"], "processes", "threads"),
-    "two placements": (
-        ["-m", "platform.placement=threads,processes"],
-        "platform.placement=processes,threads",
-        "run a sweep for each placement",
-    ),
     "MPS on host": (["platform.mps=on"], "platform.mps=on", "allowed: auto"),
     "more device cores than there are": (["platform.device_cores=999"], "=999", "allowed: 1 to"),
     "a wrong second point": (["-m", "xsched.threshold=8,2"], "xsched.batch_size=4", "point 2 of 2"),

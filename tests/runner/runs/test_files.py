@@ -58,6 +58,7 @@ RECORDS = {
         arm="xsched",
         platform="cuda",
         placement="threads",
+        mps=True,
         policy="hpf",
         level="block",
         asked_level="interrupt",

@@ -218,7 +218,7 @@ def test_both_files_are_written_from_the_folder_alone(tmp_path: Path) -> None:
 
 def test_hatching_takes_a_path_a_task_however_often_it_was_suspended() -> None:
     """Each path takes milliseconds: 300 tasks took minutes."""
-    often = build(TWO_TASKS, PREEMPTED, PRIORITIES)
+    often = build(TWO_TASKS, PREEMPTED, PRIORITIES.__getitem__)
     suspensions = [Suspension(at * MS, at * MS + MS // 2, 0) for at in range(500)]
     tasks = [replace(task, suspensions=suspensions) for task in often.tasks]
     (axes,) = timelines([("a run", Timeline(tasks))], 400 * MS).axes

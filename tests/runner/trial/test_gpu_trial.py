@@ -281,29 +281,27 @@ def test_processes_share_the_gpu_through_a_daemon_of_the_trials_own(
     daemons = (tmp_path / "run" / "mps" / "environment").read_text()
     assert "XSCHED" not in daemons, "the server must not load the shim"
     assert "'CUDA_VISIBLE_DEVICES': 'GPU-double'" in daemons
-    again = run_trial(
-        trial(platform, arm="native", placement="processes"),
-        platform,
-        {},
-        tmp_path / "run",
-        Silent(),
-        lambda: None,
-    )
-    assert again.status is Status.FINISHED
-    [parent] = [p for p in psutil.Process().children() if "warm_server" in " ".join(p.cmdline())]
-    run_trial(
-        trial(platform, arm="native", placement="processes"),
-        platform,
-        {},
-        tmp_path / "run",
-        Silent(),
-        lambda: None,
-    )
-    assert parent.is_running(), "it does not end with a trial's daemon"
     mps.runs()
     result = run(platform, tmp_path / "given", arm="native", placement="processes")
     assert result.status is Status.FINISHED
     assert not (tmp_path / "given" / "mps").exists(), "one that is there is used"
+
+
+def test_a_warm_parent_outlives_the_daemons_of_trials(
+    server: Path, tmp_path: Path, mps: FakeMps
+) -> None:
+    platform = DoublePlatform(server)
+    others = psutil.Process().children()
+    parents = []
+    for _ in range(2):
+        spec = trial(platform, arm="native", placement="processes", requests=2)
+        assert spec.mps
+        result = run_trial(spec, platform, {}, tmp_path, Silent(), lambda: None)
+        assert result.status is Status.FINISHED, result.reason
+        parents.append([p for p in psutil.Process().children() if p not in others])
+    assert parents[0] == parents[1]
+    assert len(parents[0]) == 1
+    platform.close()
 
 
 def test_a_daemon_that_cannot_be_had_fails_the_run(

@@ -34,7 +34,9 @@ def until(look: Callable[[], str], limit_s: float = 10.0) -> str:
 
 
 def left() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
+    """Daemons and servers; this process may have other children."""
+    found = psutil.Process().children(recursive=True)
+    return [p for p in found if "mps" in " ".join(p.cmdline()) or "sleep(600)" in p.cmdline()[-1]]
 
 
 def test_it_lives_as_long_as_it_is_wanted(mps: FakeMps, tmp_path: Path, folders: Path) -> None:
@@ -84,7 +86,7 @@ def test_one_that_does_not_quit_is_killed_with_its_server(
 
 def test_one_that_is_killed_is_trouble(mps: FakeMps, tmp_path: Path) -> None:
     daemon = MpsDaemon({**os.environ}, tmp_path / "mps")
-    [control] = psutil.Process().children()
+    [control] = [p for p in psutil.Process().children() if "mps" in " ".join(p.cmdline())]
     [server] = control.children()
     control.kill()
     assert until(daemon.trouble).startswith("nvidia-cuda-mps-control was killed by SIGKILL")
