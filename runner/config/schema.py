@@ -273,8 +273,8 @@ class PlatformConfig:
     )
     placement: str = key(
         "auto",
-        "Where workers live: threads of one process, or a process each; auto picks once for a "
-        "sweep.",
+        "Where workers live: threads of one process, or a process each. auto picks one that all "
+        "arms of a sweep can use: processes where MPS can be had, else threads.",
         choices=["auto", "threads", "processes"],
     )
     device_cores: int = key(
@@ -284,7 +284,8 @@ class PlatformConfig:
     wait: bool = key(True, "Whether to wait for a device that another trial uses, or to refuse.")
     mps: str = key(
         "auto",
-        "cuda, processes: NVIDIA's Multi-Process Service; auto uses it where its daemon runs.",
+        "cuda, processes: NVIDIA's Multi-Process Service, by the daemon that runs or one of the "
+        "trial's own. auto uses it where it can be had; off: processes take turns on the GPU.",
         choices=["auto", "on", "off"],
     )
     server: str | None = key(

@@ -52,7 +52,8 @@ class Row:
     three repeats, as is p. p: Holm-corrected unless `primary`. ineffective: whether the treatment
     cannot be told from xsched_null, by the primary figure; None where there is no telling.
     clock_ratio: of the median SM clocks, treatment ÷ baseline, in the pair of runs in which they
-    are furthest apart; None where no pair has them."""
+    are furthest apart; None where no pair has them. places: where the workers of baseline and
+    treatment lived ("threads", "processes, MPS")."""
 
     task_set: str
     figure: str
@@ -74,6 +75,7 @@ class Row:
     verdict: str
     ineffective: bool | None
     clock_ratio: float | None = None
+    places: tuple[str, str] = ("", "")
 
     @property
     def effect(self) -> float | None:
@@ -86,6 +88,16 @@ class Row:
         if self.clock_ratio is None:
             return None
         return max(self.clock_ratio, 1 / self.clock_ratio) > 1 + CLOCKS_APART
+
+    @property
+    def placements_differ(self) -> bool:
+        baseline, treatment = self.places
+        return baseline != treatment
+
+    @property
+    def alike(self) -> bool:
+        """Whether nothing is known to differ but the scheduling."""
+        return not (self.clocks_differ or self.placements_differ)
 
 
 @dataclass(frozen=True)
@@ -131,9 +143,9 @@ class Comparison:
         return [list(rows) for _, rows in grouped]
 
     @property
-    def clocks_apart(self) -> list[Row]:
-        """The first row of each treatment whose SM clocks differ from the baseline's."""
-        return [rows[0] for rows in self.by_treatment if rows[0].clocks_differ]
+    def unlike(self) -> list[Row]:
+        """The first row of each treatment in which more differs than the scheduling."""
+        return [rows[0] for rows in self.by_treatment if not rows[0].alike]
 
     @property
     def several_task_sets(self) -> bool:
@@ -239,6 +251,7 @@ def _rows(
     tests = _tests(point.task_set, paired, deciding, secondary)
     ineffective = _ineffective(point, points, deciding)
     clock_ratio = _clock_ratio(paired)
+    places = next(((b.summary.place, t.summary.place) for b, t in paired), ("", ""))
     return [
         Row(
             task_set=point.task_set,
@@ -261,6 +274,7 @@ def _rows(
             verdict=_verdict(test, p),
             ineffective=ineffective if test.primary else None,
             clock_ratio=clock_ratio,
+            places=places,
         )
         for test, p in zip(tests, _p_values(tests), strict=True)
     ]

@@ -15,12 +15,12 @@ from runner.results.wording import (
     ANY,
     INEFFECTIVE,
     INTERVAL,
-    clock_warning,
     numbers,
     repeats,
     treatment_name,
     value,
     verdict,
+    warnings,
 )
 
 #: Of comparison.json. In version 1 a task that is alone in its priority had a row of its own.
@@ -39,7 +39,7 @@ def show(comparison: Comparison) -> None:
     for row in comparison.ineffective:
         text = f"{treatment_name(row)} is {INEFFECTIVE}: it cannot be told from {NULL_CONTROL}"
         console.print(Text(f"{text} in {row.figure}", style="yellow"))
-    if warning := clock_warning(comparison):
+    for warning in warnings(comparison):
         console.print(Text(warning, style="bold red"))
     for run, reason in comparison.left_out:
         console.print(Text(f"not compared: {run.name} (repeat {run.repeat}): {reason}"))
@@ -124,6 +124,8 @@ def _csv_line(comparison: Comparison, row: Row) -> dict[str, object]:
         "ineffective": row.ineffective,
         "clock_ratio": row.clock_ratio,
         "clocks_differ": row.clocks_differ,
+        "baseline_placement": row.places[0],
+        "treatment_placement": row.places[1],
     }
 
 
@@ -177,10 +179,10 @@ def latex(text: str) -> str:
 
 def as_latex(comparison: Comparison) -> str:
     """A tabular to \\input, for the package booktabs; primary figures are set in bold, and a dagger
-    marks ratios of arms whose clocks differ."""
+    marks ratios of arms that differ in more than their scheduling."""
     heads = ("arm", "metric", "of", "baseline", "treatment", "ratio", INTERVAL, "verdict")
     notes = []
-    if warning := clock_warning(comparison):
+    if warning := " ".join(warnings(comparison)):
         text = rf"\parbox{{\linewidth}}{{\footnotesize {DAGGER} {latex(warning)}}}"
         notes = [r"\midrule", rf"\multicolumn{{{len(heads)}}}{{l}}{{{text}}} \\"]
     lines = [
@@ -200,7 +202,7 @@ def as_latex(comparison: Comparison) -> str:
 
 def _latex_line(row: Row) -> str:
     baseline, treatment, change, interval = map(latex, numbers(row))
-    dagger = DAGGER if row.clocks_differ else ""
+    dagger = "" if row.alike else DAGGER
     texts = (
         *map(latex, (treatment_name(row), row.metric, row.scope)),
         *(baseline, treatment, change + dagger, interval),

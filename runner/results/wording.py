@@ -8,6 +8,7 @@ from runner.results.points import spoken
 
 INEFFECTIVE = "ineffective"
 CLOCKS_DIFFER = "SM clocks differ"
+PLACEMENTS_DIFFER = "placements differ"
 #: Where a run does not depend on a swept key.
 ANY = "any"
 UNKNOWN = "–"
@@ -71,23 +72,42 @@ def numbers(row: Row) -> tuple[str, str, str, str]:
 
 
 def verdict(row: Row) -> str:
-    """The verdict, whether the null control does the same, and whether the clocks were others."""
-    known = ((INEFFECTIVE, row.ineffective), (CLOCKS_DIFFER, row.clocks_differ))
+    """The verdict, whether the null control does the same, and what else differs."""
+    known = (
+        (INEFFECTIVE, row.ineffective),
+        (CLOCKS_DIFFER, row.clocks_differ),
+        (PLACEMENTS_DIFFER, row.placements_differ),
+    )
     return "; ".join([row.verdict, *(name for name, is_so in known if is_so)])
 
 
-def clock_warning(comparison: Comparison) -> str:
-    """Which treatments ran at other clocks than the baseline, in a sentence; "" if none did."""
-    apart = [
-        f"{f'{row.task_set}: ' if comparison.several_task_sets else ''}{treatment_name(row)} at "
-        f"{significant(row.clock_ratio)} times the clock"
-        for row in comparison.clocks_apart
-        if row.clock_ratio
+def warnings(comparison: Comparison) -> list[str]:
+    """In what else than the scheduling treatments differ from the baseline, a sentence each."""
+
+    def named(row: Row) -> str:
+        set_ = f"{row.task_set}: " if comparison.several_task_sets else ""
+        return f"{set_}{treatment_name(row)}"
+
+    clocks = [
+        f"{named(row)} at {significant(row.clock_ratio)} times the clock"
+        for row in comparison.unlike
+        if row.clocks_differ and row.clock_ratio
     ]
-    if not apart:
-        return ""
-    return (
-        f"{CLOCKS_DIFFER} from those of {comparison.baseline} by more than {CLOCKS_APART:.0%}: "
-        f"{'; '.join(apart)} (medians, the pair of runs furthest apart). What is compared there is "
-        "not the scheduling alone."
-    ).replace("%", " %")
+    places = [
+        f"{named(row)} in {row.places[1]}" for row in comparison.unlike if row.placements_differ
+    ]
+    said = []
+    if clocks:
+        apart = f"{CLOCKS_APART:.0%}".replace("%", " %")
+        said.append(
+            f"{CLOCKS_DIFFER} from those of {comparison.baseline} by more than {apart}: "
+            f"{'; '.join(clocks)} (medians, the pair of runs furthest apart). What is compared "
+            "there is not the scheduling alone."
+        )
+    if places:
+        baseline = next(row.places[0] for row in comparison.unlike if row.placements_differ)
+        said.append(
+            f"{PLACEMENTS_DIFFER}: {comparison.baseline} ran in {baseline}, {'; '.join(places)}. "
+            "Each has solo times of its own. What is compared there is not the scheduling alone."
+        )
+    return said

@@ -1,6 +1,6 @@
 """What is allowed and yet may not be meant: said before a sweep begins."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 
 from runner.config.arrivals import PROCESSES
@@ -11,9 +11,21 @@ from runner.sweep.plan import Planned
 ARRIVAL = [each.name for each in fields(ArrivalConfig)]
 
 
-def caveats(points: Iterable[Planned]) -> list[str]:
+def caveats(points: Sequence[Planned]) -> list[str]:
     """A line each, none twice."""
-    return list(dict.fromkeys(line for each in points for line in (*_unheard(each), *_flood(each))))
+    lines = (line for each in points for line in (*_unheard(each), *_flood(each)))
+    return list(dict.fromkeys([*_placements(points), *lines]))
+
+
+def _placements(points: Sequence[Planned]) -> Iterator[str]:
+    """Arms that could not be given one placement."""
+    arms: dict[str, set[str]] = {}
+    for each in points:
+        if "platform.placement" not in each.values:
+            arms.setdefault(each.trial.placement, set()).add(each.trial.arm)
+    if len(arms) > 1:
+        said = "; ".join(f"{', '.join(sorted(ran))} in {place}" for place, ran in arms.items())
+        yield f"no placement suits all arms ({said}): baselines differ, and comparisons say so"
 
 
 def _unheard(point: Planned) -> Iterator[str]:

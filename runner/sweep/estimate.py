@@ -1,6 +1,7 @@
 """How long a trial will take, before it is run: for dry_run."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from runner.config.arrivals import mean_gap_ns, times_ns
@@ -9,14 +10,29 @@ from runner.platforms.choose import shared
 from runner.runs import solo
 from runner.sweep.plan import Planned
 
-#: Start of the processes, warm-up, calibration and proof, by platform (another is taken for
-#: host); measured on two cores and on an H100 machine.
-SET_UP_S = {"host": 3.0, "cuda": 16.0, "hip": 16.0}
+#: Start of the processes, warm-up, proof and what is derived, by platform (another is taken for
+#: host); measured on two cores and on an H100 machine. There trials are forked from warm parents,
+#: which start once a sweep, with the shim in place and without; AMD's trials start afresh.
+SET_UP_S = {"host": 3.0, "cuda": 4.0, "hip": 16.0}
+WARM_PARENT_S = 14.0
 
 
-def minutes(each: Planned) -> float | None:
-    """Minutes of one trial, from the solo times that were measured before on this machine; None if
-    one of them is not known yet."""
+def minutes(points: Sequence[Planned]) -> list[float | None]:
+    """Minutes of each trial of a sweep."""
+    warm: set[bool] = set()
+    found = []
+    for each in points:
+        trial_minutes, shimmed = _minutes(each), each.trial.uses_xsched and each.trial.shim
+        if each.trial.platform == "cuda" and shimmed not in warm and trial_minutes is not None:
+            warm.add(shimmed)
+            trial_minutes += WARM_PARENT_S / 60
+        found.append(trial_minutes)
+    return found
+
+
+def _minutes(each: Planned) -> float | None:
+    """From the solo times that were measured before on this machine; None if one of them is not
+    known yet."""
     platform = shared(each.config)
     models = {task.model for task in each.trial.tasks}
     known = solo.known(Path(each.config.output_root), platform.fingerprint(each.trial), models)

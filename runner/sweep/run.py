@@ -46,7 +46,8 @@ def run(arguments: list[str], compose: Compose, launch: Launch) -> Ended:
     show_warnings(caveats(points))
     store = tracking.open_store(config)
     if config.dry_run:
-        show_plan([(each.name, estimate.minutes(each)) for each in points])
+        names = [each.name for each in points]
+        show_plan(list(zip(names, estimate.minutes(points), strict=True)))
         return Ended(0)
     wanted = resume.identity(points, shared(config))
     with one_writer(config, wanted):

@@ -15,7 +15,7 @@ from runner.results.report.drawn import draw
 from runner.results.report.environment import environment
 from runner.results.report.page import BAD, SOFT, Drawing, Mark, Page
 from runner.results.report.verdict import conclusions, controls
-from runner.results.wording import baseline_name, clock_warning
+from runner.results.wording import baseline_name, warnings
 from runner.runs import files
 from runner.runs.provenance import told
 from runner.runs.sweep import Sweep
@@ -88,8 +88,7 @@ def _page(runs: Sweep, folder: Path, title: str, baseline: str | None, primary: 
 def _verdicts(comparison: Comparison | None, why_not: str) -> list[Mark]:
     if comparison is None:
         return [Mark(f"No comparison: {why_not}.")]
-    warning = clock_warning(comparison)
-    return [*conclusions(comparison), *([Mark(warning, BAD)] if warning else [])]
+    return [*conclusions(comparison), *(Mark(warning, BAD) for warning in warnings(comparison))]
 
 
 def _asides(comparison: Comparison) -> list[Mark]:

@@ -137,7 +137,7 @@ def comparison_table(rows: Sequence[Row]) -> Table:
     heads = ("baseline", "treatment", "change", INTERVAL)
     lines = []
     for row in rows:
-        doubtful = row.clocks_differ or row.ineffective
+        doubtful = row.ineffective or not row.alike
         kind = BAD if doubtful else KINDS.get(row.verdict, NEITHER)
         cells = (
             Cell("treatment", treatment_name(row)),

@@ -15,6 +15,7 @@ from runner.results.comparison import (
     Comparison,
     compare,
 )
+from runner.results.wording import verdict, warnings
 from runner.runs.load import load
 from runner.trial.status import Status
 from tests.runner.run_folders import MadeTask, at_clock, write_repeats, write_run, write_sweep
@@ -186,7 +187,7 @@ def test_clocks_that_differ_are_flagged_and_the_verdict_stays(tmp_path: Path) ->
     assert {row.clock_ratio for row in found.rows} == {1800 / 1980}, "of the pair furthest apart"
     assert all(row.clocks_differ for row in found.rows)
     assert verdicts(found) == {"xsched": BETTER}
-    assert [row.figure for row in found.clocks_apart] == ["p99_ms/priority_1"]
+    assert [row.figure for row in found.unlike] == ["p99_ms/priority_1"]
 
 
 @pytest.mark.parametrize(("clock", "differs"), [(1020, False), (1021, True), (980, True)])
@@ -197,7 +198,7 @@ def test_two_percent_are_let_pass(tmp_path: Path, clock: float, differs: bool) -
 def test_clocks_that_are_not_known_are_no_difference(tmp_path: Path) -> None:
     unknown = at_clocks(tmp_path / "a", (1980, None), (None, 1200))
     assert {row.clocks_differ for row in unknown.rows} == {None}
-    assert unknown.clocks_apart == []
+    assert unknown.unlike == []
     partly = at_clocks(tmp_path / "b", (1980, None), (1200, 1980))
     assert partly.rows[0].clock_ratio == 1980 / 1200
 
@@ -435,3 +436,36 @@ def test_a_sweep_over_task_sets_compares_within_each(tmp_path: Path) -> None:
     made = (("one", "native"), ("one", "xsched"), ("two", "xsched"))
     found = compared(of_task_sets(tmp_path, *made))
     assert {row.task_set for row in found.rows} == {"one"}
+
+
+# ------------------------------------------------------------------------- placements
+
+
+def test_arms_in_other_placements_are_compared_and_that_is_said(tmp_path: Path) -> None:
+    runs = [
+        write_run(
+            tmp_path / f"{arm}-{repeat}",
+            arm,
+            {"urgent": MadeTask(np.linspace(0.9, 1.1, 60) * scale, 1)},
+            repeat=repeat,
+            placement=placement,
+            mps=placement == "processes",
+        )
+        for repeat in range(3)
+        for arm, scale, placement in (
+            ("native", 20.0, "threads"),
+            ("xsched", 10.0, "processes"),
+            ("stream_priority", 15.0, "threads"),
+        )
+    ]
+    found = compare(load(*runs).runs)
+    assert {row.treatment: row.placements_differ for row in found.rows} == {
+        "xsched": True,
+        "stream_priority": False,
+    }
+    [warning] = warnings(found)
+    assert warning.startswith(
+        "placements differ: native ran in threads, xsched in processes, MPS. Each has solo times"
+    )
+    [primary] = [row for row in found.primary if row.treatment == "xsched"]
+    assert verdict(primary).endswith("; placements differ")

@@ -1,7 +1,10 @@
 """What is said before a sweep whose input is allowed and may not be meant."""
 
+from dataclasses import replace
+
 import pytest
 
+from runner.config.arms import Arm
 from runner.config.resolve import resolve
 from runner.config.schema import ArrivalOverride, Config, TaskConfig
 from runner.sweep.caveats import caveats
@@ -85,3 +88,22 @@ def test_it_stands_above_the_sweep(run_forked: Run) -> None:
     unheard, flood, *_ = done.stdout.splitlines()
     assert unheard.startswith("warning: arrival has no effect, no task of smoke takes it (urgent: ")
     assert flood.startswith("warning: urgent has load 2: ")
+
+
+def placed(*places: tuple[str, str], swept: bool = False) -> list[Planned]:
+    points = []
+    for arm, place in places:
+        made = point(CLOSED)
+        made.values = {"platform.placement": place} if swept else {}
+        made.trial = replace(made.trial, arm=Arm(arm), placement=place)
+        points.append(made)
+    return points
+
+
+def test_arms_that_no_placement_suits_are_named() -> None:
+    apart = placed(("stream_priority", "threads"), ("xsched", "processes"), ("native", "threads"))
+    (line,) = caveats(apart)
+    assert "(native, stream_priority in threads; xsched in processes)" in line
+    assert caveats(placed(("native", "threads"), ("xsched", "threads"))) == []
+    asked = placed(("native", "threads"), ("native", "processes"), swept=True)
+    assert caveats(asked) == [], "that was asked for"
