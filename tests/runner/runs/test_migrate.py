@@ -19,6 +19,8 @@ from xsched_bindings.types import PreemptLevel
 
 RESULTS = Path(__file__).parents[3] / "docs" / "results"
 ZIPS = sorted(RESULTS.glob("**/*.zip"))
+#: The others were written by later versions.
+OLD_ZIPS = [path for path in ZIPS if path.parent.name != "placements_h100"]
 #: Of the first runs on a GPU only the JSON was kept, and no sweep.json.
 FOLDERS = sorted(path.parent for path in RESULTS.glob("h100/*/*/summary.json"))
 
@@ -120,10 +122,10 @@ def check_device(run: Run, before: dict[str, Any]) -> None:
 
 
 def test_there_are_records_to_read() -> None:
-    assert (len(ZIPS), len(FOLDERS)) == (17, 29)
+    assert (len(OLD_ZIPS), len(FOLDERS)) == (17, 29)
 
 
-@pytest.mark.parametrize("path", ZIPS, ids=[f"{p.parent.name}/{p.stem}" for p in ZIPS])
+@pytest.mark.parametrize("path", OLD_ZIPS, ids=[f"{p.parent.name}/{p.stem}" for p in OLD_ZIPS])
 def test_a_sweep_that_was_exported_is_read_as_it_was_recorded(path: Path) -> None:
     sweep = load(path)
     assert sweep.folder is not None
