@@ -16,10 +16,13 @@ from runner.proof.checks import (
     check_hardware_hint,
     check_interception,
     check_level,
+    enough,
 )
 
-#: A probe is repeated when the machine held this process up for so long that it showed nothing.
-PROBE_ATTEMPTS = 4
+#: A rehearsal that the machine has disturbed is repeated, so often in all; and so many probes of a
+#: level may be added to those that were asked for.
+ATTEMPTS = 4
+MORE_PROBES = 12
 
 
 class Provable(Protocol):
@@ -70,3 +73,18 @@ def prove(session: Provable, peers: Peers, say: Callable[[str], None]) -> Proof:
     if trial.uses_xsched:
         checks += [check_interception(requests), *session.rehearse(peers)]
     return Proof(tuple(checks), tuple(suspensions))
+
+
+def probe(suspend: Callable[[int], Suspension], wanted: int) -> list[Suspension]:
+    """Suspensions of one queue at random moments: all of them, until `wanted` have told what there
+    is to tell. suspend: makes the next, and is told how many were disturbed, to have patience."""
+    probes: list[Suspension] = []
+    while not enough(probes, wanted) and len(probes) < wanted + MORE_PROBES:
+        probes.append(suspend(sum(each.disturbed for each in probes)))
+    return probes
+
+
+def patience(disturbed: int) -> int:
+    """How many times longer to look whether a queue is quiet, on a machine that was too slow for
+    so many probes."""
+    return int(2 ** min(disturbed, ATTEMPTS - 1))

@@ -74,6 +74,16 @@ def bound(level: PreemptLevel, threshold: int) -> int:
     }[level]
 
 
+def least(level: PreemptLevel, threshold: int, batch_size: int) -> int:
+    """Commands that some suspension of several lets complete at the least, 0 to `threshold`. Fewer,
+    and the queue is held to less than was asked: by a lower threshold, or a higher level. In steady
+    state threshold - batch_size … threshold commands are in flight; the suspension itself takes a
+    moment, for which another batch is left out."""
+    if level is PreemptLevel.block:
+        return max(0, threshold - 2 * batch_size - 1, threshold // 2 - 1)
+    return bound(level, threshold)
+
+
 # --- intercepted -----------------------------------------------------------------------------
 
 
@@ -131,10 +141,12 @@ def check_hardware_hint(asked: Mapping[str, int], found: Mapping[str, int]) -> C
 class Suspension:
     """One suspension under the app-managed scheduler, with commands of fixed work pending.
 
-    passed: commands completed after it. pending: commands left when the queue had gone quiet.
+    passed: commands that surely completed after it; may_have_passed: and with those of which the
+    witness cannot say. pending: commands left when the queue had gone quiet.
     quiet: whether nothing completed any more by then. resumed: whether all completed in the end.
     quiet_ms: from the suspension until the last command completed or, at level interrupt, was
-    stopped: the preemption latency.
+    stopped: the preemption latency. batch_size, may_have_passed: 0 in records from before they were
+    kept.
     """
 
     task: str
@@ -145,30 +157,73 @@ class Suspension:
     quiet: bool
     resumed: bool
     quiet_ms: float
+    batch_size: int = 0
+    may_have_passed: int = 0
+
+    @property
+    def leaked(self) -> bool:
+        """Whether the queue went on in spite of it; it need not have gone quiet to show that."""
+        return self.passed > bound(self.level, self.threshold)
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether it tells nothing: whoever suspended, or the device, was held up so long that the
+        work ran out by itself, or had not come to rest when it was looked at."""
+        return not self.leaked and not (self.quiet and self.pending)
 
     @property
     def fault(self) -> str:
-        limit = bound(self.level, self.threshold)
-        if self.passed > limit:
+        if self.leaked:
+            limit = bound(self.level, self.threshold)
             return f"{self.passed} commands completed after a suspension, at most {limit} may"
-        if not self.quiet or not self.pending:
-            return "the queue never went quiet after a suspension"
-        if not self.resumed:
-            return "work did not resume after the suspension"
+        return "" if self.resumed else "work did not resume after the suspension"
+
+
+def enough(probes: Sequence[Suspension], wanted: int) -> bool:
+    """Whether these suspensions of one queue tell what there is to tell: it went on in spite of
+    one, or `wanted` were undisturbed and one of them let pass what some must."""
+    clear = [probe for probe in probes if not probe.disturbed]
+    return any(probe.leaked for probe in probes) or (
+        len(clear) >= wanted and not _held_back_too_much(clear)
+    )
+
+
+def _held_back_too_much(clear: Sequence[Suspension]) -> str:
+    """How, "" if not. Of records that lack the batch size nothing is known."""
+    known = [probe for probe in clear if probe.batch_size]
+    if not known:
         return ""
+    first, most = known[0], max(probe.may_have_passed for probe in known)
+    wanted = least(first.level, first.threshold, first.batch_size)
+    if most >= wanted:
+        return ""
+    return (
+        f"at most {most} commands completed after {len(known)} suspensions, and at level "
+        f"{first.level.name}, {first.threshold}/{first.batch_size}, some let {wanted} or more: the "
+        "queue is held to less than was asked"
+    )
 
 
 def check_level(evidence: Sequence[Suspension]) -> Check:
-    faults = [*dict.fromkeys(f"{s.task}: {s.fault}" for s in evidence if s.fault)]
+    """Of all suspensions, disturbed ones too: none leaked, all work resumed, and each queue was
+    held to what was asked and to no less."""
+    faults = [f"{s.task}: {s.fault}" for s in evidence if s.fault]
+    for task in dict.fromkeys(s.task for s in evidence):
+        clear = [s for s in evidence if s.task == task and not s.disturbed]
+        if not clear:
+            faults.append(f"{task}: the queue never went quiet after a suspension")
+        elif fault := _held_back_too_much(clear):
+            faults.append(f"{task}: {fault}")
     worst = max((s.passed for s in evidence), default=0)
+    disturbed = sum(s.disturbed for s in evidence)
+    beside = f" ({disturbed} of them disturbed)" if disturbed else ""
     return Check(
         "level",
         not faults,
-        "; ".join(faults[:3])
-        if faults
-        else f"at most {worst} commands completed after {len(evidence)} suspensions",
+        "; ".join([*dict.fromkeys(faults)][:3])
+        or f"at most {worst} commands completed after {len(evidence)} suspensions{beside}",
         "The preemption level is not in effect: choose one that the device has",
-        {"suspensions": len(evidence), "most_completed": worst},
+        {"suspensions": len(evidence), "most_completed": worst, "disturbed": disturbed},
     )
 
 

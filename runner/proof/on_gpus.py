@@ -35,6 +35,11 @@ def certain_commands(units: int) -> int:
     return max(0, 2 * units - 1)
 
 
+def possible_commands(units: int) -> int:
+    """Commands that may have completed when `units` have: one of the next unit besides."""
+    return 2 * units + 1
+
+
 @dataclass(frozen=True)
 class Course:
     """One task's probe under the live policy: `units` had completed at the times `at_ns`, of

@@ -195,4 +195,4 @@ def times_of(rows: pa.Table) -> dict[str, tuple[NDArray[np.int64], int]]:
 
 def quiet_ms(proof: Proof, task: str) -> NDArray[np.float64]:
     """From a suspension to the queue's quiet, of each one that proved the task's level."""
-    return np.array([probe.quiet_ms for probe in proof.suspensions if probe.task == task])
+    return np.array([p.quiet_ms for p in proof.suspensions if p.task == task and not p.disturbed])

@@ -69,7 +69,7 @@ def summarise(trial: TrialSpec, result: TrialResult, name: str) -> Summary:
 def preemption_latency(result: TrialResult) -> dict[str, float]:
     """From a suspension to the queue's quiet, over the probes of the level's proof; empty if there
     were none. Milliseconds."""
-    times = [probe.quiet_ms for probe in result.proof.suspensions]
+    times = [probe.quiet_ms for probe in result.proof.suspensions if not probe.disturbed]
     if not times:
         return {}
     names = ("p50", "p90", "p99", "max")

@@ -18,11 +18,12 @@ from runner.platforms.contract import ChildSetup
 from runner.platforms.device import GpuInfo, GpuSample, GpuSettings
 from runner.platforms.gpu.management.base import GpuProcess
 from runner.platforms.gpu.platform import GpuPlatform
-from runner.platforms.gpu.session import GpuSession
+from runner.platforms.gpu.session import GpuLane, GpuSession
 from runner.platforms.gpu.warm import WarmParent
 from tests.xsched_bindings.double import DoubleStream
 from xsched_bindings.cuda import CudaXSched
 from xsched_bindings.hip import HipXSched
+from xsched_bindings.interface import Queue
 from xsched_bindings.types import PreemptLevel
 
 COMMAND_US = 500
@@ -100,7 +101,14 @@ class DoubleAccelerator:
 
 
 class TellingSession(GpuSession):
-    """Tells the stand-in for xserver of the process's queue, which real ones hear from XSched."""
+    """Tells the stand-in for xserver of the process's queue, which real ones hear from XSched. With
+    FAULT tighter its queues hold back more than was asked."""
+
+    def _open_queue(self, lane: GpuLane) -> Queue:
+        queue = super()._open_queue(lane)
+        if os.environ.get(FAULT) == "tighter":
+            queue.set_launch_config(16, 8)
+        return queue
 
     def _asked_of_server(self) -> list[dict[str, Any]]:
         asked = super()._asked_of_server()
@@ -188,6 +196,7 @@ def trial(platform: DoublePlatform, **changes: Any) -> TrialSpec:
     config = Config()
     config.platform.name = platform.name
     config.platform.placement = changes.pop("placement", "threads")
+    config.xsched.threshold = changes.pop("threshold", 8)
     config.platform.mps = changes.pop("mps", "auto")
     config.arm.name = changes.pop("arm", "xsched")
     config.xsched.level = PreemptLevel[changes.pop("level", "block")]

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from math import ceil
 from typing import Any
@@ -25,7 +26,7 @@ from runner.platforms.contract import Peers, WindowFindings
 from runner.platforms.gpu import xserver
 from runner.platforms.gpu.accelerator import Accelerator, QueueMaker, Stream
 from runner.platforms.hints import give_hints, pure_policy
-from runner.platforms.prove import PROBE_ATTEMPTS, prove
+from runner.platforms.prove import patience, probe, prove
 from runner.proof import checks as proof
 from runner.proof import on_gpus as proof_on_gpus
 from runner.proof.on_gpus import Course, Served
@@ -174,24 +175,16 @@ class GpuSession:
         found = []
         for lane in self.lanes:
             with self._open_queue(lane) as queue:
-                found += [self._probe(lane, queue) for _ in range(self.trial.probes)]
+                suspend = partial(self._suspension, lane, queue)
+                found += probe(suspend, self.trial.probes)
         return found
 
-    def _probe(self, lane: GpuLane, queue: Queue) -> proof.Suspension:
-        """A suspension, repeated if this process, or what feeds its stream, was held up so long
-        that the probe ran out by itself or had not gone quiet; a queue that goes on in spite of a
-        suspension does so every time."""
-        for _ in range(PROBE_ATTEMPTS):
-            found = self._suspension(lane, queue)
-            limit = proof.bound(found.level, found.threshold)
-            if found.passed > limit or (found.quiet and found.pending):
-                break
-        return found
-
-    def _suspension(self, lane: GpuLane, queue: Queue) -> proof.Suspension:
-        """Suspend at a random moment and count what completes."""
+    def _suspension(self, lane: GpuLane, queue: Queue, disturbed: int) -> proof.Suspension:
+        """Suspend at a random moment and count what completes. disturbed: how often the machine was
+        too slow for that."""
         unit_s, task = self._device.unit_s, lane.task
-        limit, quiet_s = proof.bound(task.level, task.threshold), max(QUIET_UNITS * unit_s, QUIET_S)
+        limit = proof.bound(task.level, task.threshold)
+        quiet_s = max(QUIET_UNITS * unit_s, QUIET_S) * patience(disturbed)
         units = self._probe_units(task)
         end = lane.stream.probe_units + units
         lane.stream.submit_probe(units)
@@ -204,18 +197,20 @@ class GpuSession:
         last_s = _last_change(lambda: lane.stream.probe_units, limit / 2 * unit_s + quiet_s)
         quiet_at = lane.stream.probe_units
         time.sleep(quiet_s)
-        quiet = lane.stream.probe_units == quiet_at
+        quiet, units = lane.stream.probe_units == quiet_at, quiet_at - at_suspension
         queue.resume()
         lane.stream.synchronize()
         return proof.Suspension(
             task.name,
             task.level,
             task.threshold,
-            passed=proof_on_gpus.certain_commands(quiet_at - at_suspension),
+            passed=proof_on_gpus.certain_commands(units),
             pending=end - quiet_at,
             quiet=quiet,
             resumed=lane.stream.probe_units == end,
             quiet_ms=max(0.0, last_s - suspended_s) * 1e3,
+            batch_size=task.batch_size,
+            may_have_passed=proof_on_gpus.possible_commands(units),
         )
 
     def _probe_units(self, task: TaskSpec) -> int:

@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from models import ModelSpec
@@ -19,7 +20,7 @@ from runner.platforms.calibration import solo_times
 from runner.platforms.contract import Peers, WindowFindings
 from runner.platforms.hints import give_hints, pure_policy
 from runner.platforms.host.stops import Stops
-from runner.platforms.prove import PROBE_ATTEMPTS, prove
+from runner.platforms.prove import ATTEMPTS, patience, probe, prove
 from runner.proof import checks as proof
 from runner.proof import on_host as proof_on_host
 from runner.proof.on_host import Phase
@@ -172,43 +173,40 @@ class HostSession:
         found = []
         for lane in self.lanes:
             with self._open_queue(lane) as queue:
-                found += [self._suspension(lane, queue) for _ in range(self.trial.probes)]
+                suspend = partial(self._suspension, lane, queue)
+                found += probe(suspend, self.trial.probes)
         return found
 
-    def _suspension(self, lane: HostLane, queue: HostQueue) -> proof.Suspension:
-        """Suspend at a random moment and count. Repeated if this process was held up so long that
-        the commands would have run out by themselves, or the executor so that it had not gone
-        quiet, which then is given twice the time; a queue that goes on in spite of a suspension
-        does so every time."""
-        work_s = self.trial.probe_work_us / 1e6
-        limit = proof.bound(lane.task.level, lane.task.threshold)
-        for attempt in range(PROBE_ATTEMPTS):
-            still_s = 4 * work_s * 2**attempt
-            end = lane.stream.completed + lane.probe.commands
-            lane.stream.submit(lane.probe)
-            time.sleep(self._random.uniform(1, PROBE_MARGIN / 2) * work_s)
-            suspended_ns = time.monotonic_ns()
-            queue.suspend()
-            at_suspension = queue.settled()
-            settled_ns = time.monotonic_ns()
-            time.sleep((limit + 4) * work_s)
-            quiet_at = self._wait_quiet(lane.stream, still_s)
-            time.sleep(still_s)
-            quiet = lane.stream.completed == quiet_at
-            last_ns = lane.stream.last_completed_ns
-            queue.resume()
-            lane.stream.synchronize()
-            if quiet and end - at_suspension > limit:
-                break
+    def _suspension(self, lane: HostLane, queue: HostQueue, disturbed: int) -> proof.Suspension:
+        """Suspend at a random moment and count. disturbed: how often the machine was too slow for
+        that."""
+        work_s, task = self.trial.probe_work_us / 1e6, lane.task
+        limit, still_s = proof.bound(task.level, task.threshold), 4 * work_s * patience(disturbed)
+        end = lane.stream.completed + lane.probe.commands
+        lane.stream.submit(lane.probe)
+        time.sleep(self._random.uniform(1, PROBE_MARGIN / 2) * work_s)
+        suspended_ns = time.monotonic_ns()
+        queue.suspend()
+        at_suspension = queue.settled()
+        settled_ns = time.monotonic_ns()
+        time.sleep((limit + 4) * work_s)
+        quiet_at = self._wait_quiet(lane.stream, still_s)
+        time.sleep(still_s)
+        quiet, passed = lane.stream.completed == quiet_at, quiet_at - at_suspension
+        last_ns = lane.stream.last_completed_ns
+        queue.resume()
+        lane.stream.synchronize()
         return proof.Suspension(
-            lane.task.name,
-            lane.task.level,
-            lane.task.threshold,
-            passed=quiet_at - at_suspension,
+            task.name,
+            task.level,
+            task.threshold,
+            passed=passed,
             pending=end - quiet_at,
             quiet=quiet,
             resumed=lane.stream.completed == end,
             quiet_ms=max(0, (settled_ns if limit == 0 else last_ns) - suspended_ns) / 1e6,
+            batch_size=task.batch_size,
+            may_have_passed=passed,
         )
 
     def _wait_quiet(self, stream: HostStream, still_s: float, limit_s: float = 10.0) -> int:
@@ -232,7 +230,7 @@ class HostSession:
         )
 
     def rehearse(self, peers: Peers) -> list[proof.Check]:
-        for _ in range(PROBE_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             check = self._rehearse()
             if check.passed:
                 break

@@ -4,6 +4,7 @@ one that does nothing, one that counts but never suspends, one that counts only 
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,8 @@ from runner.proof.checks import (
     check_level,
     check_policy,
     check_window,
+    enough,
+    least,
     preemptions,
 )
 from runner.runs.files import read_proof
@@ -29,6 +32,8 @@ from xsched_bindings.types import PreemptLevel
 GOOD = Suspension(
     "t", PreemptLevel.block, 8, passed=6, pending=20, quiet=True, resumed=True, quiet_ms=3.0
 )
+
+GOOD_AT_8_4 = dataclasses.replace(GOOD, passed=1, batch_size=4, may_have_passed=1)
 
 
 def interval(task: str, completed: int = 0, limit: int = 8, preempted: bool = True) -> HeldBack:
@@ -72,8 +77,6 @@ def test_a_level_within_its_bound_passes() -> None:
         ({"passed": 9}, "9 commands completed after a suspension, at most 8 may"),
         ({"level": PreemptLevel.deactivate, "passed": 2}, "at most 1 may"),
         ({"level": PreemptLevel.interrupt, "passed": 1}, "at most 0 may"),
-        ({"quiet": False}, "never went quiet"),
-        ({"pending": 0}, "never went quiet"),
         ({"resumed": False}, "did not resume"),
     ],
 )
@@ -81,6 +84,73 @@ def test_a_level_out_of_its_bound_fails(change: dict[str, object], says: str) ->
     check = check_level([GOOD, dataclasses.replace(GOOD, **change)])  # type: ignore[arg-type]
     assert not check.passed
     assert says in check.finding
+
+
+@pytest.mark.parametrize("change", [{"quiet": False}, {"pending": 0}])
+def test_a_disturbed_probe_tells_nothing_and_is_counted(change: dict[str, Any]) -> None:
+    disturbed = dataclasses.replace(GOOD, **change)
+    assert disturbed.disturbed
+    check = check_level([disturbed, GOOD])
+    assert check.passed
+    assert check.finding == "at most 6 commands completed after 2 suspensions (1 of them disturbed)"
+    alone = check_level([GOOD, dataclasses.replace(disturbed, task="other")])
+    assert not alone.passed
+    assert "other: the queue never went quiet" in alone.finding
+    leaking = dataclasses.replace(disturbed, passed=9)
+    assert not leaking.disturbed, "to go on is no disturbance"
+
+
+@pytest.mark.parametrize(
+    ("level", "threshold", "batch", "commands"),
+    [
+        (PreemptLevel.block, 8, 4, 3),
+        (PreemptLevel.block, 64, 32, 31),
+        (PreemptLevel.block, 64, 4, 55),
+        (PreemptLevel.block, 4, 4, 1),
+        (PreemptLevel.block, 1, 1, 0),
+        (PreemptLevel.deactivate, 64, 32, 1),
+        (PreemptLevel.interrupt, 64, 32, 0),
+    ],
+)
+def test_what_some_suspension_must_let_pass(
+    level: PreemptLevel, threshold: int, batch: int, commands: int
+) -> None:
+    assert least(level, threshold, batch) == commands
+
+
+TOO_STRONG = {
+    "threshold 16 for 64": (PreemptLevel.block, 64, 32, 16),
+    "deactivate for block": (PreemptLevel.block, 8, 4, 1),
+    "interrupt for deactivate": (PreemptLevel.deactivate, 8, 4, 0),
+}
+
+
+@pytest.mark.parametrize("case", TOO_STRONG)
+def test_a_queue_held_to_less_than_was_asked_fails(case: str) -> None:
+    level, threshold, batch, most = TOO_STRONG[case]
+    probes = [
+        Suspension("t", level, threshold, passed, 20, True, True, 3.0, batch, passed)
+        for passed in range(most + 1)
+    ]
+    check = check_level(probes)
+    assert not check.passed
+    assert f"t: at most {most} commands completed after {most + 1} suspensions" in check.finding
+    assert "held to less than was asked" in check.finding
+    assert not enough(probes, 1)
+    honest = dataclasses.replace(probes[-1], may_have_passed=least(level, threshold, batch))
+    assert check_level([*probes, honest]).passed, "one is enough"
+
+
+def test_probes_end_when_they_tell_what_there_is_to_tell() -> None:
+    weak, fair = GOOD_AT_8_4, dataclasses.replace(GOOD_AT_8_4, passed=5, may_have_passed=5)
+    assert not enough([], 1)
+    assert enough([fair], 1)
+    assert not enough([fair], 2)
+    assert not enough([weak, weak], 2)
+    assert enough([weak, weak, fair], 2)
+    assert not enough([fair, dataclasses.replace(fair, quiet=False)], 2)
+    assert enough([dataclasses.replace(weak, passed=9)], 5), "more cannot mend it"
+    assert enough([GOOD, GOOD], 2), "of old records nothing is known"
 
 
 def test_a_policy_that_suspends_what_it_must_passes() -> None:
@@ -145,8 +215,8 @@ def test_what_is_checked_of_the_window_comes_behind_and_keeps_the_probes() -> No
 
 def test_the_evidence_of_a_level_is_how_many_probes_and_the_worst() -> None:
     probes = [GOOD, dataclasses.replace(GOOD, passed=8), dataclasses.replace(GOOD, passed=0)]
-    assert check_level(probes).evidence == {"suspensions": 3, "most_completed": 8}
-    assert check_level([]).evidence == {"suspensions": 0, "most_completed": 0}
+    assert check_level(probes).evidence == {"suspensions": 3, "most_completed": 8, "disturbed": 0}
+    assert check_level([]).evidence == {"suspensions": 0, "most_completed": 0, "disturbed": 0}
 
 
 def test_the_file_says_the_verdict_and_is_the_proof_again(tmp_path: Path) -> None:

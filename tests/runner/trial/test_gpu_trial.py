@@ -140,6 +140,13 @@ def test_an_inert_library_is_refused(tmp_path: Path, flag: str) -> None:
         assert finding in result.reason
 
 
+def test_a_threshold_lower_than_asked_is_refused(double: Path, tmp_path: Path) -> None:
+    platform = DoublePlatform(double, **{FAULT: "tighter"})
+    result = run(platform, tmp_path, threshold=64)
+    assert (result.status, result.proof.verdict) == (Status.FAILED, Verdict.FAILED)
+    assert "held to less than was asked" in result.reason
+
+
 def test_processes_that_are_not_ours_are_named(double: Path, tmp_path: Path) -> None:
     ours = GpuProcess(os.getpid(), "python", 1)
     platform = DoublePlatform(double, others=[ours, GpuProcess(1, "somebody", 400)])

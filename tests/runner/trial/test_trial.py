@@ -6,6 +6,8 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,22 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
+from models import ModelSpec
 from runner.config.arms import Arm
+from runner.config.resolve import resolve
+from runner.config.schema import Config, ModelOverride, TaskConfig
+from runner.platforms.host.session import HostLane, HostSession
 from runner.proof.checks import Verdict
 from runner.runs import files
 from runner.runs.load import load
 from runner.runs.run import Run
+from runner.trial.peers import Peers
 from runner.trial.recording import Recording
 from runner.trial.status import Status
 from tests.conftest import Run as Command
 from tests.conftest import command, environment, forked_run
+from xsched_bindings.host import Device, HostQueue
+from xsched_bindings.types import PreemptLevel
 
 #: A quick real model, and an urgent task that comes and goes.
 QUICK = ("task_set=two_bert", "model=bert_mini", "task_set.requests=10", "warmup=1")
@@ -224,16 +233,25 @@ def test_a_window_that_hits_its_limit_says_so(run_forked: Command, tmp_path: Pat
     assert 0 < summary.tasks["urgent"].requests < 1000
 
 
-def test_an_uninterceptable_trial_is_refused(tmp_path: Path) -> None:
-    """The original report's set-up: every call succeeds, no command goes through the queue."""
-    from multiprocessing import Pipe
+def refused(make: type[HostSession], **xsched: Any) -> str:
+    """Why the proof of a trial over such a session fails."""
+    config = Config()
+    config.xsched = replace(config.xsched, scheduler="local", **xsched)
+    model = ModelOverride(name="synthetic", size=10, work_us=100)
+    config.task_set.tasks = {
+        n: TaskConfig(priority=p, model=model) for n, p in (("a", 2), ("b", 1))
+    }
+    with Device("runner.platforms.host.programs:load") as device, device.connect() as connected:
+        session = make(resolve(config), connected, lambda text: None)
+        session.open()
+        assert session.calibrate([ModelSpec("synthetic", size=10, work_us=100)])
+        proof = session.prove(Peers(Pipe()[0], 0, 1))
+    assert proof.verdict is Verdict.FAILED
+    return proof.failure
 
-    from models import ModelSpec
-    from runner.config.resolve import resolve
-    from runner.config.schema import Config, ModelOverride, TaskConfig
-    from runner.platforms.host.session import HostSession
-    from runner.trial.peers import Peers
-    from xsched_bindings.host import Device
+
+def test_an_uninterceptable_trial_is_refused() -> None:
+    """The original report's set-up: every call succeeds, no command goes through the queue."""
 
     class Bypassed(HostSession):
         def schedule(self) -> None:
@@ -241,20 +259,33 @@ def test_an_uninterceptable_trial_is_refused(tmp_path: Path) -> None:
             for lane in self.lanes:
                 lane.stream.interceptor = None
 
-    config = Config()
-    config.xsched.scheduler = "local"
-    model = ModelOverride(name="synthetic", size=10, work_us=100)
-    config.task_set.tasks = {
-        n: TaskConfig(priority=p, model=model) for n, p in (("a", 2), ("b", 1))
-    }
-    with Device("runner.platforms.host.programs:load") as device, device.connect() as connected:
-        session = Bypassed(resolve(config), connected, lambda text: None)
-        session.open()
-        assert session.calibrate([ModelSpec("synthetic", size=10, work_us=100)])
-        proof = session.prove(Peers(Pipe()[0], 0, 1))
-    assert proof.verdict is Verdict.FAILED
-    assert "a: 0 of 10 commands" in proof.failure
-    assert "b was never suspended" in proof.failure
+    failure = refused(Bypassed)
+    assert "a: 0 of 10 commands" in failure
+    assert "b was never suspended" in failure
+
+
+def test_a_threshold_lower_than_asked_is_refused() -> None:
+    class Tighter(HostSession):
+        def _open_queue(self, lane: HostLane) -> HostQueue:
+            queue = super()._open_queue(lane)
+            queue.set_launch_config(16, 8)
+            return queue
+
+    failure = refused(Tighter, threshold=64, batch_size=32)
+    assert "level: a: at most 1" in failure  # of the 16 that it may
+    assert "at level block, 64/32, some let 31 or more" in failure
+
+
+def test_a_level_higher_than_asked_is_refused() -> None:
+    class Stronger(HostSession):
+        def _open_queue(self, lane: HostLane) -> HostQueue:
+            queue = super()._open_queue(lane)
+            queue.set_preempt_level(PreemptLevel.interrupt)
+            return queue
+
+    failure = refused(Stronger)
+    assert "level: a: at most 0 commands completed" in failure
+    assert "held to less than was asked" in failure
 
 
 # --- faults ------------------------------------------------------------------------------------
