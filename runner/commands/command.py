@@ -2,6 +2,7 @@
 they end."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 
@@ -25,10 +26,16 @@ def end_well(work: Callable[[], int | None]) -> None:
 
     try:
         code = work()
+    except BrokenPipeError:
+        code = 0  # whoever reads has seen enough
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # else Python says so at the exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if code:
         sys.exit(code)

@@ -71,11 +71,9 @@ def _occupy_standard_streams() -> None:
 def run(given: list[str]) -> None:
     """Run a sweep as if these arguments had been typed. Raises SystemExit at its end."""
     if set(given) & set(HELP_FLAGS):
-        print(_help())
-        return
+        return end_well(lambda: print(_help()))
     if VERSION_FLAG in sys.argv[1:]:
-        print(NAME, version())
-        return
+        return end_well(lambda: print(NAME, version()))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us whole; we say them in one message
     # Where OpenBLAS cannot start its threads (ulimit -v) it sends SIGINT; nothing here needs them.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -1,11 +1,15 @@
 """How commands end: exit codes, and one message for wrong input."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
 
 from runner.commands.command import end_well
 from runner.config.errors import UserError
+from tests.conftest import ROOT, environment
 
 
 def refuse() -> None:
@@ -39,3 +43,21 @@ def test_wrong_input_is_one_message(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_fault_of_ours_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
         end_well(lambda: 1 // 0)
+
+
+@pytest.mark.parametrize("buffered", [True, False])
+@pytest.mark.parametrize("arguments", [["runner", "--help"], ["runner", "--version"]])
+def test_a_reader_who_has_seen_enough_is_no_error(arguments: list[str], buffered: bool) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    variables = environment() | {"PYTHONUNBUFFERED": "" if buffered else "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        env=variables,
+        cwd=ROOT,
+        text=True,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
