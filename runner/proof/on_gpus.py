@@ -65,17 +65,16 @@ class Course:
         return self.began_ns < at_ns and self._until(at_ns) < self.total
 
     def longest_standstill(self, span: Span) -> int:
-        """Nanoseconds within the span without a completion."""
-        inside = [
-            (at, units)
-            for at, units in zip(self.at_ns, self.units, strict=True)
-            if span[0] <= at <= span[1]
-        ]
+        """Nanoseconds within the span for which looks have shown no completion. Where nobody
+        looked, for the machine was busy, nothing is known."""
         longest, since, units = 0, span[0], self._until(span[0])
-        for at, now in inside:
+        for at, now in zip(self.at_ns, self.units, strict=True):
+            if not span[0] <= at <= span[1]:
+                continue
             if now != units:
-                longest, since, units = max(longest, at - since), at, now
-        return max(longest, span[1] - since)
+                since, units = at, now
+            longest = max(longest, at - since)
+        return longest
 
 
 def merged(spans: Sequence[Span]) -> list[Span]:

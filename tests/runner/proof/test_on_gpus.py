@@ -1,6 +1,7 @@
 """Evidence as GPUs leave it, made by hand, and what must be said of it."""
 
-from itertools import pairwise
+import dataclasses
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -40,10 +41,11 @@ def tasks(**priorities: int) -> list[TaskSpec]:
 
 
 def course(name: str, began_ms: int, *spans: tuple[int, int]) -> Course:
-    """Completes a unit every millisecond within the spans."""
-    at = [ms * MS for begin, end in spans for ms in range(begin + 1, end + 1)]
-    units = tuple(range(1, len(at) + 1))
-    return Course(name, began_ms * MS, at[-1], tuple(at), units, len(at))
+    """Completes a unit every millisecond within the spans; looked at as often."""
+    done = {ms for begin, end in spans for ms in range(begin + 1, end + 1)}
+    at = range(1, max(done) + 1)
+    units = tuple(accumulate(ms in done for ms in at))
+    return Course(name, began_ms * MS, at[-1] * MS, tuple(ms * MS for ms in at), units, len(done))
 
 
 LOW_WAITS = [course("high", 10, (10, 60)), course("low", 0, (0, 12), (60, 100))]
@@ -200,4 +202,15 @@ def test_a_course_counts_what_completed_within_a_span() -> None:
     assert one.completed((2 * MS, 5 * MS)) == 3
     assert one.pending(5 * MS)
     assert not one.pending(10 * MS)
-    assert one.longest_standstill((0, 10 * MS)) == MS
+    assert one.longest_standstill((0, 10 * MS)) == 0
+
+
+def test_a_standstill_is_what_was_looked_at() -> None:
+    """A busy machine may keep from looking, and that is no standstill of the queue's."""
+    waits = course("a", 0, (0, 10), (40, 50))
+    assert waits.longest_standstill((0, 50 * MS)) == 30 * MS
+    seldom = dataclasses.replace(waits, at_ns=waits.at_ns[::15], units=waits.units[::15])
+    assert seldom.units == (1, 10, 10, 16)
+    assert seldom.longest_standstill((0, 50 * MS)) == 15 * MS
+    never = dataclasses.replace(waits, at_ns=waits.at_ns[::45], units=waits.units[::45])
+    assert never.longest_standstill((0, 50 * MS)) == 0
