@@ -100,7 +100,8 @@ class Interception:
 
 
 def check_interception(evidence: Sequence[Interception]) -> Check:
-    missed = [e for e in evidence if e.counted < INTERCEPTED_SHARE * e.executed]
+    """The queues saw what a witness saw; one that saw nothing is no witness."""
+    missed = [e for e in evidence if not e.executed or e.counted < INTERCEPTED_SHARE * e.executed]
     finding = ", ".join(f"{e.task}: {e.counted} of {e.executed} commands" for e in missed)
     return Check(
         "intercepted",

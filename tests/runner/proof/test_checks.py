@@ -56,6 +56,12 @@ def test_a_queue_must_have_seen_what_was_executed(counted: int, passes: bool) ->
         assert "shim" in check.remedy
 
 
+def test_a_witness_that_saw_nothing_is_none() -> None:
+    check = check_interception([Interception("a", 320, 320), Interception("b", 0, 320)])
+    assert not check.passed
+    assert "b: 320 of 0 commands" in check.finding
+
+
 def test_a_hardware_hint_must_be_the_one_that_was_given() -> None:
     assert check_hardware_hint({"a": 0, "b": 5}, {"a": 0, "b": 5}).passed
     check = check_hardware_hint({"a": 0, "b": 5}, {"a": 0, "b": 0})
