@@ -31,7 +31,7 @@ run: $(READY) ## run a sweep; the headline one, or ARGS='task_set=smoke -m arm=n
 	$(BIN)/python -m runner $(ARGS)
 
 test: $(READY) ## run the tests (real trials, under seven minutes on two cores)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 faults: $(READY) ## inject faults by the hundred, docs/reliability.md; an hour, FAULTS='--quick' minutes
 	$(BIN)/python -m tests.faults.campaign $(FAULTS)

@@ -20,19 +20,6 @@ ROOT = Path(__file__).parents[1]
 settings.register_profile("on any machine", deadline=None)
 settings.load_profile("on any machine")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-#: Real trials and real queues, which would disturb each other: one after another, while the other
-#: core has the rest.
-ON_THE_DEVICE = ("tests/runner/trial/", "tests/xsched_bindings/", "tests/faults/test_hangs.py")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two processes share the tests (pytest-xdist): a file stays in one, for the sake of what its
-    tests share."""
-    for item in items:
-        file = item.path.relative_to(ROOT).as_posix()
-        group = "device" if file.startswith(ON_THE_DEVICE) else file
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
