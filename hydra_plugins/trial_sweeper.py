@@ -19,6 +19,7 @@ class TrialSweeper(Sweeper):
     configuration sweeps over by itself; the command line goes before it."""
 
     def __init__(self, params: DictConfig) -> None:
+        # Of a mapping it is one with texts as keys, which its annotation does not say.
         self._params: dict[str, Any] = OmegaConf.to_container(params)  # type: ignore[assignment]
 
     def setup(

@@ -69,7 +69,7 @@ class Console(RichConsole):
     def __init__(self, sink: Sink) -> None:
         width = None if sink.isatty() else PLAIN_WIDTH
         super().__init__(
-            file=sink,  # type: ignore[arg-type]
+            file=sink,  # type: ignore[arg-type]  # has what rich calls of a text file
             width=width,
             highlight=False,
             markup=False,

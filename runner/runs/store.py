@@ -207,7 +207,7 @@ def _make(file: Path) -> None:
             return
         _remove(partial)
         try:
-            made = SqlAlchemyStore(  # type: ignore[no-untyped-call]
+            made = SqlAlchemyStore(  # type: ignore[no-untyped-call]  # MLflow's
                 sqlite_uri(partial), artifacts(sqlite_uri(file))
             )
             made.engine.dispose()
