@@ -12,17 +12,19 @@ from models.spec import ModelSpec
 from models.weights import State
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Generator, Tensor, nn
 
 
 @dataclass(frozen=True)
 class Workload:
-    """One request is ``module(*inputs)``: a forward pass in evaluation mode, a single tensor out.
+    """One request is ``module(*inputs[i])``: a forward pass in evaluation mode, one tensor out.
 
-    The module is shared by everybody with the same specification: read it, never change it."""
+    inputs: alternatives of the same shapes. Requests take them in turn, so that a result which was
+    left over from the request before is seen to be wrong. The module is shared by everybody with
+    the same specification: read it, never change it."""
 
     module: nn.Module
-    inputs: tuple[Tensor, ...]
+    inputs: tuple[tuple[Tensor, ...], ...]
 
 
 def with_weights(
@@ -70,9 +72,21 @@ def _random_weights(make: Callable[[], nn.Module], spec: ModelSpec) -> nn.Module
     return module
 
 
-def token_ids(spec: ModelSpec, vocabulary: int) -> Tensor:
-    """Random tokens of shape (batch_size, size), from the specification's seed."""
+def in_turn(
+    spec: ModelSpec, make: Callable[[Generator], Tensor]
+) -> tuple[tuple[Tensor], tuple[Tensor]]:
+    """Two inputs of one tensor each, from generators of the specification's seed and the next."""
     import torch
 
-    generator = torch.Generator().manual_seed(spec.seed)
-    return torch.randint(0, vocabulary, (spec.batch_size, spec.size), generator=generator)
+    first, second = (torch.Generator().manual_seed(spec.seed + i) for i in range(2))
+    return (make(first),), (make(second),)
+
+
+def token_ids(spec: ModelSpec, vocabulary: int) -> tuple[tuple[Tensor], tuple[Tensor]]:
+    """Random tokens of shape (batch_size, size), two inputs of them."""
+    import torch
+
+    def tokens(generator: Generator) -> Tensor:
+        return torch.randint(0, vocabulary, (spec.batch_size, spec.size), generator=generator)
+
+    return in_turn(spec, tokens)

@@ -41,7 +41,7 @@ def build(spec: ModelSpec) -> Workload:
             pooled: Tensor = self.bert(input_ids=ids).pooler_output
             return pooled
 
-    return Workload(with_weights(Encoder, spec, _as_ours), (token_ids(spec, config.vocab_size),))
+    return Workload(with_weights(Encoder, spec, _as_ours), token_ids(spec, config.vocab_size))
 
 
 def _as_ours(state: State) -> State:

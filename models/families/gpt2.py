@@ -28,7 +28,7 @@ def build(spec: ModelSpec) -> Workload:
             logits: Tensor = self.gpt2(input_ids=ids, use_cache=False, logits_to_keep=1).logits
             return logits
 
-    return Workload(with_weights(Prefill, spec, _as_ours), (token_ids(spec, config.vocab_size),))
+    return Workload(with_weights(Prefill, spec, _as_ours), token_ids(spec, config.vocab_size))
 
 
 def _as_ours(state: State) -> State:

@@ -1,7 +1,7 @@
 """Image classifiers of torchvision: input images (batch_size, 3, size, size), output logits."""
 
 from models.spec import ModelInfo, ModelSpec
-from models.workload import Workload, with_weights
+from models.workload import Workload, in_turn, with_weights
 
 CONSTRUCTORS = {
     "resnet18": "resnet18",
@@ -20,6 +20,9 @@ def build(spec: ModelSpec) -> Workload:
     from torchvision import models
 
     module = with_weights(lambda: getattr(models, CONSTRUCTORS[spec.name])(weights=None), spec)
-    generator = torch.Generator().manual_seed(spec.seed)
-    images = torch.rand(spec.batch_size, 3, spec.size, spec.size, generator=generator)
-    return Workload(module, (images.to(getattr(torch, spec.dtype)),))
+    shape, dtype = (spec.batch_size, 3, spec.size, spec.size), getattr(torch, spec.dtype)
+
+    def images(generator: torch.Generator) -> torch.Tensor:
+        return torch.rand(shape, generator=generator).to(dtype)
+
+    return Workload(module, in_turn(spec, images))

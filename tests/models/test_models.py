@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from models import CATALOG, ModelSpec
+from models import fingerprint as fingerprints
 from models.build import build
 from models.export import ExportedProgram
 from models.families import FAMILIES, synthetic
@@ -22,15 +23,29 @@ def test_commands_compute_exactly_what_the_eager_model_does(spec: ModelSpec) -> 
     program = ExportedProgram(workload)
     # Eager attention may take a fused path that rounds otherwise and that no export takes.
     torch.backends.mha.set_fastpath_enabled(False)
+    prints = []
     with torch.inference_mode():
-        expected = workload.module(*workload.inputs)
-        for _ in range(2):  # a second request must not see the first one's values
+        for number in range(4):  # a later request must not see an earlier one's values
+            expected = workload.module(*workload.inputs[number % 2])
+            program.take(number)
             for command in program.commands:
                 command()
             assert torch.equal(program.output, expected)
+            prints.append(program.fingerprint())
+    assert prints[:2] == prints[2:]
+    assert prints[0] != prints[1]
     assert torch.isfinite(expected).all()
     assert len(program.commands) > 50
     assert expected.std() > 0
+
+
+def test_a_fingerprint_tells_values_that_changed_places() -> None:
+    by = fingerprints.weights(4)
+    assert by.min() >= 1
+    assert by.max() < 2
+    one = fingerprints.fingerprint(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), by)
+    assert one == fingerprints.fingerprint(torch.tensor([1.0, 2.0, 3.0, 4.0]), by)
+    assert one != fingerprints.fingerprint(torch.tensor([2.0, 1.0, 3.0, 4.0]), by)
 
 
 def test_every_family_is_tested() -> None:
