@@ -25,6 +25,7 @@ class Measurement:
     tasks: Mapping[str, Task]
     side_by_side: bool = True
     preemptions: int | None = None
+    against_policy: float | None = None
     saturation: float | None = None
     stolen: float | None = None
 

@@ -33,7 +33,13 @@ def _counted(tag: str, unit: str, formula: str, higher_is_better: bool | None) -
         return None if value is None else Estimate(float(value))
 
 
-_counted("preemptions", "preemptions", "suspensions in the window of queues that had work", None)
+_counted("preemptions", "preemptions", "requests that were stopped and went on", None)
+_counted(
+    "against_policy",
+    "share",
+    "Σ time that tasks went on for though the policy holds them back ÷ Σ time that it does",
+    False,
+)
 _counted("saturation", "share", "time that the device was at work ÷ window", True)
 _counted(
     "stolen", "share", "time stolen by a hypervisor of the core that lost most ÷ window", False

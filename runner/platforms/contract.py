@@ -14,10 +14,10 @@ from typing import Any, Protocol
 from models import ModelSpec
 from runner.config.arms import Arm
 from runner.config.spec import TaskSpec, TrialSpec
-from runner.metrics.requests import TaskRequests
 from runner.platforms.device import DeviceFacts, DeviceOrigin
 from runner.platforms.start import Starter, afresh
-from runner.proof.checks import Proof
+from runner.proof.checks import Check, Proof
+from runner.proof.marks import Marks
 from xsched_bindings.types import PreemptLevel
 
 
@@ -145,13 +145,14 @@ class Standstill:
 class WindowFindings:
     """What a session saw of the measured window.
 
-    checks: what it proves. saturation: share of the window that the device worked. preemptions:
-    of queues with work pending; None where nobody can say. events: the scheduler's log by column,
-    None where there is none. stood_still: of what the platform runs for the trial."""
+    marks: of this process's tasks. checks: that what was set up before the window still is.
+    saturation: share of the window that the device worked; nan where it only follows from the
+    requests. events: the scheduler's log by column, None where there is none. stood_still: of what
+    the platform runs for the trial."""
 
-    checks: Proof = field(default_factory=Proof)
+    marks: tuple[Marks, ...] = ()
+    checks: tuple[Check, ...] = ()
     saturation: float = math.nan
-    preemptions: int | None = 0
     events: dict[str, list[Any]] | None = None
     stood_still: tuple[Standstill, ...] = ()
 
@@ -181,8 +182,7 @@ class Session(Protocol):
 
     def begin_window(self) -> None: ...
 
-    def end_window(self, requests: Sequence[TaskRequests], window_s: float) -> WindowFindings:
-        """requests: of all tasks of the trial, in its order. window_s: length of the window."""
+    def end_window(self) -> WindowFindings: ...
 
     def watch(self, stop_fd: int | None, timeout_s: float) -> str:
         """Wait until `stop_fd` is readable, something dies, or `timeout_s` passes; what has died,

@@ -33,8 +33,10 @@ def _give(queue: Hinted, hint: Hint, value: int, priority: int) -> None:
 
 
 def pure_policy(trial: TrialSpec, tasks: Mapping[int, TaskSpec]) -> Policy:
-    """The trial's policy with the hints that the live one has. tasks: by queue."""
-    policy = create_policy(trial.policy)
+    """The trial's policy, as it decides on the trial's platform, with the hints that the live one
+    has. tasks: by queue."""
+    there = POLICIES[trial.policy].there if trial.platform in ("cuda", "hip") else None
+    policy = there() if there else create_policy(trial.policy)
     policy.set_timeslice(trial.timeslice_us)
     policy.set_k_deadline(trial.k)
     for handle, task in tasks.items():

@@ -1,5 +1,5 @@
-"""The proof before the window, the same on every platform: a platform supplies probes, a witness
-and a rehearsal, and does not judge. What counts as proof: docs/architecture.md."""
+"""The proof before the window, the same on every platform: a platform supplies probes and a
+witness, and does not judge. Of the window: `runner.proof.window`. What counts: docs/proof.md."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
@@ -13,16 +13,17 @@ from runner.proof.checks import (
     Interception,
     Proof,
     Suspension,
+    Verdict,
     check_hardware_hint,
     check_interception,
     check_level,
     enough,
 )
 
-#: A rehearsal that the machine has disturbed is repeated, so often in all; and so many probes of a
-#: level may be added to those that were asked for.
-ATTEMPTS = 4
+#: Probes of a level that may be added to those that were asked for.
 MORE_PROBES = 12
+#: So often a look at a queue may take twice as long as the one before.
+DOUBLINGS = 3
 
 
 class Provable(Protocol):
@@ -30,10 +31,6 @@ class Provable(Protocol):
 
     @property
     def trial(self) -> TrialSpec: ...
-
-    @property
-    def needs_witness(self) -> bool:
-        """Whether figures of the window rest on what the witness saw, so that every arm has one."""
 
     def hardware_hints(self) -> tuple[Mapping[str, int], Mapping[str, int]]:
         """The hardware's own priority hint that each task's stream was given, and has."""
@@ -45,13 +42,10 @@ class Provable(Protocol):
         """Put the measurement's queues on the streams, under the trial's scheduler, with hints."""
 
     def witness(self) -> Sequence[Interception]:
-        """One request of every task before somebody who knows no queues."""
+        """Requests of every task, alone, before somebody who knows no queues."""
 
-    def witnessed(self, requests: Sequence[Interception]) -> None:
-        """What the witnesses of all processes saw."""
-
-    def rehearse(self, peers: Peers) -> Sequence[Check]:
-        """Every queue at work under the live policy: does it do what the policy says?"""
+    def scheduled(self, peers: Peers) -> Sequence[Check]:
+        """That whoever schedules knows all queues, where that can be asked."""
 
 
 def prove(session: Provable, peers: Peers, say: Callable[[str], None]) -> Proof:
@@ -65,14 +59,20 @@ def prove(session: Provable, peers: Peers, say: Callable[[str], None]) -> Proof:
         say("proving the preemption level")
         suspensions = [*chain(*peers.in_turn(session.suspensions))]
         checks.append(check_level(suspensions))
-        say("proving interception and policy")
+        say("proving interception")
         session.schedule()
-    if trial.uses_xsched or session.needs_witness:
-        requests = [*chain(*peers.in_turn(session.witness))]
-        session.witnessed(requests)
+    alone = [*chain(*peers.in_turn(session.witness))]
     if trial.uses_xsched:
-        checks += [check_interception(requests), *session.rehearse(peers)]
-    return Proof(tuple(checks), tuple(suspensions))
+        checks += [check_interception(alone), *session.scheduled(peers)]
+    return Proof(tuple(checks), claim(trial), tuple(suspensions), tuple(alone))
+
+
+def claim(trial: TrialSpec) -> Verdict:
+    """What a trial is proof of."""
+    if trial.uses_xsched:
+        return Verdict.PROVEN
+    hinted = trial.arm.streams is Streams.prioritised
+    return Verdict.IN_PLACE if hinted else Verdict.NOT_CLAIMED
 
 
 def probe(suspend: Callable[[int], Suspension], wanted: int) -> list[Suspension]:
@@ -87,4 +87,4 @@ def probe(suspend: Callable[[int], Suspension], wanted: int) -> list[Suspension]
 def patience(disturbed: int) -> int:
     """How many times longer to look whether a queue is quiet, on a machine that was too slow for
     so many probes."""
-    return int(2 ** min(disturbed, ATTEMPTS - 1))
+    return int(2 ** min(disturbed, DOUBLINGS))

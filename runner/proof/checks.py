@@ -4,53 +4,66 @@ Return codes, log lines and submission counts can all lie. So each check rests o
 counted by an independent witness, and a trial that fails one is refused, never a result.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from xsched_bindings.policies import POLICIES
 from xsched_bindings.types import PreemptLevel
 
-#: Share of a request's commands that the queue must have seen (the rest may be uninterceptable).
-INTERCEPTED_SHARE = 0.95
+#: Inputs that a task's requests take in turn; requests before the window whose results are kept.
+INPUTS = 2
+REFERENCES = 2 * INPUTS
+#: Share of a request's commands, and of the device's time for them, that may be past the queue.
+PAST_THE_QUEUE = 0.01
 
 
 class Verdict(StrEnum):
-    """What a trial's proof came to. An arm that claims no scheduling has nothing to prove; of a
-    trial that was interrupted nothing is known of its window."""
+    """What a trial's proof came to. Not decidable: the window could not have shown the contrary. An
+    arm without XSched claims no scheduling, and one with the hardware's own hints that these are in
+    place. Of a trial that was interrupted nothing is known of its window."""
 
     PROVEN = "proven"
     FAILED = "failed"
+    UNDECIDED = "not decidable"
+    IN_PLACE = "in place"
     NOT_CLAIMED = "not claimed"
     INCOMPLETE = "incomplete"
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was to be shown. remedy: what to do if it was not."""
+    """One thing that was to be shown. remedy: what to do if it was not. decided: whether the
+    evidence could have shown the contrary."""
 
     name: str
     passed: bool
     finding: str
     remedy: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    decided: bool = True
 
 
 @dataclass(frozen=True)
 class Proof:
-    """The checks of a trial; an arm that claims no scheduling has none and claims nothing.
-    suspensions: the probes behind the level's check, which also time it."""
+    """The checks of a trial. claim: what it is proof of, if it passes. suspensions: the probes
+    behind the level's check, which also time it. alone: requests with nobody beside them, before
+    the window."""
 
     checks: tuple[Check, ...] = ()
+    claim: Verdict = Verdict.PROVEN
     suspensions: tuple["Suspension", ...] = ()
+    alone: tuple["Interception", ...] = ()
 
     @property
     def verdict(self) -> Verdict:
         if not self.checks:
             return Verdict.NOT_CLAIMED
-        passed = all(check.passed for check in self.checks)
-        return Verdict.PROVEN if passed else Verdict.FAILED
+        if not all(check.passed for check in self.checks):
+            return Verdict.FAILED
+        decided = all(check.decided for check in self.checks)
+        return self.claim if decided else Verdict.UNDECIDED
 
     @property
     def failure(self) -> str:
@@ -61,8 +74,8 @@ class Proof:
             if not check.passed
         )
 
-    def __add__(self, checks: Iterable[Check]) -> "Proof":
-        return Proof((*self.checks, *checks), self.suspensions)
+    def also(self, *checks: Check) -> "Proof":
+        return replace(self, checks=(*self.checks, *checks))
 
 
 def bound(level: PreemptLevel, threshold: int) -> int:
@@ -84,6 +97,18 @@ def least(level: PreemptLevel, threshold: int, batch_size: int) -> int:
     return bound(level, threshold)
 
 
+def undecided(why: str, evidence: Mapping[str, Any]) -> Check:
+    """Of the window: whatever had happened, the marks would have looked the same."""
+    return Check(
+        "window",
+        True,
+        f"not decidable: {why}",
+        "More requests, a higher load or longer requests put more at stake",
+        evidence,
+        decided=False,
+    )
+
+
 # --- intercepted -----------------------------------------------------------------------------
 
 
@@ -91,17 +116,41 @@ def least(level: PreemptLevel, threshold: int, batch_size: int) -> int:
 class Interception:
     """One calibration request. executed: commands by an independent witness (the executor's own
     count on host, a profiler on GPUs). counted: growth of the queue's command count. device_s: time
-    that the device worked on it, where the witness tells."""
+    that the device worked on it, where the witness tells. missed_s: of that, the longest commands,
+    as many as the queue did not see: which ones these were nobody knows. results: what such
+    requests come to, with the inputs in turn and each of them twice (`models.fingerprint`), None of
+    what is no number; none where they have none."""
 
     task: str
     executed: int
     counted: int
     device_s: float = 0.0
+    missed_s: float = 0.0
+    results: tuple[float | None, ...] = ()
+
+
+def references(results: Sequence[float], requests: int) -> tuple[float | None, ...]:
+    """The last of a task's results as `Interception` has them. requests: how many the task has made
+    by now, each of the next input in turn."""
+    last = [each if math.isfinite(each) else None for each in results[-REFERENCES:]]
+    first = (requests - len(last)) % INPUTS
+    return (*last[first:], *last[:first])
+
+
+def past_the_queue(executed: int, counted: int) -> bool:
+    """Whether more commands were executed than the queue can have seen."""
+    return counted < (1 - PAST_THE_QUEUE) * executed
 
 
 def check_interception(evidence: Sequence[Interception]) -> Check:
     """The queues saw what a witness saw; one that saw nothing is no witness."""
-    missed = [e for e in evidence if not e.executed or e.counted < INTERCEPTED_SHARE * e.executed]
+    missed = [
+        e
+        for e in evidence
+        if not e.executed
+        or past_the_queue(e.executed, e.counted)
+        or e.missed_s > PAST_THE_QUEUE * e.device_s
+    ]
     finding = ", ".join(f"{e.task}: {e.counted} of {e.executed} commands" for e in missed)
     return Check(
         "intercepted",
@@ -112,7 +161,7 @@ def check_interception(evidence: Sequence[Interception]) -> Check:
         f"{sum(e.executed for e in evidence)} commands",
         "Nothing that bypasses the queue can be scheduled: check that commands go through it "
         "(on GPUs: XSched's shim in place, a stream of the task's own)",
-        {"requests": [asdict(e) for e in evidence]},
+        {e.task: {"executed": e.executed, "counted": e.counted} for e in evidence},
     )
 
 
@@ -226,77 +275,3 @@ def check_level(evidence: Sequence[Suspension]) -> Check:
         "The preemption level is not in effect: choose one that the device has",
         {"suspensions": len(evidence), "most_completed": worst, "disturbed": disturbed},
     )
-
-
-# --- policy and window -----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class HeldBack:
-    """A queue from a suspension by the live policy to its resumption (or the end of the log).
-
-    completed: commands that completed in between. preempted: whether it had work pending.
-    """
-
-    task: str
-    at_ns: int
-    completed: int
-    limit: int
-    preempted: bool
-
-
-def check_policy(policy: str, expected: Iterable[str], intervals: Sequence[HeldBack]) -> Check:
-    """Under the live policy, with every queue given work: queues that the policy must suspend
-    (`expected`) were suspended, the others were not, and suspensions held."""
-    must = set(expected)
-    suspended = {interval.task for interval in intervals if interval.preempted}
-    faults = [f"{task} was never suspended" for task in sorted(must - suspended)]
-    faults += [f"{i.task}: {_leak(i)}" for i in intervals if i.completed > i.limit]
-    if not POLICIES[policy].by_turns or not must:
-        faults += [f"{task} was suspended without need" for task in sorted(suspended - must)]
-    held = (
-        f"{', '.join(sorted(must))} suspended within bounds and resumed"
-        if must
-        else ("all hints are equal and nothing was suspended")
-    )
-    return Check(
-        "policy",
-        not faults,
-        "; ".join(faults[:3]) if faults else held,
-        "The policy does not act on these queues: set the scheduler before the queues and the "
-        "hints after them",
-        {"must_be_suspended": sorted(must), "intervals": [asdict(i) for i in intervals]},
-    )
-
-
-def check_window(intervals: Sequence[HeldBack], none_expected: bool) -> Check:
-    """In the measured window, exactly: no suspended queue completed more than its level lets."""
-    leaks = [interval for interval in intervals if interval.completed > interval.limit]
-    unneeded = none_expected and any(interval.preempted for interval in intervals)
-    worst = max((interval.completed for interval in intervals), default=0)
-    if leaks:
-        finding = f"{leaks[0].task}: {_leak(leaks[0])} ({len(leaks)} such suspensions)"
-    elif unneeded:
-        finding = "queues were suspended although all hints are equal"
-    else:
-        finding = f"{len(intervals)} suspensions, at most {worst} commands completed in one"
-    return Check(
-        "window",
-        not leaks and not unneeded,
-        finding,
-        "Suspended queues went on executing, so priorities were not kept",
-        {
-            "suspensions": len(intervals),
-            "preemptions": preemptions(intervals),
-            "most_completed": worst,
-        },
-    )
-
-
-def _leak(interval: HeldBack) -> str:
-    return f"completed {interval.completed} commands while suspended, at most {interval.limit} may"
-
-
-def preemptions(intervals: Sequence[HeldBack]) -> int:
-    """Suspensions of queues that had work pending."""
-    return sum(interval.preempted for interval in intervals)

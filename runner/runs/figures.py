@@ -56,6 +56,7 @@ def figures(trial: TrialSpec, result: TrialResult) -> RunFigures:
         {name: task for name, task in measured.items() if len(task.response_ms)},
         not trial.arm.runs_tasks_alone,
         result.preemptions,
+        result.against_policy,
         None if math.isnan(result.saturation) else result.saturation,
         result.stolen,
     )

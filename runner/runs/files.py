@@ -16,6 +16,7 @@ from runner.config.limits import check_limits
 from runner.config.spec import TrialSpec
 from runner.metrics.requests import TaskRequests
 from runner.proof.checks import Proof
+from runner.proof.marks import Marks
 from runner.runs import durable, migrate
 from runner.runs.record import OLD, Logged, Provenance, Seal, Summary, SweepRecord
 
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
 SWEEP = "sweep.json"
 SUMMARY, CONFIG, PROOF, PROVENANCE = "summary.json", "config.yaml", "proof.json", "provenance.json"
-REQUESTS, EVENTS, TELEMETRY = "requests.parquet", "events.parquet", "telemetry.parquet"
+REQUESTS, MARKS = "requests.parquet", "marks.parquet"
+EVENTS, TELEMETRY = "events.parquet", "telemetry.parquet"
 TRACE, LATENCY_CDF, TIMELINE = "trace.json", "latency_cdf.png", "timeline.png"
 #: What of all that is derived could not be made, by file.
 PROBLEMS = "problems.json"
@@ -36,7 +38,7 @@ CONCLUDED = ".concluded"
 #: In a run's folder, and in a sweep's for its parent run.
 LOGGED = "mlflow.json"
 #: What is read of a run, the first of it always there.
-OF_A_RUN = (SUMMARY, CONFIG, REQUESTS, PROVENANCE, PROOF, EVENTS)
+OF_A_RUN = (SUMMARY, CONFIG, REQUESTS, PROVENANCE, PROOF, MARKS, EVENTS)
 #: What no result is without, not even a published copy of one.
 AT_LEAST = (CONFIG, REQUESTS, PROOF)
 
@@ -217,6 +219,41 @@ EVENT_ROWS = pa.schema(
 )
 
 
+MARK_ROWS = pa.schema(
+    [
+        ("task", pa.dictionary(pa.int32(), pa.string())),
+        ("request", pa.int64()),
+        ("part", pa.int32()),
+        ("at_ns", pa.int64()),
+        ("result", pa.float64()),
+    ]
+)
+
+
+def mark_table(marks: Sequence[Marks]) -> pa.Table:
+    """marks.parquet: one row a mark, on the monotonic clock; `part` of `request` had completed. A
+    request's last part tells its result, where it has one; null elsewhere."""
+    tables = [_mark_table(each) for each in marks]
+    return pa.concat_tables(tables).unify_dictionaries() if tables else MARK_ROWS.empty_table()
+
+
+def _mark_table(marks: Marks) -> pa.Table:
+    numbers = np.arange(len(marks.at_ns)) + marks.dropped
+    results = np.full(len(numbers), np.nan)
+    ends = np.flatnonzero((numbers + 1) % max(marks.parts, 1) == 0)
+    kept = min(len(ends), len(marks.results))
+    results[ends[len(ends) - kept :]] = marks.results[len(marks.results) - kept :]
+    task = pa.DictionaryArray.from_arrays(np.zeros(len(numbers), np.int32), [marks.task])
+    columns = {
+        "task": task,
+        "request": numbers // max(marks.parts, 1),
+        "part": (numbers % max(marks.parts, 1)).astype(np.int32),
+        "at_ns": marks.at_ns,
+        "result": pa.array(results, from_pandas=True),
+    }
+    return pa.table(columns, MARK_ROWS)
+
+
 def _request_table(task: TaskRequests) -> pa.Table:
     window = np.stack([task.scheduled, task.started, task.completed], axis=1)
     times = np.concatenate([task.warmup, window])
@@ -242,6 +279,7 @@ def keep(
     summary: Summary,
     proof: Proof,
     requests: Sequence[TaskRequests],
+    marks: Sequence[Marks],
     events: Mapping[str, list[Any]],
     provenance: Provenance,
 ) -> Summary:
@@ -250,6 +288,7 @@ def keep(
     already. Returns the summary as it was written. Raises OSError."""
     contents = {
         REQUESTS: _parquet(request_table(requests)),
+        MARKS: _parquet(mark_table(marks)),
         EVENTS: _parquet(pa.table(events, EVENT_ROWS)),
         PROOF: as_json({"verdict": proof.verdict} | msgspec.to_builtins(proof)),
         PROVENANCE: as_json(provenance),

@@ -86,10 +86,11 @@ class Summary:
 
     as_expected: whether it ended as it was meant to; a refusal may be what was to be shown. level:
     in effect; asked_level: as configured. priority: what became of the tasks' priorities (equal,
-    applied, not applied). preemptions: None where nobody can say. stolen: share of a core's time
-    that a hypervisor took. cut: whether the window hit its limit. preemption_ms: of the level's
-    probes, by percentile. timing_s: how long each step took. figures: every metric about every
-    scope that the run has, by name (``p99_ms/priority_3``; `runner.metrics.names`)."""
+    applied, not applied). preemptions, against_policy: see `runner.proof.window.Judged`. stolen:
+    share of a core's time that a hypervisor took. cut: whether the window hit its limit.
+    preemption_ms: of the level's probes, by percentile. timing_s: how long each step took. figures:
+    every metric about every scope that the run has, by name (``p99_ms/priority_3``;
+    `runner.metrics.names`)."""
 
     name: str
     status: Status
@@ -109,6 +110,7 @@ class Summary:
     config_hash: str = ""
     proof: Verdict | None = None
     preemptions: int | None = None
+    against_policy: float | None = None
     saturation: float | None = None
     stolen: float = 0.0
     cut: bool = False

@@ -88,6 +88,11 @@ class Run:
         With pandas, ``run.requests().to_pandas()`` is a DataFrame. Raises `UserError`."""
         return files.read_requests(self.folder / files.REQUESTS)
 
+    def marks(self) -> pa.Table:
+        """marks.parquet: when parts of requests had completed, on the monotonic clock, as the
+        device itself tells (docs/outputs.md). Raises `UserError`."""
+        return files.read_table(self.folder / files.MARKS)
+
     def events(self) -> pa.Table:
         """events.parquet: the scheduler's log, on the monotonic clock; without rows where XSched
         keeps none. Raises `UserError`."""
@@ -109,7 +114,12 @@ class Run:
         """What the figures are computed from."""
         facts = self.summary
         return Measurement(
-            self.tasks, not self.alone, facts.preemptions, facts.saturation, facts.stolen
+            self.tasks,
+            not self.alone,
+            facts.preemptions,
+            facts.against_policy,
+            facts.saturation,
+            facts.stolen,
         )
 
     def figure(self, name: str) -> Estimate | None:

@@ -53,6 +53,7 @@ def summarise(trial: TrialSpec, result: TrialResult, name: str) -> Summary:
         config_hash=trial.config_hash,
         proof=Verdict.INCOMPLETE if result.status is Status.KILLED else result.proof.verdict,
         preemptions=result.preemptions,
+        against_policy=result.against_policy,
         saturation=None if math.isnan(result.saturation) else result.saturation,
         stolen=result.stolen,
         cut=result.cut,
@@ -86,6 +87,9 @@ def _priority(trial: TrialSpec) -> str:
 
 def faults(trial: TrialSpec, result: TrialResult, measured: RunFigures) -> Iterator[str]:
     """Why the figures are not valid: something else than the scheduling made them."""
+    for check in result.proof.checks:
+        if not check.decided:
+            yield f"no result about scheduling: {check.finding}. {check.remedy}"
     for each in result.stood_still:
         yield f"not valid: {each.who} stood still for {each.seconds:.1f} s of the window"
     if not result.saturation < SATURATED:  # or not known, as of a trial that was interrupted

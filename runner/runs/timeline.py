@@ -1,8 +1,8 @@
-"""What happened when in a run: its requests and the scheduler's log on one clock, as a trace that
-opens in Perfetto and as a figure.
+"""What happened when in a run: its requests, marks and the scheduler's log on one clock, as a trace
+that opens in Perfetto and as a figure.
 
-The scheduler's log is on the monotonic clock; the requests count from the common start of their
-group, whose instant requests.parquet knows.
+Marks and the scheduler's log are on the monotonic clock; the requests count from the common start
+of their group, whose instant requests.parquet knows.
 """
 
 import itertools
@@ -30,6 +30,8 @@ SHORTEST_WAIT_NS = 100_000
 SHOWN_REQUESTS = 24
 SHOWN_URGENT = 3
 SHOWN_S = 5.0
+#: Of each request, so that its progress and its standing still are seen.
+MARKS_SHOWN = 10
 REQUEST_TRACK, QUEUE_TRACK = 1, 2
 TRACKS = 10
 
@@ -43,6 +45,14 @@ class Suspension(NamedTuple):
     passed: int | None
 
 
+class Mark(NamedTuple):
+    """A part of a request had completed, nanoseconds after the common start. share: of all parts
+    of the request, 0 to 1."""
+
+    at_ns: int
+    share: float
+
+
 class SchedulerEvent(NamedTuple):
     """A line of the scheduler's log, after the common start. completed: commands of the task."""
 
@@ -54,12 +64,13 @@ class SchedulerEvent(NamedTuple):
 @dataclass(frozen=True)
 class TaskTimeline:
     """One task. requests: scheduled, started, completed of those in the window, in order; the ones
-    from `wanted` on only kept the load up."""
+    from `wanted` on only kept the load up. marks: some of each request."""
 
     name: str
     priority: int
     requests: NDArray[np.int64]
     wanted: int
+    marks: list[Mark] = field(default_factory=list)
     events: list[SchedulerEvent] = field(default_factory=list)
     suspensions: list[Suspension] = field(default_factory=list)
 
@@ -92,15 +103,17 @@ def write_trace(run: Run) -> None:
 
 
 def read(run: Run) -> Timeline:
-    """A run's timeline from its requests and, if there is one, the scheduler's log."""
+    """A run's timeline from its requests and, where there are some, the device's marks and the
+    scheduler's log."""
     notes = ["the tasks ran one after another; each is shown from its own start"]
-    has_log = (run.folder / files.EVENTS).exists()
-    events = run.events() if has_log else None
-    return build(run.requests(), events, run.priority, notes if run.alone else [])
+    events = run.events() if (run.folder / files.EVENTS).exists() else None
+    marks = run.marks() if (run.folder / files.MARKS).exists() else None
+    return build(run.requests(), marks, events, run.priority, notes if run.alone else [])
 
 
 def build(
     requests: pa.Table,
+    marks: pa.Table | None,
     events: pa.Table | None,
     priority_of: Callable[[str], int],
     notes: Sequence[str] = (),
@@ -110,9 +123,13 @@ def build(
         TaskTimeline(name, priority_of(name), *times) for name, times in times_of(requests).items()
     ]
     tasks = sorted(tasks, key=lambda task: -task.priority)
+    starts = starts_of(requests)
+    if marks is not None and starts:
+        for task in tasks:
+            mine = marks.filter(pc.equal(marks["task"], task.name))
+            task.marks.extend(_some(mine, starts[task.name]))
     if events is None or not len(events):
         return Timeline(tasks, list(notes))
-    starts = starts_of(requests)
     if not starts:
         return Timeline(tasks, [*notes, "the scheduler's log cannot be placed: no start recorded"])
     for task in tasks:
@@ -123,6 +140,18 @@ def build(
         task.events.extend(map(SchedulerEvent, at_ns, *rest))
         task.suspensions.extend(_suspensions(task.events, _end_ns(tasks)))
     return Timeline(tasks, list(notes))
+
+
+def _some(marks: pa.Table, start_ns: int) -> Iterator[Mark]:
+    """Of a task's marks, `MARKS_SHOWN` a request: its last one and others as far apart."""
+    part = marks["part"].to_numpy()
+    if not len(part):
+        return
+    parts = int(part.max()) + 1
+    step = -(-parts // MARKS_SHOWN)
+    shown = (parts - 1 - part) % step == 0
+    at_ns = (marks["at_ns"].to_numpy()[shown] - start_ns).tolist()
+    yield from map(Mark, at_ns, ((part[shown] + 1) / parts).tolist())
 
 
 def _suspensions(events: Sequence[SchedulerEvent], end_ns: int) -> Iterator[Suspension]:
@@ -158,13 +187,16 @@ Item = tuple[int, list[Event]]
 
 
 def trace(shown: Timeline, name: str, most: int = MOST_EVENTS) -> dict[str, Any]:
-    """Chrome's trace-event JSON: a process a task with a track of requests, one of waits and one of
-    its queue; a counter of suspended queues. Over `most` events the end is cut."""
+    """Chrome's trace-event JSON: a process a task with a track of requests, one of waits, a counter
+    of its progress and a track of its queue; a counter of suspended queues. Over `most` events the
+    end is cut."""
     named = [each for pid, task in enumerate(shown.tasks, 1) for each in _names(pid, task)]
     items = [
         item
         for pid, task in enumerate(shown.tasks, 1)
-        for item in itertools.chain(_requests(pid, task, most), _queue(pid, task, most))
+        for item in itertools.chain(
+            _requests(pid, task, most), _progress(pid, task, most), _queue(pid, task, most)
+        )
     ]
     if any(task.suspensions for task in shown.tasks):
         pid = len(shown.tasks) + 1
@@ -239,6 +271,13 @@ def _requests(pid: int, task: TaskTimeline, most: int) -> Iterator[Item]:
             wait = {"cat": "wait", "name": "waiting", "id": f"{pid}.{number}"} | track
             began, ended = {"ph": "b", "ts": _us(scheduled)}, {"ph": "e", "ts": _us(started)}
             yield scheduled, [wait | began, wait | ended]
+
+
+def _progress(pid: int, task: TaskTimeline, most: int) -> Iterator[Item]:
+    """A counter that rises through each request: it is level where the task stood still."""
+    counter = {"ph": "C", "name": "progress of the request", "pid": pid}
+    for mark in task.marks[:most]:
+        yield mark.at_ns, [counter | {"ts": _us(mark.at_ns), "args": {"share": mark.share}}]
 
 
 def _queue(pid: int, task: TaskTimeline, most: int) -> Iterator[Item]:

@@ -89,7 +89,8 @@ def _measure(
             load_after=provenance.load(),
             weights={m.pretrained: m.weights_sha256 for m in models if m.pretrained},
         )
-        kept = files.keep(folder, summary, result.proof, result.requests, result.events, origin)
+        measured = result.proof, result.requests, result.marks, result.events
+        kept = files.keep(folder, summary, *measured, origin)
     problems = {}
     try:
         solo.keep(output_root, fingerprint, result.solo)

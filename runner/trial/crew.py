@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -198,11 +198,17 @@ class Crew:
                 member.reached = reached
 
     def _outcome(self) -> Outcome | None:
-        """That of the trial: an error of any process, or, when all have ended, the first one's."""
+        """That of the trial: an error of any process, or, when all have ended, the first one's with
+        everybody's marks."""
         outcomes = [m.reached for m in self._members if isinstance(m.reached, Outcome)]
-        errors = [outcome for outcome in outcomes if outcome.error]
-        ended = outcomes if len(outcomes) == len(self._members) else []
-        return next(iter(errors + ended), None)
+        for outcome in outcomes:
+            if outcome.error:
+                return outcome
+        if len(outcomes) < len(self._members):
+            return None
+        first = outcomes[0]
+        marks = tuple(mark for outcome in outcomes for mark in outcome.found.marks)
+        return replace(first, found=replace(first.found, marks=marks))
 
     def _answer(self, before_window: Callable[[], None]) -> None:
         """If all wait at the same place, let them go on."""

@@ -2,8 +2,8 @@
 they leave. The parent sleeps while the window lasts and survives whatever happens to them."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +17,24 @@ from runner.platforms.contract import (
     Standstill,
     last_words,
 )
-from runner.proof.checks import Proof, Verdict
+from runner.platforms.hints import pure_policy
+from runner.proof.checks import Interception, Proof, Verdict
+from runner.proof.marks import Marks
+from runner.proof.window import Judged, judge
 from runner.trial.crew import Crew, Lost, Progress
-from runner.trial.measured import read
+from runner.trial.measured import read, window_s
+from runner.trial.messages import Outcome
 from runner.trial.recording import Recording
 from runner.trial.status import Status
 from runner.trial.stolen import Stolen
+from xsched_bindings.policies import Policy
 
 
 @dataclass
 class TrialResult:
     """What a trial left. status: FINISHED, FAILED or KILLED, with the reason for the latter two.
-    solo: solo seconds of a request, newly measured ones included. preemptions: None if the trial
-    did not come to count them. stolen: share of a CPU core's time that a hypervisor took in the
+    solo: solo seconds of a request, newly measured ones included. preemptions, against_policy: see
+    `runner.proof.window.Judged`. stolen: share of a CPU core's time that a hypervisor took in the
     window. stood_still: who else did, for no scheduling. observations: what the parent saw of the
     device."""
 
@@ -42,9 +47,11 @@ class TrialResult:
     unsteady: tuple[str, ...] = ()
     saturation: float = math.nan
     preemptions: int | None = None
+    against_policy: float | None = None
     stolen: float = 0.0
     stood_still: tuple[Standstill, ...] = ()
     timing_s: dict[str, float] = field(default_factory=dict)
+    marks: tuple[Marks, ...] = ()
     events: dict[str, list[Any]] = field(
         default_factory=lambda: {"at_ns": [], "event": [], "task": [], "completed": []}
     )
@@ -99,14 +106,50 @@ def run_trial(
         status = Status.FAILED if outcome.error else Status.FINISHED
     requests = read(trial, recording)
     recording.close()
+    judged = Judged()
+    if outcome is not None and not outcome.error:
+        judged = _judge(trial, outcome, requests, known)
+        outcome = replace(outcome, proof=outcome.proof.also(*outcome.found.checks, *judged.checks))
+        if outcome.proof.verdict is Verdict.FAILED:
+            status, reason = Status.FAILED, outcome.proof.failure
     result = TrialResult(status, reason, requests, known, stolen=stolen, observations=observations)
     if outcome is not None:
         result.proof, result.cut = outcome.proof, outcome.cut
-        result.saturation, result.preemptions = outcome.found.saturation, outcome.found.preemptions
+        result.saturation = outcome.found.saturation
+        if math.isnan(result.saturation):
+            result.saturation = _busy(trial, outcome.proof.alone, requests)
         result.stood_still = outcome.found.stood_still
+        result.preemptions, result.against_policy = judged.preemptions, judged.against_policy
+        result.marks = outcome.found.marks
         result.timing_s, result.unsteady = outcome.timing_s, outcome.unsteady
         result.events = outcome.found.events or result.events
     return result
+
+
+def _judge(
+    trial: TrialSpec,
+    outcome: Outcome,
+    requests: Sequence[TaskRequests],
+    solo: Mapping[ModelSpec, float],
+) -> Judged:
+    def policy(of: TrialSpec) -> Policy:
+        return pure_policy(of, dict(enumerate(of.tasks)))
+
+    return judge(trial, policy, requests, outcome.found.marks, outcome.proof.alone, solo)
+
+
+def _busy(
+    trial: TrialSpec, alone: Sequence[Interception], requests: Sequence[TaskRequests]
+) -> float:
+    """Device time of the requests that completed in the window, alone, by its length; kernels that
+    overlap can bring it over 1. nan where no witness tells device times."""
+    device_s = {each.task: each.device_s for each in alone}
+    span_s = sum(window_s(trial, requests, group) for group in trial.groups)
+    busy_s = sum(
+        device_s.get(each.name, 0.0) * int((each.completed <= span_s * 1e9).sum())
+        for each in requests
+    )
+    return busy_s / span_s if busy_s and span_s else math.nan
 
 
 def _observed(platform: Platform, folder: Path) -> Observations:

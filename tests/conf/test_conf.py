@@ -147,7 +147,7 @@ def test_a_task_that_leaves_its_arrivals_open_takes_the_groups() -> None:
         (("arm=xsched_null",), "a51c532e58f6"),
         (("arm=native",), "5c295ea3d682"),
         (("arm=solo", "task_set=mixed_models"), "d71b63023f8e"),
-        (("xsched=up", "task_set=two_shares"), "76d9045ee796"),
+        (("xsched=up", "task_set=two_shares", "xsched.timeslice_us=5000"), "76d9045ee796"),
         (("xsched=lax", "task_set=two_bert"), "820fe1f88c7e"),
         (("xsched=kedf", "task_set=two_bert"), "60ddb9a41e04"),
     ],

@@ -298,7 +298,7 @@ def seen(session: DeviceSession, arm: str, meanwhile: Callable[[HostSession], No
         measured.schedule()
     measured.begin_window()
     meanwhile(measured)
-    found: WindowFindings = measured.end_window([], 1.0)
+    found: WindowFindings = measured.end_window()
     return [stood.who for stood in found.stood_still]
 
 

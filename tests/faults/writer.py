@@ -8,6 +8,7 @@ import numpy as np
 
 from runner.metrics.requests import TaskRequests
 from runner.proof.checks import Proof
+from runner.proof.marks import Marks
 from runner.runs import durable, files
 from runner.runs.record import Provenance, Summary, TaskSummary
 from runner.runs.run import read_run
@@ -18,6 +19,7 @@ AT = np.arange(20, dtype=np.int64)
 REQUESTS = [
     TaskRequests(name, 1, 20, AT, AT + 1, AT + 2, np.zeros((0, 3), np.int64)) for name in "ab"
 ]
+MARKS = [Marks("a", 2, 4, np.arange(40), AT / 2), Marks("b", 1, 2, np.arange(20), AT[:0] / 2)]
 EVENTS: dict[str, list[object]] = {
     "at_ns": list(range(500)),
     "event": ["suspend"] * 500,
@@ -35,7 +37,7 @@ SUMMARY = Summary(
 def write(folder: Path) -> Summary:
     """A made-up result into a folder that has its configuration."""
     (folder / files.CONFIG).write_text("arm: {name: native}\n")
-    return files.keep(folder, SUMMARY, Proof(), REQUESTS, EVENTS, Provenance(time="now"))
+    return files.keep(folder, SUMMARY, Proof(), REQUESTS, MARKS, EVENTS, Provenance(time="now"))
 
 
 def changes(folder: Path) -> int:
@@ -69,6 +71,7 @@ def _check(run: Path) -> None:
     """By their content, and not by the seals."""
     read = read_run(run)
     assert read.requests().to_pylist() == files.request_table(REQUESTS).to_pylist()
+    assert read.marks().to_pylist() == files.mark_table(MARKS).to_pylist()
     assert read.events().to_pydict() == EVENTS
     assert files.read_json(run / files.PROOF, Proof) == Proof()
     assert read.provenance == Provenance(time="now")

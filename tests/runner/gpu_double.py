@@ -6,6 +6,8 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import cycle
+from math import gcd, nan
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +18,42 @@ from runner.config.spec import TrialSpec
 from runner.platforms.choose import settle
 from runner.platforms.contract import ChildSetup
 from runner.platforms.device import GpuInfo, GpuSample, GpuSettings
+from runner.platforms.gpu.accelerator import Marked, Tie, Witnessed, Work
 from runner.platforms.gpu.management.base import GpuProcess
 from runner.platforms.gpu.platform import GpuPlatform
-from runner.platforms.gpu.session import GpuLane, GpuSession
+from runner.platforms.gpu.session import GpuSession
 from runner.platforms.gpu.warm import WarmParent
-from tests.xsched_bindings.double import DoubleStream
+from tests.xsched_bindings.double import DoubleRing, DoubleStream, misbehave
 from xsched_bindings.cuda import CudaXSched
 from xsched_bindings.hip import HipXSched
-from xsched_bindings.interface import Queue
 from xsched_bindings.types import PreemptLevel
 
 COMMAND_US = 500
 FAULT = "DOUBLE_FAULT"
+#: What a trial must find out, as NAME, or NAME@window to be honest until the window begins: one of
+#: double.c's adversaries, or of `LIARS`.
+ADVERSARY = "DOUBLE_ADVERSARY"
 #: Where processes tell the stand-in for xserver of their queues.
 QUEUES = "DOUBLE_QUEUES"
+
+#: Marks of a request, if its commands can be divided so.
+PARTS = 10
+#: What comes out of a request, by its input.
+RESULTS = (1.0, 2.0)
+#: One request in so many is wrong. Odd, so that both inputs have their turn.
+WRONG = 5
+#: What requests do wrong whatever the library does.
+LIARS = {
+    "garbled": "some results are none that an input has",
+    "stale": "some results are those of the request before",
+    "no-kernels": "a request completes at once, and nothing was executed",
+    "empty-kernels": "commands leave their marks at once, and the result is what was there before",
+}
+
+
+class Marks(DoubleRing):
+    def since(self, count: int) -> Marked:
+        return Marked(*super().since(count))
 
 
 class Stream:
@@ -37,18 +61,14 @@ class Stream:
 
     priority = 0
 
-    def __init__(self, stream: DoubleStream) -> None:
-        self.stream = stream
-        self.pointer = stream.pointer
-        self.requested = 0
-        self.request_s = 0.0
+    def __init__(self, folder: Path) -> None:
+        self.stream = DoubleStream(folder)
+        self.pointer = self.stream.pointer
+        self.probe = Marks(folder)
+        self.worked_s = 0.0
 
     def submit_probe(self, units: int) -> None:
-        self.stream.submit(2 * units, COMMAND_US)
-
-    @property
-    def probe_units(self) -> int:
-        return (self.stream.completed() - self.requested) // 2
+        self.stream.submit(2 * units, COMMAND_US, self.probe, every=2)
 
     def synchronize(self) -> None:
         self.stream.synchronize()
@@ -60,6 +80,18 @@ class DoubleAccelerator:
     def __init__(self, folder: str, platform: str) -> None:
         self._folder, self._platform = Path(folder), platform
         self._shared: Stream | None = None
+        self._adversary, _, self._from = os.environ.get(ADVERSARY, "").partition("@")
+        self._lie = ""
+        self.reach("")
+
+    def reach(self, moment: str) -> None:
+        """Here the adversary begins, if this is its moment."""
+        if not self._adversary or self._from != moment:
+            return
+        if self._adversary in LIARS:
+            self._lie = self._adversary
+        else:
+            misbehave(self._folder, self._adversary)
 
     def hints(self, ranks: int) -> list[int]:
         return [0] * ranks
@@ -67,48 +99,64 @@ class DoubleAccelerator:
     def open_stream(self, hint: int | None, default: bool) -> Stream:
         if default and self._shared:
             return self._shared
-        self._shared = Stream(DoubleStream(self._folder))
+        self._shared = Stream(self._folder)
         return self._shared
 
-    def load(self, model: ModelSpec, stream: Any) -> Callable[[], None]:
-        fault, requests = os.environ.get(FAULT), 0
+    def load(self, model: ModelSpec, stream: Any) -> Work:
+        marks, parts = Marks(self._folder), gcd(model.size, PARTS)
+        results, result, requests = cycle(RESULTS), nan, 0
 
-        stream.request_s = model.size * model.work_us / 1e6
-
-        def request() -> None:
-            nonlocal requests
+        def run() -> None:
+            nonlocal result, requests
             requests += 1
-            if requests > 12 and fault == "exit":
-                print("[XSCHED ERRO @ T 1] Assertion failed: the driver said 709", file=sys.stderr)
-                sys.stderr.flush()
-                os._exit(1)
-            if requests > 12 and fault == "memory":
-                raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB.")
-            stream.stream.submit(model.size, model.work_us)
-            stream.requested += model.size
+            _fail(requests)
+            before, computed = result, next(results)
+            if self._lie == "no-kernels":
+                return
+            empty = self._lie == "empty-kernels"
+            work_us, result = (0, before) if empty else (model.work_us, computed)
+            lies = {"garbled": result + 0.25, "stale": before} if requests % WRONG == 0 else {}
+            told = lies.get(self._lie, result)
+            stream.stream.submit(model.size, work_us, marks, model.size // parts, told)
+            stream.worked_s += model.size * work_us / 1e6
             stream.synchronize()
 
-        return request
+        return Work(run, marks, parts, computes=True)
 
-    def witness(self, request: Callable[[], None], stream: Any) -> tuple[int, float]:
+    def tie(self) -> Tie:
+        now_ns = time.monotonic_ns()
+        return Tie(now_ns, now_ns)
+
+    def witness(self, request: Callable[[], None], stream: Any) -> Witnessed:
         """Device time is the device's: how long a busy machine took over it does not count."""
-        before = stream.stream.completed()
+        completed, worked_s = stream.stream.completed(), stream.worked_s
         request()
-        return stream.stream.completed() - before, stream.request_s
+        executed, device_s = stream.stream.completed() - completed, stream.worked_s - worked_s
+        return Witnessed((device_s / max(executed, 1),) * executed, device_s)
 
     def library(self, folder: str) -> CudaXSched | HipXSched:
         return (CudaXSched if self._platform == "cuda" else HipXSched)(Path(folder))
 
 
-class TellingSession(GpuSession):
-    """Tells the stand-in for xserver of the process's queue, which real ones hear from XSched. With
-    FAULT tighter its queues hold back more than was asked."""
+def _fail(requests: int) -> None:
+    """What `FAULT` does to a process after its warm-up."""
+    fault = os.environ.get(FAULT)
+    if requests > 12 and fault == "exit":
+        print("[XSCHED ERRO @ T 1] Assertion failed: the driver said 709", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(1)
+    if requests > 12 and fault == "memory":
+        raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB.")
 
-    def _open_queue(self, lane: GpuLane) -> Queue:
-        queue = super()._open_queue(lane)
-        if os.environ.get(FAULT) == "tighter":
-            queue.set_launch_config(16, 8)
-        return queue
+
+class TellingSession(GpuSession):
+    """Tells the stand-in for xserver of the process's queue, which real ones hear from XSched, and
+    adversaries of the window."""
+
+    def begin_window(self) -> None:
+        super().begin_window()
+        assert isinstance(self._device, DoubleAccelerator)
+        self._device.reach("window")
 
     def _asked_of_server(self) -> list[dict[str, Any]]:
         asked = super()._asked_of_server()
@@ -151,7 +199,8 @@ class DoubleManagement:
 
 
 class DoublePlatform(GpuPlatform):
-    """The CUDA platform, but for what needs a GPU. folder: the double's libraries."""
+    """The CUDA platform, but for what needs a GPU. folder: the double's libraries. adversary: see
+    `ADVERSARY`."""
 
     def __init__(
         self,
@@ -160,12 +209,13 @@ class DoublePlatform(GpuPlatform):
         others: list[GpuProcess] | None = None,
         name: str = "cuda",
         mps: str = "auto",
+        adversary: str = "",
         **variables: str,
     ) -> None:
         super().__init__(name, home=str(folder.parent), mps=mps)
         self._folder = folder
         self._double = DoubleManagement(capability, others or [])
-        self._variables = variables
+        self._variables = variables | {ADVERSARY: adversary}
 
     def no_gpu(self) -> str:
         return ""
@@ -192,10 +242,15 @@ class DoublePlatform(GpuPlatform):
 
 
 def trial(platform: DoublePlatform, **changes: Any) -> TrialSpec:
-    """One urgent task that comes and goes, two that always want the device."""
+    """One urgent task that comes and goes, two that always want the device. hints: beside the
+    priority, of a task by its name."""
     config = Config()
     config.platform.name = platform.name
     config.platform.placement = changes.pop("placement", "threads")
+    config.xsched.batch_size = changes.pop("batch_size", 4)
+    config.xsched.timeslice_us = changes.pop("timeslice_us", 5_000)
+    config.xsched.k = changes.pop("k", 1)
+    config.xsched.policy = changes.pop("policy", "hpf")
     config.xsched.threshold = changes.pop("threshold", 8)
     config.platform.mps = changes.pop("mps", "auto")
     config.arm.name = changes.pop("arm", "xsched")
@@ -206,15 +261,20 @@ def trial(platform: DoublePlatform, **changes: Any) -> TrialSpec:
     config.task_set.requests = changes.pop("requests", 10)
     config.warmup = 1
     config.limit_s = 20
+    hints, arrival = changes.pop("hints", {}), changes.pop("arrival", "jitter")
     assert not changes
     model = ModelOverride(name="synthetic", size=20, work_us=500)
+    # Long against what a suspension lets through, so that marks show who goes on.
+    longer = ModelOverride(name="synthetic", size=120, work_us=500)
     config.task_set.tasks = {
-        "urgent": TaskConfig(priority=2, model=model),
+        "urgent": TaskConfig(priority=2, model=longer),
         "low-1": TaskConfig(priority=1, model=model),
         "low-2": TaskConfig(priority=1, model=model),
     }
-    config.task_set.tasks["urgent"].arrival.process = "jitter"
-    config.task_set.tasks["urgent"].arrival.load = 0.3
+    for task, hint in hints.items():
+        vars(config.task_set.tasks[task]).update(hint)
+    config.task_set.tasks["urgent"].arrival.process = arrival
+    config.task_set.tasks["urgent"].arrival.load = 0.6
     return settle(config, resolve(config), platform)
 
 
@@ -226,7 +286,7 @@ def main(argument: str) -> None:
     from runner.platforms.kinds import cuda, hip
     from runner.trial import child
 
-    cuda.open_session = hip.open_session = open_session  # type: ignore[assignment]
+    cuda.open_session = hip.open_session = open_session
     child.main(argument)
 
 

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from runner.metrics.requests import TaskRequests
 from runner.platforms.device import DeviceFacts, Spread, TelemetrySummary
 from runner.proof.checks import Proof, Verdict
+from runner.proof.marks import Marks
 from runner.runs import files
 from runner.runs.record import Entry, Provenance, Seal, Summary, SweepRecord, TaskSummary
 from runner.trial.status import Status
@@ -102,12 +103,13 @@ def keep(
     summary: Summary | None = None,
     proof: Proof | None = None,
     requests: Sequence[TaskRequests] = (THREE_REQUESTS,),
+    marks: Sequence[Marks] = (),
     events: Mapping[str, list[Any]] = NO_EVENTS,
 ) -> Summary:
     """`files.keep` over what a test does not care about."""
     made = summary or Summary(name="made", status=Status.FINISHED, as_expected=True)
     complete(folder)
-    return files.keep(folder, made, proof or Proof(), requests, events, Provenance())
+    return files.keep(folder, made, proof or Proof(), requests, marks, events, Provenance())
 
 
 def _rows(name: str, task: MadeTask) -> pa.Table:

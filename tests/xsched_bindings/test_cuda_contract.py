@@ -37,7 +37,7 @@ class BusyStream:
         return 2 * UNITS  # a unit is two commands
 
     def completed(self) -> int:
-        return int(2 * self.stream.probe_units)
+        return int(2 * self.stream.probe.count)
 
     def synchronize(self) -> None:
         self.stream.synchronize()

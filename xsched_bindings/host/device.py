@@ -3,12 +3,12 @@
 A device outlives the trials that use it, so a sweep imports torch and builds its models once.
 """
 
-import mmap
 import os
 import signal
 from collections.abc import Sequence
 from typing import IO
 
+from xsched_bindings.host.executor import Memory
 from xsched_bindings.host.stream import HostStream, LoadedProgram
 from xsched_bindings.host.warm import FDS_PER_MESSAGE, Spec, WarmProcess, WarmSession
 
@@ -60,14 +60,14 @@ class DeviceSession(WarmSession):
         command_read, command_write = os.pipe()
         replies = [os.pipe() for _ in range(waiters)]
         gate = os.eventfd(0)
-        page = os.memfd_create("xsched-stream")
-        os.ftruncate(page, mmap.PAGESIZE)
-        theirs = [command_read, gate, page, *(write for _, write in replies)]
+        memory = os.memfd_create("xsched-stream")
+        os.ftruncate(memory, Memory.BYTES)
+        theirs = [command_read, gate, memory, *(write for _, write in replies)]
         question = {"do": "fork", "specs": [dict(spec) for spec in specs], "niceness": niceness}
         try:
             reply = self.ask(question, theirs)
         except BaseException:
-            for fd in [command_write, *(read for read, _ in replies), gate, page]:
+            for fd in [command_write, *(read for read, _ in replies), gate, memory]:
                 os.close(fd)
             raise
         finally:
@@ -79,7 +79,7 @@ class DeviceSession(WarmSession):
             command_fd=command_write,
             reply_fds=[read for read, _ in replies],
             gate_fd=gate,
-            page_fd=page,
+            memory_fd=memory,
         )
 
     def fate(self, pid: int) -> str:

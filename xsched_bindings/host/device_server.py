@@ -2,14 +2,13 @@
 `Device`; its one argument is JSON, the arguments of `serve`."""
 
 import json
-import mmap
 import os
 import socket
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from xsched_bindings.host.executor import WORDS, Program, execute
+from xsched_bindings.host.executor import Memory, Program, execute
 from xsched_bindings.host.processes import die_with_parent
 from xsched_bindings.host.warm_server import WarmServer, loader
 
@@ -23,13 +22,13 @@ class _Device(WarmServer):
     ) -> tuple[Callable[[], None], dict[str, Any]]:
         """An executor over a stream's descriptors."""
         programs: list[Program] = [self.have(spec)[0] for spec in question["specs"]]
-        command_fd, gate_fd, page_fd, *reply_fds = fds
+        command_fd, gate_fd, memory_fd, *reply_fds = fds
 
         def run() -> None:
             os.setpriority(os.PRIO_PROCESS, 0, question["niceness"])
-            words = memoryview(mmap.mmap(page_fd, mmap.PAGESIZE)).cast("q")[:WORDS]
+            memory = Memory(memory_fd)
             try:
-                execute(programs, command_fd, reply_fds, gate_fd, words)
+                execute(programs, command_fd, reply_fds, gate_fd, memory)
             except BrokenPipeError:
                 pass  # the stream was closed while a marker was on its way
 

@@ -1,6 +1,5 @@
 """A hardware queue of the host platform, seen from the side that submits to it."""
 
-import mmap
 import os
 import signal
 import threading
@@ -8,10 +7,20 @@ import time
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from xsched_bindings.errors import DeviceLost
-from xsched_bindings.host.executor import COMPLETED, HOLD, LAST_COMPLETED_NS, WORDS
+from xsched_bindings.host.executor import (
+    COMPLETED,
+    HOLD,
+    MARKS,
+    RESULTS,
+    RESULTS_KEPT,
+    Memory,
+)
 from xsched_bindings.host.processes import stands_still
 
 CODE_BYTES = 4
@@ -33,6 +42,16 @@ class LoadedProgram:
     def codes(self) -> bytes:
         """The program's commands in the executor's wire format."""
         return array("i", range(self.base, self.base + self.commands)).tobytes()
+
+
+class Marks(NamedTuple):
+    """Commands that an executor has completed, the oldest first: when (monotonic nanoseconds,
+    int64), and which (in the executor's numbers, int32). dropped: how many before them the ring no
+    longer has."""
+
+    at_ns: NDArray[np.int64]
+    codes: NDArray[np.int32]
+    dropped: int
 
 
 def marker(waiter: int) -> bytes:
@@ -62,7 +81,7 @@ class HostStream:
         command_fd: int,
         reply_fds: Sequence[int],
         gate_fd: int,
-        page_fd: int,
+        memory_fd: int,
     ) -> None:
         self.pid = pid
         bases = [sum(programs[:i]) for i in range(len(programs))]
@@ -74,8 +93,9 @@ class HostStream:
         self._command_fd = command_fd
         self._reply_fds = list(reply_fds)
         self._gate_fd = gate_fd
-        self._words = memoryview(mmap.mmap(page_fd, mmap.PAGESIZE)).cast("q")[:WORDS]
-        os.close(page_fd)
+        self._memory = Memory(memory_fd)
+        self._words = self._memory.words
+        os.close(memory_fd)
         self.pidfd = os.pidfd_open(pid)
         self._stat_fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
         # Writes beyond PIPE_BUF are not atomic, and several tasks may share a stream.
@@ -124,7 +144,24 @@ class HostStream:
     @property
     def last_completed_ns(self) -> int:
         """When the last of them completed: monotonic nanoseconds, 0 before the first."""
-        return self._words[LAST_COMPLETED_NS]
+        return self._memory.at_ns[(self.completed - 1) % MARKS]
+
+    @property
+    def results(self) -> int:
+        """Requests since the stream was opened whose result the executor has looked at."""
+        return self._words[RESULTS]
+
+    def marks_since(self, completed: int) -> Marks:
+        """Of the commands after the first `completed`."""
+        at, dropped = _kept(completed, self.completed, MARKS)
+        whole = np.frombuffer(self._memory.at_ns, np.int64)
+        return Marks(whole[at], np.frombuffer(self._memory.codes, np.int32)[at], dropped)
+
+    def results_since(self, results: int) -> NDArray[np.float64]:
+        """What the requests came to after the first `results` of them, the last ones if the ring
+        no longer has all."""
+        at, _ = _kept(results, self.results, RESULTS_KEPT)
+        return np.asarray(self._memory.results)[at]
 
     @property
     def busy_ns(self) -> int:
@@ -178,3 +215,9 @@ class HostStream:
         self._closed = True
         for fd in [self._command_fd, *self._reply_fds, self._gate_fd, self.pidfd, self._stat_fd]:
             os.close(fd)
+
+
+def _kept(begin: int, end: int, size: int) -> tuple[NDArray[np.int64], int]:
+    """Where in a ring the entries from `begin` to `end` are, and how many of the first it lacks."""
+    first = max(begin, end - size)
+    return np.arange(first, end) % size, first - begin

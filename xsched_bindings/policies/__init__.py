@@ -10,10 +10,10 @@ import importlib
 import pkgutil
 
 from xsched_bindings.errors import XSchedError
-from xsched_bindings.policies.base import HINTS, POLICIES, Claim, Decision, Kind, Policy
+from xsched_bindings.policies.base import HINTS, POLICIES, Decision, Kind, Policy
 from xsched_bindings.types import PolicyType, Result
 
-__all__ = ["HINTS", "POLICIES", "Claim", "Decision", "Kind", "Policy", "create_policy"]
+__all__ = ["HINTS", "POLICIES", "Decision", "Kind", "Policy", "create_policy"]
 
 for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
     importlib.import_module(_module.name)  # registers its policy and its hints

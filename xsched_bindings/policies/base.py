@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, Protocol, TypeVar
 
 from xsched_bindings.types import (
@@ -57,7 +56,8 @@ class Hint:
     have by a method ``hint_<name>(handle, value)``.
 
     default: of a task that says nothing; None if the policy is told nothing then. whole: what the
-    tasks divide among them, if it is a share."""
+    tasks divide among them, if it is a share. same: what all get where nobody is to be preferred,
+    if there is no default."""
 
     name: str
     doc: str
@@ -66,6 +66,7 @@ class Hint:
     high: int | None = None
     default: int | None = None
     whole: int | None = None
+    same: int | None = None
 
     @property
     def allowed(self) -> str:
@@ -73,7 +74,9 @@ class Hint:
 
     def equal(self, tasks: int) -> int | None:
         """The same for each of so many tasks."""
-        return self.default if self.whole is None else self.whole // tasks
+        if self.whole is not None:
+            return self.whole // tasks
+        return self.same if self.default is None else self.default
 
 
 PRIORITY = Hint(
@@ -92,7 +95,10 @@ UTILIZATION = Hint(
     UTILIZATION_MAX,
     whole=UTILIZATION_MAX,
 )
-DEADLINE = Hint("deadline_us", "Hint for kedf, from ready to deadline.", "µs", low=1)
+#: Under equal deadlines queues go by arrival; of queues without one XSched starves some.
+DEADLINE = Hint(
+    "deadline_us", "Hint for kedf, from ready to deadline.", "µs", low=1, same=1_000_000
+)
 LAXITY = Hint("laxity_us", "Hint for lax: delay that does not hurt.", "µs", high=10_000_000)
 #: By name; XSched's own come first.
 HINTS = {hint.name: hint for hint in (PRIORITY, UTILIZATION, DEADLINE, LAXITY)}
@@ -128,31 +134,24 @@ def missing(hint: Hint, tasks: Sequence[Task], why: str) -> Problem | None:
     return None
 
 
-class Claim(Enum):
-    """What a policy is judged by where there is no scheduler's log to ask."""
-
-    strict_priority = "nobody runs while anybody of a higher priority has work"
-    shares = "the device's time is divided as the hints say"
-    none = "nothing that can be shown yet"
-
-
 @dataclass(frozen=True)
 class Kind:
     """One policy.
 
     create: a fresh one without hints. hints: those that it acts on; it is told no others. by_turns:
     whether its queues take turns, so that whose turn it is depends on all that has run before: a
-    proof then asks how many queues wait, and not which ones at a certain time. equal_suspends:
+    proof then compares shares and turns, and not who ran at a certain time. equal_suspends:
     whether it suspends anybody where all hints are equal. several: whether it would never suspend
-    an only task and is refused for one. check(tasks, k): what else keeps it from scheduling a task
-    set, or from ever suspending a queue of it."""
+    an only task and is refused for one. there: as XSched itself decides, which runs on GPUs, where
+    that is something else (docs/policies.md). check(tasks, k): what else keeps it from scheduling a
+    task set, or from ever suspending a queue of it."""
 
     create: Callable[[], Policy]
     hints: tuple[Hint, ...] = ()
     by_turns: bool = False
     equal_suspends: bool = True
-    claim: Claim = Claim.none
     several: bool = False
+    there: Callable[[], Policy] | None = None
     check: Callable[[Sequence[Task], int], Problem | None] = lambda tasks, k: None
 
 

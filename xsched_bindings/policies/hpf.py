@@ -2,7 +2,6 @@
 
 from xsched_bindings.policies.base import (
     PRIORITY,
-    Claim,
     Decision,
     Policy,
     Queues,
@@ -13,7 +12,7 @@ from xsched_bindings.policies.base import (
 from xsched_bindings.types import PRIORITY_DEFAULT, PRIORITY_MIN
 
 
-@policy("hpf", hints=(PRIORITY,), equal_suspends=False, claim=Claim.strict_priority)
+@policy("hpf", hints=(PRIORITY,), equal_suspends=False)
 class HighestPriorityFirst(Policy):
     """Queues below the highest *ready* priority are suspended, equals run together. The host
     platform is one device, so "per device" means all queues here."""

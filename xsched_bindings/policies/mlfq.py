@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 
 from xsched_bindings.policies.base import Decision, Policy, Queues, alone, policy, ready
 
@@ -28,16 +29,17 @@ class _Queue:
         self.level, self.used_ns, self.rested_ns = level, 0, 0
 
 
-@policy("mlfq", by_turns=True, several=True)
 class MultiLevelFeedback(Policy):
     """A queue begins on the top level and falls by one when it has used its level's slice; rest
     lifts it again. The most urgent level with work runs: one queue at a time, each until its slice
     is used, the longest waiting next.
 
     Rest is time without work, and waiting by the part 1 - 0.9 / N, N being the queues with work on
-    the level: so a queue that waits long enough is lifted, however busy the levels above are."""
+    the level: so a queue that waits long enough is lifted, however busy the levels above are.
+    every_tick: as in XSched, where the longest waiting of a level is chosen anew at every look."""
 
-    def __init__(self) -> None:
+    def __init__(self, every_tick: bool = False) -> None:
+        self._every_tick = every_tick
         self._queues: dict[int, _Queue] = {}
         self._at_work: list[int] = []
         self._running: int | None = None
@@ -86,9 +88,16 @@ class MultiLevelFeedback(Policy):
             if queue.used_ns >= SLICES_NS[queue.level]:
                 queue.move(min(LOWEST, queue.level + 1))
                 before = None
+            if self._every_tick:
+                before = None
 
         def rank(number: int) -> tuple[int, bool, int]:
             queue = self._queues[number]
             return queue.level, number != before, queue.waiting_ns
 
         self._running = min(self._at_work, key=rank, default=None)
+
+
+policy("mlfq", by_turns=True, several=True, there=partial(MultiLevelFeedback, True))(
+    MultiLevelFeedback
+)

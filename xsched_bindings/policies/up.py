@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from xsched_bindings.policies.base import (
     UTILIZATION,
-    Claim,
     Decision,
     Policy,
     Problem,
@@ -37,7 +36,7 @@ def _check(tasks: Sequence[Task], k: int) -> Problem | None:
     return None
 
 
-@policy("up", hints=(UTILIZATION,), by_turns=True, claim=Claim.shares, check=_check)
+@policy("up", hints=(UTILIZATION,), by_turns=True, check=_check)
 class UtilizationPartition(Policy):
     """The queues that have a utilisation take turns, each for its part of the time slice. Before
     any queue has one, everything runs; from then on queues without one starve."""

@@ -1,11 +1,63 @@
 """A GPU's streams, as a session needs them."""
 
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from models import ModelSpec
 from xsched_bindings.interface import ControlPlane, Queue
 from xsched_bindings.types import PreemptLevel
+
+
+class Marked(NamedTuple):
+    """Marks, the oldest first. ticks: the device's clock when each was reached, int64. values: what
+    each one told besides, float64: the fingerprint of a request's result (`models.fingerprint`)
+    where it was a request's last, else nan."""
+
+    ticks: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+class Ring(Protocol):
+    """The marks that the device makes in one task's stream, an ordinary command each."""
+
+    @property
+    def count(self) -> int:
+        """Marks that have been reached since the ring was made; it may be read while the stream,
+        or the whole context, is suspended."""
+
+    def since(self, count: int) -> Marked:
+        """Those after the first `count`, or as many of them as it still has, the last ones."""
+
+
+class Tie(NamedTuple):
+    """One moment on both clocks: monotonic nanoseconds, and the device's ticks."""
+
+    host_ns: int
+    ticks: int
+
+
+class Witnessed(NamedTuple):
+    """What the device executed. commands_s: seconds of each command. device_s: of all its work,
+    copies too."""
+
+    commands_s: tuple[float, ...]
+    device_s: float
+
+
+@dataclass(frozen=True)
+class Work:
+    """A model's requests on one stream. run: one request, of the next input in turn; returns when
+    it has completed. marks: where each request leaves `parts` marks, in order. computes: whether
+    the last one tells what came out."""
+
+    run: Callable[[], None]
+    marks: Ring
+    parts: int
+    computes: bool
 
 
 class Stream(Protocol):
@@ -19,11 +71,11 @@ class Stream(Protocol):
     def priority(self) -> int: ...
 
     def submit_probe(self, units: int) -> None:
-        """Enqueue that many units, each a command of fixed work and one that counts."""
+        """Enqueue that many units, each a command of fixed work and a mark."""
 
     @property
-    def probe_units(self) -> int:
-        """Units completed since the stream was opened, counted by the device itself."""
+    def probe(self) -> Ring:
+        """The marks of its probes."""
 
     def synchronize(self) -> None:
         """Block until everything that this task submitted has completed."""
@@ -48,11 +100,14 @@ class Accelerator(Protocol):
     def open_stream(self, hint: int | None, default: bool) -> Stream:
         """A stream of its own, or the default stream that all tasks share."""
 
-    def load(self, model: ModelSpec, stream: Stream) -> Callable[[], None]:
-        """One request of the model on that stream, which returns when it has completed."""
+    def load(self, model: ModelSpec, stream: Stream) -> Work:
+        """The model's requests on that stream."""
 
-    def witness(self, request: Callable[[], None], stream: Stream) -> tuple[int, float]:
-        """Commands that the device executes during a request, and the seconds that it works on
-        them, by a witness that knows no queues."""
+    def tie(self) -> Tie:
+        """What the device's clock says now, from a stream that nobody schedules, on an idle
+        device: to a tenth of a millisecond."""
+
+    def witness(self, request: Callable[[], None], stream: Stream) -> Witnessed:
+        """What the device executes during a request, by a witness that knows no queues."""
 
     def library(self, folder: str) -> QueueMaker: ...

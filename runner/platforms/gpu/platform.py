@@ -32,7 +32,7 @@ from xsched_bindings import shim
 from xsched_bindings.capability import HIP_LEVELS, cuda_levels
 from xsched_bindings.errors import DeviceLost, LibraryNotFound
 from xsched_bindings.library import find
-from xsched_bindings.policies import POLICIES, Claim
+from xsched_bindings.policies import POLICIES
 from xsched_bindings.types import PreemptLevel
 
 MPS = "mps"
@@ -86,11 +86,7 @@ class GpuPlatform:
     `xsched_bindings.library.find`. server: host:port of a running xserver. mps: what is asked of
     MPS: auto, on or off."""
 
-    policies = tuple(
-        name
-        for name in XSCHEDS_POLICIES
-        if name in POLICIES and POLICIES[name].claim is not Claim.none
-    )
+    policies = tuple(name for name in XSCHEDS_POLICIES if name in POLICIES)
 
     def __init__(
         self,

@@ -10,29 +10,29 @@ import os
 import random
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from math import ceil
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from models import ModelSpec
 from runner.config.arms import Streams
 from runner.config.spec import TaskSpec, TrialSpec
-from runner.metrics.requests import TaskRequests
 from runner.platforms.calibration import solo_times
-from runner.platforms.contract import Peers, WindowFindings
+from runner.platforms.contract import Peers, PlatformError, WindowFindings
 from runner.platforms.gpu import xserver
-from runner.platforms.gpu.accelerator import Accelerator, QueueMaker, Stream
-from runner.platforms.hints import give_hints, pure_policy
-from runner.platforms.prove import ATTEMPTS, patience, probe, prove
+from runner.platforms.gpu.accelerator import Accelerator, QueueMaker, Stream, Tie, Work
+from runner.platforms.hints import give_hints
+from runner.platforms.prove import patience, probe, prove
 from runner.proof import checks as proof
-from runner.proof import on_gpus as proof_on_gpus
-from runner.proof.on_gpus import Course, Served
+from runner.proof.marks import Marks
+from runner.proof.server import check_server
 from xsched_bindings.host.processes import readable
 from xsched_bindings.interface import Queue
-from xsched_bindings.policies import POLICIES, Claim, Kind
 from xsched_bindings.types import (
     PolicyType,
     PreemptLevel,
@@ -47,8 +47,6 @@ LATE_S = 0.01
 QUIET_UNITS = 4
 QUIET_S = 0.004
 SAMPLE_S = 0.0003
-#: From a meeting to the common start of a rehearsal.
-LEAD_NS = 20_000_000
 #: For a hint to reach the policy, which takes it in a thread or process of its own.
 HINT_S = 0.05
 #: How long taking away a context's time slice may take to stop what runs (level interrupt).
@@ -57,12 +55,32 @@ INTERRUPT_S = 0.002
 
 @dataclass
 class GpuLane:
-    """One task's way to the device."""
+    """One task's way to the device. requests: how many it has made."""
 
     task: TaskSpec
     stream: Stream
-    request: Callable[[], None]
+    work: Work
     queue: Queue | None = None
+    requests: int = 0
+
+    def request(self) -> None:
+        """One request of the task, until it has completed."""
+        self.requests += 1
+        self.work.run()
+
+    @property
+    def begin(self) -> "_Begin":
+        counted = self.queue.count() if self.queue else 0
+        return _Begin(self.work.marks.count, self.requests, counted)
+
+
+@dataclass(frozen=True)
+class _Begin:
+    """How far a lane was at one moment: marks, requests, and commands that its queue had seen."""
+
+    marks: int
+    requests: int
+    counted: int
 
 
 class GpuSession:
@@ -79,14 +97,12 @@ class GpuSession:
         self.trial = trial
         self.lanes: list[GpuLane] = []
         self._tasks = [trial.tasks[index] for index in tasks]
-        self._running = [
-            trial.tasks[index] for index in sorted({i for group in trial.groups for i in group})
-        ]
         self._device, self._details, self._say = device, details, say
         self._plane: QueueMaker | None = None
         self._random = random.Random(trial.seed)
-        #: A request by task, alone on the device, of all processes.
-        self._alone: dict[str, proof.Interception] = {}
+        self._asked: list[dict[str, Any]] = []
+        #: Commands of a request by task, as the witness counted them.
+        self._commands: dict[str, int] = {}
 
     # --- set-up ----------------------------------------------------------------------------------
 
@@ -103,20 +119,10 @@ class GpuSession:
             )
             self.lanes.append(GpuLane(task, stream, self._device.load(task.model, stream)))
 
-    @property
-    def _kind(self) -> Kind:
-        """Of the policy, which arms without XSched do not have."""
-        return POLICIES[self.trial.policy]
-
     def calibrate(self, models: Sequence[ModelSpec]) -> dict[ModelSpec, float]:
         return solo_times(self.lanes, models, self._say)
 
     # --- proof before the window -----------------------------------------------------------------
-
-    @property
-    def needs_witness(self) -> bool:
-        """For device times, and lest an arm be measured in a state that others are not in."""
-        return True
 
     def prove(self, peers: Peers) -> proof.Proof:
         return prove(self, peers, self._say)
@@ -131,6 +137,7 @@ class GpuSession:
         trial, plane = self.trial, self._library()
         plane.set_scheduler(SchedulerType.by_name(trial.scheduler), PolicyType[trial.policy])
         plane.set_timeslice(trial.timeslice_us)
+        plane.set_k_deadline(trial.k)
         for lane in self.lanes:
             lane.queue = self._open_queue(lane)
         # When all are open: a queue without a hint may be suspended as soon as another has one, and
@@ -146,24 +153,33 @@ class GpuSession:
         return self._plane
 
     def witness(self) -> list[proof.Interception]:
-        """The vendor's tracing library."""
-        return [self._look_at(lane) for lane in self.lanes]
+        """The vendor's tracing library sees one request. What comes out is told by all before."""
+        return [self._alone(lane) for lane in self.lanes]
 
-    def _look_at(self, lane: GpuLane) -> proof.Interception:
-        before = lane.queue.count() if lane.queue else 0
-        executed, device_s = self._device.witness(lane.request, lane.stream)
-        counted = (lane.queue.count() if lane.queue else 0) - before
-        return proof.Interception(lane.task.name, executed, counted, device_s)
+    def _alone(self, lane: GpuLane) -> proof.Interception:
+        before = lane.begin
+        seen = self._device.witness(lane.request, lane.stream)
+        executed, counted = len(seen.commands_s), lane.begin.counted - before.counted
+        missed = sorted(seen.commands_s)[counted:] if lane.queue else []
+        self._commands[lane.task.name] = executed
+        while lane.requests < proof.REFERENCES:
+            lane.request()
+        first = lane.work.marks.count - proof.REFERENCES * lane.work.parts
+        return proof.Interception(
+            lane.task.name,
+            executed,
+            counted,
+            seen.device_s,
+            missed_s=sum(missed),
+            results=proof.references(_results(lane.work, first).tolist(), lane.requests),
+        )
 
-    def witnessed(self, requests: Sequence[proof.Interception]) -> None:
-        self._alone = {each.task: each for each in requests}
-
-    def rehearse(self, peers: Peers) -> list[proof.Check]:
-        checks = []
-        if address := self._details["server"]:
-            asked = [*chain(*peers.gather(self._asked_of_server()))]
-            checks.append(proof_on_gpus.check_server(asked, xserver.queues(address)))
-        return [*checks, self._prove_policy(peers)]
+    def scheduled(self, peers: Peers) -> list[proof.Check]:
+        """XSched's server, where there is one, has the queues of all processes."""
+        if not (address := self._details["server"]):
+            return []
+        self._asked = [*chain(*peers.gather(self._asked_of_server()))]
+        return [check_server(self._asked, xserver.queues(address))]
 
     def _open_queue(self, lane: GpuLane) -> Queue:
         queue = self._library().create_queue(lane.stream.pointer, lane.task.level)
@@ -186,31 +202,31 @@ class GpuSession:
         limit = proof.bound(task.level, task.threshold)
         quiet_s = max(QUIET_UNITS * unit_s, QUIET_S) * patience(disturbed)
         units = self._probe_units(task)
-        end = lane.stream.probe_units + units
+        end = lane.stream.probe.count + units
         lane.stream.submit_probe(units)
         time.sleep(self._random.uniform(2, HEAD_START) * unit_s)
         suspended_s = time.monotonic()
         queue.suspend()
         if task.level is PreemptLevel.interrupt:
             time.sleep(INTERRUPT_S)
-        at_suspension = lane.stream.probe_units
-        last_s = _last_change(lambda: lane.stream.probe_units, limit / 2 * unit_s + quiet_s)
-        quiet_at = lane.stream.probe_units
+        at_suspension = lane.stream.probe.count
+        last_s = _last_change(lambda: lane.stream.probe.count, limit / 2 * unit_s + quiet_s)
+        quiet_at = lane.stream.probe.count
         time.sleep(quiet_s)
-        quiet, units = lane.stream.probe_units == quiet_at, quiet_at - at_suspension
+        quiet, units = lane.stream.probe.count == quiet_at, quiet_at - at_suspension
         queue.resume()
         lane.stream.synchronize()
         return proof.Suspension(
             task.name,
             task.level,
             task.threshold,
-            passed=proof_on_gpus.certain_commands(units),
+            passed=max(0, 2 * units - 1),
             pending=end - quiet_at,
             quiet=quiet,
-            resumed=lane.stream.probe_units == end,
+            resumed=lane.stream.probe.count == end,
             quiet_ms=max(0.0, last_s - suspended_s) * 1e3,
             batch_size=task.batch_size,
-            may_have_passed=proof_on_gpus.possible_commands(units),
+            may_have_passed=2 * units + 1,
         )
 
     def _probe_units(self, task: TaskSpec) -> int:
@@ -229,100 +245,39 @@ class GpuSession:
             for lane in self.lanes
         ]
 
-    def _prove_policy(self, peers: Peers) -> proof.Check:
-        policy, must = self.trial.policy, self._must_be_suspended()
-        courses = self._rehearse(peers, must)
-        if self.trial.arm.is_null_control:
-            still = [] if self._kind.equal_suspends else proof_on_gpus.standing_still(courses)
-            # A busy machine can keep a queue without work, but hardly so often; who suspends under
-            # equal hints does it every time. All processes see the same courses, and go on alike.
-            for _ in range(ATTEMPTS - 1):
-                if still:
-                    still = proof_on_gpus.standing_still(self._rehearse(peers, must))
-            return proof.check_policy(policy, [], still)
-        if self._kind.claim is Claim.shares:
-            return proof_on_gpus.check_turns(courses, self._device.unit_s)
-        return proof.check_policy(policy, must, proof_on_gpus.hpf_intervals(self._running, courses))
-
-    def _must_be_suspended(self) -> list[str]:
-        """Tasks that the policy suspends when all have work, asked of a pure instance of it."""
-        if self.trial.arm.is_null_control:
-            return []
-        tasks = dict(enumerate(self._running))
-        run = pure_policy(self.trial, tasks).decide(dict.fromkeys(tasks, 0), 0).run
-        return [task.name for number, task in tasks.items() if number not in run]
-
-    def _rehearse(self, peers: Peers, lower: Sequence[str]) -> list[Course]:
-        """Every task of the trial runs its probe under the live policy; those of `lower` begin
-        first, so that they are at work when they must be suspended."""
-        start_ns = max(peers.gather(time.monotonic_ns())) + LEAD_NS
-        head_start_ns = int(HEAD_START * self._device.unit_s * 1e9)
-        longest = max(map(self._probe_units, self._running))
-
-        def run(lane: GpuLane) -> tuple[int, int]:
-            ahead = lane.task.name in lower
-            due_ns = start_ns + (0 if ahead else head_start_ns)
-            time.sleep(max(0, due_ns - time.monotonic_ns()) / 1e9)
-            began_ns = time.monotonic_ns()
-            lane.stream.submit_probe(longest + (HEAD_START if ahead else 0))
-            lane.stream.synchronize()
-            return began_ns, time.monotonic_ns()
-
-        before = [lane.stream.probe_units for lane in self.lanes]
-        at_ns: list[int] = []
-        samples: list[list[int]] = [[] for _ in self.lanes]
-        with ThreadPoolExecutor(len(self.lanes)) as threads:
-            running = [threads.submit(run, lane) for lane in self.lanes]
-            while not all(each.done() for each in running):
-                at_ns.append(time.monotonic_ns())
-                for series, lane, base in zip(samples, self.lanes, before, strict=True):
-                    series.append(lane.stream.probe_units - base)
-                time.sleep(SAMPLE_S)
-        mine = [
-            Course(
-                lane.task.name,
-                *each.result(),
-                at_ns=tuple(at_ns),
-                units=tuple(series),
-                total=longest + (HEAD_START if lane.task.name in lower else 0),
-            )
-            for lane, each, series in zip(self.lanes, running, samples, strict=True)
-        ]
-        return [*chain(*peers.gather(mine))]
-
     # --- the window ------------------------------------------------------------------------------
 
     def begin_window(self) -> None:
-        """Nothing to note: the requests' own records say it all."""
+        self._tie = self._device.tie()
+        self._begin = [lane.begin for lane in self.lanes]
 
-    def end_window(self, requests: Sequence[TaskRequests], window_s: float) -> WindowFindings:
-        """What the requests of all tasks prove."""
-        served = [
-            Served(
-                task,
-                request.started,
-                request.completed,
-                self._alone[task.name].device_s,
-                self._alone[task.name].executed,
-            )
-            for task, request in zip(self.trial.tasks, requests, strict=True)
-            if task in self._running
-        ]
-        busy_s = sum(
-            each.device_s * int((each.completed <= window_s * 1e9).sum()) for each in served
+    def end_window(self) -> WindowFindings:
+        tie = self._device.tie()
+        marks = tuple(self._marks(*each, tie) for each in zip(self.lanes, self._begin, strict=True))
+        return WindowFindings(marks=marks, checks=self._unchanged())
+
+    def _marks(self, lane: GpuLane, begin: _Begin, tie: Tie) -> Marks:
+        marked = lane.work.marks.since(begin.marks)
+        return Marks(
+            lane.task.name,
+            lane.work.parts,
+            self._commands[lane.task.name],
+            _host_ns(marked.ticks, self._tie, tie),
+            _results(lane.work, begin.marks),
+            dropped=lane.work.marks.count - begin.marks - len(marked.ticks),
+            turn=begin.requests % proof.INPUTS,
+            counted=lane.begin.counted - begin.counted if lane.queue else None,
         )
-        saturation = busy_s / window_s if window_s else 0.0
-        if not self.trial.arm.is_treatment:
-            return WindowFindings(saturation=saturation)
-        if self._kind.claim is Claim.strict_priority:
-            check = proof_on_gpus.check_window(served, int(window_s * 1e9))
-            counted = proof_on_gpus.preemptions(served)
-            return WindowFindings(proof.Proof((check,)), saturation, counted)
-        # Under other policies requests do not tell who was suspended for whom.
-        checks = proof.Proof()
-        if self._kind.claim is Claim.shares and all(task.closed for task in self._running):
-            checks = proof.Proof((proof_on_gpus.check_shares(served),))
-        return WindowFindings(checks, saturation, preemptions=None)
+
+    def _unchanged(self) -> tuple[proof.Check, ...]:
+        """The server still has the policy and the queues that it was given."""
+        if not (address := self._details["server"]) or not self.trial.uses_xsched:
+            return ()
+        try:
+            xserver.check_policy(address, self.trial.policy)
+            return (check_server(self._asked, xserver.queues(address), "after the window"),)
+        except (OSError, PlatformError) as error:
+            return (proof.Check("server after the window", False, str(error)),)
 
     def watch(self, stop_fd: int | None, timeout_s: float) -> str:
         """What dies here takes the whole process with it, and the parent sees that."""
@@ -339,3 +294,17 @@ def _last_change(value: Callable[[], int], watch_s: float) -> float:
         if (now := value()) != before:
             changed, before = time.monotonic(), now
     return changed
+
+
+def _results(work: Work, since: int) -> NDArray[np.float64]:
+    """What the requests after the first `since` marks came to, the last ones that are kept."""
+    if not work.computes:
+        return np.zeros(0)
+    values = work.marks.since(since).values
+    return values[(len(values) - 1) % work.parts :: work.parts]
+
+
+def _host_ns(ticks: NDArray[np.int64], begin: Tie, end: Tie) -> NDArray[np.int64]:
+    """The device's ticks as monotonic nanoseconds: the line through two ties."""
+    rate = (end.host_ns - begin.host_ns) / max(end.ticks - begin.ticks, 1)
+    return np.asarray(begin.host_ns + np.rint((ticks - begin.ticks) * rate), np.int64)

@@ -1,16 +1,18 @@
 """A GPU through PyTorch, CUDA's and ROCm's alike: streams, requests, probes and a witness."""
 
+import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from models import CATALOG, ModelSpec
 from models.build import build
-from runner.platforms.gpu.accelerator import QueueMaker, Stream
+from runner.platforms.gpu import requests
+from runner.platforms.gpu.accelerator import QueueMaker, Stream, Tie, Witnessed, Work
+from runner.platforms.gpu.marks import MarkRing
 from xsched_bindings.cuda import CudaXSched
 from xsched_bindings.hip import HipXSched
 
@@ -18,38 +20,20 @@ DEVICE = torch.device("cuda", 0)  # the platform makes one GPU visible; ROCm's P
 
 CYCLES = 20_000_000
 
-
-class _MappedCounter:
-    """An integer in page-locked host memory that kernels add to and the host reads directly: it
-    can be read while the stream, or the whole context, is suspended."""
-
-    def __init__(self) -> None:
-        self._host = torch.zeros(1, dtype=torch.int64, pin_memory=True)
-        self._view = self._host.numpy()
-        self.on_device: Tensor = torch.as_tensor(self, device=DEVICE)
-
-    @property
-    def __cuda_array_interface__(self) -> dict[str, Any]:
-        # Unified addressing gives page-locked memory the same address on host and device.
-        return {
-            "shape": (1,),
-            "typestr": "<i8",
-            "data": (self._host.data_ptr(), False),
-            "version": 3,
-        }
-
-    @property
-    def value(self) -> int:
-        return int(self._view[0])
+#: Parts of a request that are marked take that long at the least: closer marks tell little more
+#: (`runner.proof.order.LATE_NS`), and cost a request that the host limits 1 % each.
+PART_S = 0.002
+#: Marks for a tie, of which the quickest counts.
+TIES = 20
 
 
 class TorchStream:
-    """A stream, and the probe's counter for it."""
+    """A stream, and the marks of its probes."""
 
     def __init__(self, stream: torch.cuda.Stream, sleep_cycles: int) -> None:
         self.stream = stream
         self._sleep_cycles = sleep_cycles
-        self._counter = _MappedCounter()
+        self.probe = MarkRing(self.pointer)
         # One stream may serve several tasks, and each waits for its own requests.
         self.completion = torch.cuda.Event(blocking=False)
 
@@ -62,14 +46,10 @@ class TorchStream:
         return int(self.stream.priority)
 
     def submit_probe(self, units: int) -> None:
-        with torch.inference_mode(), torch.cuda.stream(self.stream):
+        with torch.cuda.stream(self.stream):
             for _ in range(units):
                 torch.cuda._sleep(self._sleep_cycles)
-                self._counter.on_device.add_(1)
-
-    @property
-    def probe_units(self) -> int:
-        return self._counter.value
+                self.probe.mark()
 
     def synchronize(self) -> None:
         self.stream.synchronize()
@@ -85,6 +65,8 @@ class TorchDevice:
         torch.set_num_threads(1)
         self._cycles_per_us = _cycles_per_us()
         self.unit_s = probe_work_us / 1e6
+        #: For `tie`; it never gets a queue.
+        self._own = TorchStream(torch.cuda.Stream(DEVICE), 0)
 
     def hints(self, ranks: int) -> list[int]:
         # PyTorch's annotation lacks that it is static.
@@ -98,15 +80,16 @@ class TorchDevice:
             stream = torch.cuda.Stream(DEVICE, priority=hint or 0)
         return TorchStream(stream, int(self._probe_work_us * self._cycles_per_us))
 
-    def load(self, model: ModelSpec, stream: Stream) -> Callable[[], None]:
+    def load(self, model: ModelSpec, stream: Stream) -> Work:
         assert isinstance(stream, TorchStream)
-        run = self._forward(model)
+        marks = MarkRing(stream.pointer)
+        enqueue, parts = self._enqueue(model, marks)
         on, done = stream.stream, stream.completion
         if stream.pointer == 0:
 
             def request() -> None:
                 with torch.inference_mode():
-                    run()
+                    _result = enqueue()  # alive until it has completed
                     done.record(on)
                     done.synchronize()
 
@@ -114,26 +97,32 @@ class TorchDevice:
 
             def request() -> None:
                 with torch.inference_mode(), torch.cuda.stream(on):
-                    run()
+                    _result = enqueue()
                     on.synchronize()
 
-        return request
+        return Work(request, marks, parts, computes=not CATALOG[model.name].bare)
 
-    def _forward(self, model: ModelSpec) -> Callable[[], object]:
+    def _enqueue(self, model: ModelSpec, marks: MarkRing) -> tuple[Callable[[], object], int]:
         if CATALOG[model.name].bare:
             cycles = max(1, int(model.work_us * self._cycles_per_us))
-            sleep, commands = torch.cuda._sleep, range(model.size)
+            return requests.of_commands(model.size, partial(torch.cuda._sleep, cycles), marks)
+        module, inputs, marked = _on_device(model)
+        return requests.of_module(module, inputs, marks), marked + 1
 
-            def run() -> None:
-                for _ in commands:
-                    sleep(cycles)
+    def tie(self) -> Tie:
+        marks, tries = self._own.probe, []
+        for _ in range(TIES):
+            before = time.monotonic_ns()
+            marks.mark()
+            self._own.synchronize()
+            after = time.monotonic_ns()
+            ticks = int(marks.since(marks.count - 1).ticks[0])
+            tries.append((after - before, (before + after) // 2, ticks))
+        _, host_ns, ticks = min(tries)
+        return Tie(host_ns, ticks)
 
-            return run
-        module, inputs = _on_device(model)
-        return lambda: module(*inputs)
-
-    def witness(self, request: Callable[[], None], stream: Stream) -> tuple[int, float]:
-        """As the vendor's tracing library saw it on the device. Copies and fills are not counted:
+    def witness(self, request: Callable[[], None], stream: Stream) -> Witnessed:
+        """As the vendor's tracing library saw it on the device. Copies and fills are no commands:
         XSched queues only some of them."""
         from torch.profiler import ProfilerActivity, profile
 
@@ -141,18 +130,28 @@ class TorchDevice:
             request()
             stream.synchronize()
         seen = [e for e in trace.events() or () if e.device_type.name == "CUDA"]
-        kernels = sum(not event.name.startswith(("Mem", "Copy")) for event in seen)
-        return kernels, sum(event.time_range.elapsed_us() for event in seen) / 1e6
+        seconds = [(event.name, event.time_range.elapsed_us() / 1e6) for event in seen]
+        commands = (each for name, each in seconds if not name.startswith(("Mem", "Copy")))
+        return Witnessed(tuple(commands), sum(each for _, each in seconds))
 
     def library(self, folder: str) -> QueueMaker:
         return (CudaXSched if self._platform == "cuda" else HipXSched)(Path(folder))
 
 
 @cache
-def _on_device(model: ModelSpec) -> tuple[nn.Module, tuple[Tensor, ...]]:
-    """The model and its inputs, shared by all tasks of this process that run it."""
+def _on_device(model: ModelSpec) -> tuple[nn.Module, list[tuple[Tensor, ...]], int]:
+    """The model, its inputs, and how many of its parts are marked; shared by all tasks of this
+    process that run it."""
     workload = build(model)
-    return workload.module.to(DEVICE), tuple(tensor.to(DEVICE) for tensor in workload.inputs)
+    module = workload.module.to(DEVICE)
+    inputs = [tuple(tensor.to(DEVICE) for tensor in each) for each in workload.inputs]
+    with torch.inference_mode():
+        for each in inputs:  # the last one is no longer the library's first
+            begin = time.perf_counter()
+            module(*each)
+            torch.cuda.synchronize()
+            took_s = time.perf_counter() - begin
+    return module, inputs, requests.mark_parts(module, int(took_s / PART_S))
 
 
 def _cycles_per_us() -> float:

@@ -21,4 +21,7 @@ def load(spec: Mapping[str, Any]) -> Program:
     from models.build import build
     from models.export import ExportedProgram
 
-    return Program(ExportedProgram(build(model)).commands, scope=torch.inference_mode)
+    exported = ExportedProgram(build(model))
+    return Program(
+        exported.commands, torch.inference_mode, take=exported.take, result=exported.fingerprint
+    )

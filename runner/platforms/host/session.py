@@ -7,39 +7,34 @@ then open the queues of the measurement under its policy and prove interception 
 
 import random
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from models import ModelSpec
+import numpy as np
+from numpy.typing import NDArray
+
+from models import CATALOG, ModelSpec
 from runner.config.arms import Streams
 from runner.config.spec import TaskSpec, TrialSpec
-from runner.metrics.requests import TaskRequests
 from runner.platforms.calibration import solo_times
 from runner.platforms.contract import Peers, WindowFindings
-from runner.platforms.hints import give_hints, pure_policy
+from runner.platforms.hints import give_hints
 from runner.platforms.host.stops import Stops
-from runner.platforms.prove import ATTEMPTS, patience, probe, prove
+from runner.platforms.prove import patience, probe, prove
 from runner.proof import checks as proof
-from runner.proof import on_host as proof_on_host
-from runner.proof.on_host import Phase
+from runner.proof.marks import Marks
 from xsched_bindings.errors import DeviceLost
 from xsched_bindings.host import DeviceSession, HostQueue, HostScheduler, HostStream
 from xsched_bindings.host.processes import readable
 from xsched_bindings.host.scheduler import Event
 from xsched_bindings.host.stream import LoadedProgram
-from xsched_bindings.policies import POLICIES
-from xsched_bindings.types import PolicyType, QueueState, SchedulerType
+from xsched_bindings.host.stream import Marks as StreamMarks
+from xsched_bindings.types import PolicyType, SchedulerType
 
 #: Commands that must still be pending when a suspended queue has gone quiet.
 PROBE_MARGIN = 16
-
-#: How often queues that are kept at work are looked after.
-TOP_UP_S = 0.001
-#: Longest wait for queues that take turns to have waited for theirs.
-TURNS_LIMIT_NS = 2 * proof_on_host.TURNS_NS
-
 
 #: Niceness of each lower priority where streams have some: five steps are a factor of three.
 NICENESS_STEP = 5
@@ -47,7 +42,8 @@ NICENESS_STEP = 5
 
 @dataclass
 class HostLane:
-    """One task's way to the device. waiter: its marker on the stream, which it may share."""
+    """One task's way to the device. waiter: its marker on the stream, which it may share. requests:
+    how many it has made."""
 
     task: TaskSpec
     stream: HostStream
@@ -55,33 +51,33 @@ class HostLane:
     probe: LoadedProgram
     waiter: int = 0
     queue: HostQueue | None = None
+    requests: int = 0
 
     def request(self) -> None:
         """One request of the task, until it has completed."""
+        self.requests += 1
         self.stream.submit(self.program)
         self.stream.synchronize(self.waiter)
+
+    @property
+    def begin(self) -> "_Begin":
+        counted = self.queue.count() if self.queue else 0
+        return _Begin(self.stream.completed, self.stream.results, self.requests, counted)
 
     @property
     def suspended(self) -> bool:
         return self.queue is not None and self.queue.suspended
 
 
-@dataclass
-class _Work:
-    """A lane that is kept at work. end: commands that will have completed when it runs out."""
+@dataclass(frozen=True)
+class _Begin:
+    """How far a lane was at one moment: commands and results of its stream, its own requests, and
+    commands that its queue had seen."""
 
-    lane: HostLane
-    end: int
-
-    def top_up(self) -> None:
-        if self.end - self.lane.stream.completed < self.lane.task.threshold + PROBE_MARGIN:
-            self.lane.stream.submit(self.lane.probe)
-            self.end += self.lane.probe.commands
-
-
-def _top_up(work: Iterable[_Work]) -> None:
-    for each in work:
-        each.top_up()
+    completed: int
+    results: int
+    requests: int
+    counted: int
 
 
 class HostSession:
@@ -135,10 +131,6 @@ class HostSession:
 
     # --- proof before the window ---------------------------------------------------------------
 
-    @property
-    def needs_witness(self) -> bool:
-        return False
-
     def prove(self, peers: Peers) -> proof.Proof:
         return prove(self, peers, self._say)
 
@@ -158,10 +150,7 @@ class HostSession:
 
     def witness(self) -> list[proof.Interception]:
         """The executors' own count."""
-        return [self._intercept(lane) for lane in self.lanes]
-
-    def witnessed(self, requests: Sequence[proof.Interception]) -> None:
-        """Nothing to note: figures of the window rest on the executors' own times."""
+        return [self._alone(lane) for lane in self.lanes]
 
     def _open_queue(self, lane: HostLane) -> HostQueue:
         queue = self._scheduler.create_queue(lane.stream, lane.task.level)
@@ -219,145 +208,80 @@ class HostSession:
             time.sleep(still_s)
         return before
 
-    def _intercept(self, lane: HostLane) -> proof.Interception:
-        counted = lane.queue.count() if lane.queue else 0
-        executed = lane.stream.completed
+    def _alone(self, lane: HostLane) -> proof.Interception:
+        begin = lane.begin
         lane.request()
+        end = lane.begin
+        while lane.requests < proof.REFERENCES:
+            lane.request()
+        results = self._results(lane, _Begin(0, 0, 0, 0), lane.stream.marks_since(0))
         return proof.Interception(
             lane.task.name,
-            executed=lane.stream.completed - executed,
-            counted=(lane.queue.count() if lane.queue else 0) - counted,
+            executed=end.completed - begin.completed,
+            counted=end.counted - begin.counted,
+            results=proof.references(results.tolist(), lane.requests),
         )
 
-    def rehearse(self, peers: Peers) -> list[proof.Check]:
-        for _ in range(ATTEMPTS):
-            check = self._rehearse()
-            if check.passed:
-                break
-        return [check]
-
-    def _rehearse(self) -> proof.Check:
-        """Keep every queue at work until what the policy must do can be seen. Those that it holds
-        back begin, so that it has to stop them."""
-        lanes, policy = self._by_queue(), self.trial.policy
-        tasks = {handle: lane.task for handle, lane in lanes.items()}
-        ready_ns = dict.fromkeys(lanes, 0)
-        first = pure_policy(self.trial, tasks).decide(ready_ns, 0).run
-        foreseen: list[Phase] = []
-        if POLICIES[policy].by_turns:
-            pure = pure_policy(self.trial, tasks)
-            foreseen = proof_on_host.foresee(pure, ready_ns, proof_on_host.TURNS_NS)
-        work = {handle: _Work(lane, self._when_idle(lane)) for handle, lane in lanes.items()}
-        logged = len(self._scheduler.log)
-        _top_up(work[handle] for handle in lanes if handle not in first)
-        time.sleep(4 * self.trial.probe_work_us / 1e6)
-        _top_up(work.values())
-        ready_ns = dict.fromkeys(lanes, time.monotonic_ns())
-        ready_ns |= {e.queue: e.at_ns for e in self._scheduler.log[logged:] if e.name == "ready"}
-        if not foreseen:
-            pure = pure_policy(self.trial, tasks)
-            foreseen = proof_on_host.foresee(pure, ready_ns, None)
-        begin_ns = max(ready_ns.values())
-        self._keep_at_work(work.values(), foreseen, begin_ns)
-        until_ns = time.monotonic_ns()
-        for lane in lanes.values():
-            lane.stream.synchronize(lane.waiter)
-        log = list(self._scheduler.log)
-        rehearsal = proof_on_host.Rehearsal(
-            {handle: task.name for handle, task in tasks.items()},
-            foreseen,
-            proof_on_host.suspended(log, begin_ns),
-            until_ns - begin_ns,
-            any(e.name == "idle" and begin_ns < e.at_ns < until_ns for e in log[logged:]),
-        )
-        return proof_on_host.check_policy(policy, rehearsal, self._intervals(log))
-
-    def _keep_at_work(
-        self, work: Collection["_Work"], foreseen: Sequence[Phase], begin_ns: int
-    ) -> None:
-        """Until the last change that is foreseen has settled; by turns, until enough queues have
-        waited for theirs."""
-        turns = POLICIES[self.trial.policy].by_turns
-        last_ns = TURNS_LIMIT_NS if turns else foreseen[-1].from_ns
-        must_wait = proof_on_host.waiting_by_turns(foreseen)
-        waited: set[str] = set()
-        while (elapsed_ns := time.monotonic_ns() - begin_ns) < last_ns + proof_on_host.SETTLE_NS:
-            if turns and elapsed_ns > proof_on_host.SETTLE_NS:
-                if len(waited) >= must_wait:
-                    return  # seen a round ago, so it is in the log
-                waited |= {each.lane.task.name for each in work if each.lane.suspended}
-            _top_up(work)
-            time.sleep(TOP_UP_S)
-
-    def _when_idle(self, lane: HostLane, limit_s: float = 1.0) -> int:
-        """Commands completed once the queue says that it is idle: shortly after its last request
-        has returned."""
-        give_up = time.monotonic() + limit_s
-        while lane.queue and lane.queue.query() is not QueueState.idle:
-            if time.monotonic() > give_up:
-                break
-            time.sleep(TOP_UP_S)
-        return lane.stream.completed
-
-    def _by_queue(self) -> dict[int, HostLane]:
-        return {lane.queue.handle: lane for lane in self.lanes if lane.queue}
+    def scheduled(self, peers: Peers) -> list[proof.Check]:
+        """The scheduler is this process's own."""
+        return []
 
     # --- the window ----------------------------------------------------------------------------
 
     def begin_window(self) -> None:
         self._window_from = len(self._scheduler.log)
+        self._begin = [lane.begin for lane in self.lanes]
         self._busy_from_ns, self._window_from_ns = self._busy_ns(), time.monotonic_ns()
         self._stops = Stops()
 
     def _busy_ns(self) -> int:
         return sum(stream.busy_ns for stream in {lane.stream for lane in self.lanes})
 
-    def end_window(self, requests: Sequence[TaskRequests], window_s: float) -> WindowFindings:
-        """What the scheduler's log proves of the window."""
+    def end_window(self) -> WindowFindings:
+        """The executors' marks, and the scheduler's log."""
         busy_ns = self._busy_ns() - self._busy_from_ns
         elapsed_ns = time.monotonic_ns() - self._window_from_ns
         found = WindowFindings(
+            marks=tuple(map(self._marks, self.lanes, self._begin)),
             saturation=busy_ns / elapsed_ns / self.trial.device_cores,
             stood_still=self._stops.end(),
         )
         if not self.trial.uses_xsched:
             return found
         events = self._scheduler.log[self._window_from :]
-        intervals = self._intervals(events)
-        kind = POLICIES[self.trial.policy]
-        null = self.trial.arm.is_null_control and not kind.equal_suspends
-        return replace(
-            found,
-            checks=proof.Proof((proof.check_window(intervals, none_expected=null),)),
-            preemptions=proof.preemptions(intervals),
-            events=_columns(self.lanes, events),
+        return replace(found, events=_columns(self.lanes, events))
+
+    def _marks(self, lane: HostLane, begin: _Begin) -> Marks:
+        """The executor's, without those of other tasks on the same stream."""
+        made, program = lane.stream.marks_since(begin.completed), lane.program
+        mine = (made.codes >= program.base) & (made.codes < program.base + program.commands)
+        wanted = (lane.requests - begin.requests) * program.commands
+        shared = self.trial.arm.streams is Streams.shared
+        return Marks(
+            lane.task.name,
+            program.commands,
+            program.commands,
+            made.at_ns[mine],
+            self._results(lane, begin, made),
+            # Of a shared stream nobody knows whose marks the ring has lost.
+            dropped=wanted - int(mine.sum()) if shared and made.dropped else made.dropped,
+            turn=begin.requests % proof.INPUTS,
+            counted=lane.queue.count() - begin.counted if lane.queue else None,
         )
 
-    def _intervals(self, events: Sequence[Event]) -> list[proof.HeldBack]:
-        lanes = self._by_queue()
-        opened: dict[int, Event] = {}
-        found = []
-
-        def close(event: Event, completed: int) -> None:
-            task = lanes[event.queue].task
-            found.append(
-                proof.HeldBack(
-                    task.name,
-                    event.at_ns,
-                    completed - event.completed,
-                    proof.bound(task.level, task.threshold),
-                    event.was_ready,
-                )
-            )
-
-        for event in events:
-            if event.name == "suspend":
-                opened[event.queue] = event
-            elif event.name == "resume" and event.queue in opened:
-                close(opened.pop(event.queue), event.completed)
-        for event in opened.values():
-            close(event, lanes[event.queue].stream.completed)
-        return found
+    def _results(self, lane: HostLane, begin: _Begin, made: StreamMarks) -> NDArray[np.float64]:
+        """Of the lane's requests, the last ones. A stream keeps those of all its tasks in one ring,
+        in the order in which their requests ended."""
+        results = lane.stream.results_since(begin.results)
+        ends = {
+            each.program.base + each.program.commands - 1: each
+            for each in self.lanes
+            if each.stream is lane.stream and not CATALOG[each.task.model.name].bare
+        }
+        ended = made.codes[np.isin(made.codes, [*ends])]
+        kept = min(len(results), len(ended))
+        mine = np.array([ends[code] is lane for code in ended[len(ended) - kept :].tolist()], bool)
+        return np.asarray(results[len(results) - kept :][mine])
 
     # --- health --------------------------------------------------------------------------------
 

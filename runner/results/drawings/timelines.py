@@ -19,6 +19,8 @@ from runner.runs.timeline import TaskTimeline, Timeline, read, readable_ns
 LANE_INCHES = 0.24
 BAR = (-0.24, 0.62)
 WAIT = -0.36
+MARK = 0.44
+DASH: dict[str, Any] = {"markersize": 3, "markeredgewidth": 0.5}
 SUSPENDED: dict[str, Any] = {
     "facecolor": (1, 1, 1, 0.55),
     "edgecolor": "#333333",
@@ -28,7 +30,8 @@ SUSPENDED: dict[str, Any] = {
 
 def timelines(shown: Sequence[tuple[str, Timeline]], until_ns: int) -> Figure:
     """Requests as bars by task, the most urgent at the top, hatched while the task's queue was
-    suspended, a line above while requests waited; a panel for each (title, timeline)."""
+    suspended, a line above while requests waited, dashes below where parts of them completed; a
+    panel for each (title, timeline)."""
     lanes = [len(course.tasks) for _, course in shown]
     height = 0.75 + sum(LANE_INCHES * count + 0.22 for count in lanes)
     titles, ratios = [title for title, _ in shown], {"height_ratios": lanes}
@@ -40,9 +43,11 @@ def timelines(shown: Sequence[tuple[str, Timeline]], until_ns: int) -> Figure:
     tasks = [task for _, course in shown for task in course.tasks]
     if any((task.requests[:, 1] - task.requests[:, 0]).max(initial=0) > MS for task in tasks):
         parts.append(Line2D([], [], color="#666666", linewidth=1, label="requests waiting"))
+    if any(task.marks for task in tasks):
+        parts.append(Line2D([], [], color="#666666", label="parts done", marker="|", linestyle=""))
     if any(task.suspensions for task in tasks):
         parts.append(Patch(**SUSPENDED, linewidth=0, label="queue suspended"))
-    legend_below(figure, parts, columns=3)
+    legend_below(figure, parts, columns=2 if len(parts) == 4 else 3)
     return figure
 
 
@@ -69,6 +74,8 @@ def _lane(axes: Axes, row: int, task: TaskTimeline, until_ns: int, colour: str) 
     gap = 0.4 if len(bars) <= 80 else 0.0
     at = (row + BAR[0], BAR[1])
     axes.broken_barh(bars, at, color=colour, edgecolor="white", linewidth=gap)
+    marked = [mark.at_ns / scale for mark in task.marks if mark.at_ns < until_ns]
+    axes.plot(marked, np.full(len(marked), row + MARK), "|", color=colour, **DASH)
     axes.hlines(np.full(len(visible), row + WAIT), scheduled, started, color=colour, linewidth=1)
     # One path of all: what takes long is hatching one, not drawing it.
     low, high = at[0], sum(at)

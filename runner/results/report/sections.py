@@ -202,7 +202,7 @@ def _proof(runs: Sequence[Run]) -> Mark:
     counts = [f"{count} {verdict}" for verdict, count in verdicts.items()]
     text = ", ".join(counts if len(verdicts) > 1 else verdicts)
     good = verdicts.keys() & {str(Verdict.PROVEN), REFUSED_AS_EXPECTED}
-    bad = verdicts.keys() - good - {str(Verdict.NOT_CLAIMED)}
+    bad = verdicts.keys() - good - {str(Verdict.NOT_CLAIMED), str(Verdict.IN_PLACE)}
     return Mark(text, BAD if bad else GOOD if good else NEITHER)
 
 

@@ -39,7 +39,7 @@ def test_the_figures_of_the_plan_are_there() -> None:
         *("p50_ms", "p90_ms", "p95_ms", "p99_ms", "p99.9_ms", "mean_ms", "max_ms"),
         *("throughput_rps", "slowdown_p50", "slowdown_p99", "stp", "antt"),
         *("jain", "share_error", "slo_attainment"),
-        *("share", "preemptions", "saturation", "stolen", "preemption_p50_ms"),
+        *("share", "preemptions", "against_policy", "saturation", "stolen", "preemption_p50_ms"),
     }
 
 
@@ -57,12 +57,14 @@ TWO = {"a": task([10.0] * 9, "a", 1), "b": task([10.0] * 3, "b", window_ms=90.0)
 
 
 def test_each_kind_of_metric_is_given_what_it_is_about() -> None:
-    measured = Measurement(TWO, preemptions=3, saturation=0.5)
+    measured = Measurement(TWO, preemptions=3, against_policy=0.25, saturation=0.5)
     assert value("max_ms", measured, "b") == 10
     assert value("share", measured, "a") == pytest.approx(0.75)
     assert value("share", measured, "priority_0") == pytest.approx(0.25)
     assert value("stp", measured, "system") == pytest.approx(2)
     assert value("preemptions", measured, "system") == 3
+    assert value("against_policy", measured, "system") == 0.25
+    assert value("against_policy", Measurement(TWO), "system") is None, "nobody can say"
 
 
 def test_tasks_that_ran_alone_have_no_share_of_each_other() -> None:
@@ -75,7 +77,7 @@ def test_only_metrics_of_the_whole_are_named_without_a_scope() -> None:
     of_all = {tag for tag, metric in METRICS.items() if metric.of_all}
     assert of_all == {
         *("stp", "antt", "jain", "share_error"),
-        *("preemptions", "saturation", "stolen"),
+        *("preemptions", "against_policy", "saturation", "stolen"),
     }
     assert METRICS["share"].about is About.PART
     assert Metric("x", "ms", "f", True, lambda tasks: Estimate(1.0)).about is About.TASKS

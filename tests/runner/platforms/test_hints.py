@@ -47,7 +47,7 @@ def told(made: TrialSpec, task: int = 0) -> list[tuple[Any, ...]]:
         ("hpf", [("hint_priority", 7)], [("hint_priority", 0)]),
         ("cfs", [("hint_priority", 7)], [("hint_priority", 0)]),
         ("up", [("hint_utilization", 70)], [("hint_utilization", 33)]),
-        ("kedf", [("hint_deadline", 900)], []),
+        ("kedf", [("hint_deadline", 900)], [("hint_deadline", 1_000_000)]),
         ("lax", [("hint_priority", 7), ("hint_laxity", 800, 0, 7)], [("hint_priority", 0)]),
         ("mlfq", [], []),
     ],
@@ -64,8 +64,9 @@ def test_what_a_task_does_not_set_is_not_told() -> None:
     assert told(trial("lax", "xsched"), task=2) == [("hint_priority", 0)]
 
 
-def test_a_gpu_takes_the_policies_whose_effect_can_be_shown_there() -> None:
-    assert GpuPlatform.policies == ("hpf", "up")
+def test_a_gpu_takes_the_policies_that_both_xsched_and_we_have() -> None:
+    """XSched runs them, and the proof asks ours what should have run."""
+    assert GpuPlatform.policies == ("hpf", "up", "kedf", "lax", "cfs", "mlfq")
 
 
 def test_nobody_compares_the_names_of_policies() -> None:

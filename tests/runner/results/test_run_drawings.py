@@ -12,6 +12,7 @@ from runner.trial.status import Status
 
 
 def test_the_cdf_has_a_line_a_task_and_a_colour_a_priority(tmp_path: Path) -> None:
+    before = plt.get_fignums()
     times = np.arange(1, 101, dtype=np.int64) * 1_000_000
     none = np.zeros((0, 3), np.int64)
     tasks = [
@@ -32,7 +33,7 @@ def test_the_cdf_has_a_line_a_task_and_a_colour_a_priority(tmp_path: Path) -> No
     assert np.max(lines[0].get_ydata()) == 1.0
     save(drawing, tmp_path / "cdf.png")
     assert (tmp_path / "cdf.png").stat().st_size > 10_000
-    assert plt.get_fignums() == []
+    assert plt.get_fignums() == before
 
 
 @pytest.mark.filterwarnings("error")

@@ -160,9 +160,10 @@ def test_the_summary_and_the_run_that_is_read_back_say_the_same(arm: str, tmp_pa
         "",
         requests,
         {spec.tasks[0].model: 0.004},
-        Proof((), tuple(probes)),
+        Proof(suspensions=tuple(probes)),
         saturation=0.875,
         preemptions=7,
+        against_policy=0.125,
         stolen=0.0625,
     )
     files.write_config(tmp_path, config, spec)
@@ -317,9 +318,11 @@ def test_what_was_counted_of_the_whole_is_a_figure_where_it_is_known() -> None:
     spec = trial(requests=1, a=1)
     requests = read(spec, record({0: [(0, 0, 10)]}))
     known = TrialResult(Status.FINISHED, "", requests, {}, saturation=0.5, preemptions=0)
-    names = ("preemptions", "saturation", "stolen")
+    known.against_policy = 0.25
+    names = ("preemptions", "against_policy", "saturation", "stolen")
     values = figures(spec, known).figures
-    assert [values[name] for name in names] == [Figure(0.0), Figure(0.5), Figure(0.0)]
+    assert [values[name].value for name in names] == [0, 0.25, 0.5, 0]
+    assert {values[name].interval for name in names} == {None}
     assert set(names) & found(spec, requests).figures.keys() == {"stolen"}
 
 
@@ -328,5 +331,6 @@ def test_the_level_s_probes_are_figures_if_they_are_many() -> None:
     requests = read(spec, record({0: [(0, 0, 10)]}))
     for count, known in ((19, False), (20, True)):
         probe = Suspension("a", PreemptLevel.block, 4, 3, 9, True, True, 2.5)
-        result = TrialResult(Status.FINISHED, "", requests, {}, Proof((), (probe,) * count))
+        proof = Proof(suspensions=(probe,) * count)
+        result = TrialResult(Status.FINISHED, "", requests, {}, proof)
         assert ("preemption_p50_ms/a" in figures(spec, result).figures) == known

@@ -24,7 +24,8 @@ from runner.platforms.device import (
     TelemetrySummary,
     TorchBuild,
 )
-from runner.proof.checks import Check, Proof, Suspension, Verdict
+from runner.proof.checks import Check, Interception, Proof, Suspension, Verdict
+from runner.proof.marks import Marks
 from runner.runs import files
 from runner.runs.record import (
     OLD,
@@ -66,6 +67,7 @@ RECORDS = {
         config_hash="abc",
         proof=Verdict.INCOMPLETE,
         preemptions=7,
+        against_policy=0.25,
         saturation=0.9,
         stolen=0.01,
         cut=True,
@@ -136,8 +138,13 @@ RECORDS = {
         weights={"w.pt": "ef" * 32},
     ),
     files.PROOF: Proof(
-        (Check("level", True, "fine", "a remedy", {"suspensions": 1}), Check("window", False, "")),
-        (Suspension("low", PreemptLevel.deactivate, 4, 1, 9, True, True, 2.5),),
+        (
+            Check("level", True, "fine", "a remedy", {"suspensions": 1}),
+            Check("window", False, "", decided=False),
+        ),
+        Verdict.IN_PLACE,
+        (Suspension("low", PreemptLevel.deactivate, 4, 1, 9, True, True, 2.5, 2, 3),),
+        (Interception("low", 9, 8, 0.5, 0.25, (1.5, None, 1.5, None)),),
     ),
     files.SWEEP: SweepRecord(
         runs=(
@@ -371,6 +378,38 @@ def test_an_empty_log_of_events_has_its_columns(tmp_path: Path) -> None:
     assert events.column_names == ["at_ns", "event", "task", "completed"]
 
 
+def marked(at_ns: list[int], results: list[float], **known: Any) -> list[tuple[Any, ...]]:
+    """(request, part, result) of marks of three parts a request."""
+    marks = Marks("a", 3, 9, np.array(at_ns, np.int64), np.array(results, np.float64), **known)
+    rows = files.mark_table([marks]).to_pylist()
+    assert [row["at_ns"] for row in rows] == at_ns
+    return [(row["request"], row["part"], row["result"]) for row in rows]
+
+
+def test_the_last_part_of_a_request_tells_its_result() -> None:
+    whole = [(0, 0, None), (0, 1, None), (0, 2, 1.5), (1, 0, None), (1, 1, None), (1, 2, 2.5)]
+    assert marked([2, 3, 5, 6, 8, 9], [1.5, 2.5]) == whole
+    assert marked([2, 3, 5, 6, 8], [1.5]) == whole[:5], "one that was cut off has none yet"
+    assert marked([2, 3, 5], []) == [(0, 0, None), (0, 1, None), (0, 2, None)]
+    assert marked([2, 3, 5], [math.nan])[-1] == (0, 2, None)
+    assert marked([], []) == []
+
+
+def test_marks_that_the_ring_no_longer_had_leave_the_others_at_their_requests() -> None:
+    assert marked([6, 7, 8, 9, 11], [0.5, 1.5, 2.5], dropped=4) == [
+        *((1, 1, None), (1, 2, 1.5)),
+        *((2, 0, None), (2, 1, None), (2, 2, 2.5)),
+    ]
+
+
+def test_marks_of_nobody_have_their_columns(tmp_path: Path) -> None:
+    kept = keep(tmp_path, marks=())
+    assert kept.files is not None
+    assert files.MARKS in kept.files
+    marks = pq.read_table(tmp_path / files.MARKS)
+    assert (len(marks), marks.column_names) == (0, ["task", "request", "part", "at_ns", "result"])
+
+
 # --- results that cannot be half true ------------------------------------------------------------
 
 
@@ -440,6 +479,7 @@ def test_a_result_whose_configuration_was_lost_before_its_end_is_none(tmp_path: 
         Summary(name="a", status=Status.FINISHED),
         Proof(),
         (THREE_REQUESTS,),
+        (),
         NO_EVENTS,
         Provenance(),
     )

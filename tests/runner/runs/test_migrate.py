@@ -20,7 +20,7 @@ from xsched_bindings.types import PreemptLevel
 RESULTS = Path(__file__).parents[3] / "docs" / "results"
 ZIPS = sorted(RESULTS.glob("**/*.zip"))
 #: The others were written by later versions.
-OLD_ZIPS = [path for path in ZIPS if path.parent.name != "placements_h100"]
+OLD_ZIPS = [path for path in ZIPS if path.parent.name not in ("placements_h100", "proof_h100")]
 #: Of the first runs on a GPU only the JSON was kept, and no sweep.json.
 FOLDERS = sorted(path.parent for path in RESULTS.glob("h100/*/*/summary.json"))
 

@@ -7,6 +7,7 @@ import pytest
 
 from runner.config.errors import UserError
 from runner.proof.checks import Check, Proof, Suspension, Verdict
+from runner.proof.marks import Marks
 from runner.runs import files
 from runner.runs.record import Entry, Provenance, Summary, TaskSummary
 from runner.runs.run import read_run
@@ -126,6 +127,28 @@ def test_the_table_of_events_is_the_scheduler_s_log(tmp_path: Path) -> None:
         run.events()
 
 
+def test_the_table_of_marks_is_what_the_device_told(tmp_path: Path) -> None:
+    marks = [
+        Marks("urgent", 2, 8, np.array([5, 7, 9, 12]), np.array([1.5, 2.5])),
+        Marks("low", 1, 4, np.array([8]), np.array([])),
+    ]
+    keep(tmp_path, marks=marks)
+    run = read_run(tmp_path)
+    assert run.status is Status.FINISHED
+    table = run.marks()
+    assert table.column_names == files.MARK_ROWS.names
+    assert table.to_pydict() == {
+        "task": ["urgent"] * 4 + ["low"],
+        "request": [0, 0, 1, 1, 0],
+        "part": [0, 1, 0, 1, 0],
+        "at_ns": [5, 7, 9, 12, 8],
+        "result": [None, 1.5, None, 2.5, None],
+    }
+    (run.folder / files.MARKS).unlink()
+    with pytest.raises(UserError, match=r"marks\.parquet cannot be read"):
+        run.marks()
+
+
 def test_the_window_ends_with_the_last_task_but_for_tasks_alone(tmp_path: Path) -> None:
     tasks = {"a": MadeTask([10.0] * 2), "b": MadeTask([10.0] * 5)}
     together, alone = (
@@ -159,7 +182,7 @@ def test_suspensions_that_proved_the_level_are_timed(tmp_path: Path) -> None:
         Suspension("urgent", PreemptLevel.block, 4, 3, 9, True, True, ms) for ms in (1.5, 2.5)
     ]
     checks = (Check("level", True, "fine"), Check("window", True, "", "", {"suspensions": 7}))
-    files.write_json(folder / files.PROOF, Proof(checks, tuple(probes)))
+    files.write_json(folder / files.PROOF, Proof(checks, suspensions=tuple(probes)))
     run = read_run(seal(folder))
     assert run.proof.verdict is Verdict.PROVEN
     assert run.tasks["urgent"].preemption_ms.tolist() == [1.5, 2.5]
@@ -185,7 +208,15 @@ def test_lost_requests_are_named(tmp_path: Path, content: bytes | None) -> None:
 def test_figures_are_computed_from_the_requests_by_name(tmp_path: Path) -> None:
     tasks = {"a": MadeTask([10.0, 20.0, 30.0], 2), "b": MadeTask([5.0] * 3)}
     run = read_run(
-        write_run(tmp_path / "run", "xsched", tasks, preemptions=3, saturation=0.5, stolen=0.25)
+        write_run(
+            tmp_path / "run",
+            "xsched",
+            tasks,
+            preemptions=3,
+            against_policy=0.125,
+            saturation=0.5,
+            stolen=0.25,
+        )
     )
     expected = {
         "p50_ms/a": 20,
@@ -193,6 +224,7 @@ def test_figures_are_computed_from_the_requests_by_name(tmp_path: Path) -> None:
         "max_ms/priority_0": 5,
         "mean_ms": 20,
         "preemptions": 3,
+        "against_policy": 0.125,
         "saturation": 0.5,
         "stolen": 0.25,
     }

@@ -8,7 +8,7 @@ from runner.config.schema import ArrivalOverride, Config, TaskConfig
 from runner.config.spec import TrialSpec
 from runner.metrics.requests import TaskRequests
 from runner.platforms.contract import Standstill
-from runner.proof.checks import Check, Proof, Suspension, Verdict
+from runner.proof.checks import Check, Proof, Suspension, Verdict, undecided
 from runner.runs.record import Summary
 from runner.runs.summary import summarise
 from runner.trial.run import TrialResult
@@ -79,6 +79,28 @@ def test_a_standstill_makes_the_run_invalid_whatever_the_saturation() -> None:
         assert not found.valid
         note = "not valid: the trial's process stood still for 19.8 s of the window"
         assert note in found.notes
+
+
+@pytest.mark.parametrize("arm", ["xsched", "xsched_null", "stream_priority"])
+def test_a_run_whose_window_decides_nothing_is_not_valid_and_says_why(arm: str) -> None:
+    """It is no failure, and its figures are shown, but they are no result about scheduling."""
+    good, open_ = Check("level", True, "fine"), undecided("hardly any requests", {})
+    claim = Verdict.IN_PLACE if arm == "stream_priority" else Verdict.PROVEN
+    found = summary(trial(arm), result(proof=Proof((good, open_), claim)))
+    assert (found.status, found.proof, found.valid) == (
+        Status.FINISHED,
+        Verdict.UNDECIDED,
+        False,
+    )
+    note = "no result about scheduling: not decidable: hardly any requests. More requests, a "
+    assert [each for each in found.notes if each.startswith(note)]
+    assert found.figures
+
+
+def test_hints_of_the_hardware_are_in_place_and_no_proof() -> None:
+    proof = Proof((Check("hardware hint", True, "in place"),), Verdict.IN_PLACE)
+    found = summary(trial("stream_priority"), result(proof=proof))
+    assert (found.proof, found.valid, found.notes) == (Verdict.IN_PLACE, True, ())
 
 
 def test_late_starts_are_the_runners_fault() -> None:
@@ -186,7 +208,8 @@ def test_arms_without_xsched_have_no_policy_and_level() -> None:
 
 def test_it_names_the_run_and_what_it_was_of() -> None:
     spec = trial()
-    made = summary(spec, result(timing_s={"window": 1.0}, cut=True, unsteady=("low",)))
+    measured = result(timing_s={"window": 1.0}, cut=True, unsteady=("low",), against_policy=0.02)
+    made = summary(spec, measured)
     assert (made.name, made.status, made.arm) == ("r", Status.FINISHED, "xsched")
     assert (made.task_set, made.platform, made.placement) == (
         spec.task_set,
@@ -195,6 +218,7 @@ def test_it_names_the_run_and_what_it_was_of() -> None:
     )
     assert (made.policy, made.level, made.priority) == ("hpf", "block", "applied")
     assert (made.proof, made.preemptions, made.saturation) == (Verdict.PROVEN, 9, 0.97)
+    assert made.against_policy == 0.02
     assert (made.cut, made.steady, made.timing_s) == (True, False, {"window": 1.0})
     assert made.config_hash == spec.config_hash
     assert made.priorities == [2, 1]
@@ -205,6 +229,6 @@ def test_the_level_s_probes_are_timed() -> None:
     probes = tuple(
         Suspension("low", PreemptLevel.block, 4, 3, 9, True, True, float(ms)) for ms in (1, 2, 6)
     )
-    made = summary(measured=result(proof=Proof((), probes)))
+    made = summary(measured=result(proof=Proof(suspensions=probes)))
     assert made.preemption_ms == {"p50": 2, "p90": 6, "p99": 6, "max": 6, "mean": 3}
     assert summary().preemption_ms == {}

@@ -11,13 +11,16 @@ import pytest
 from matplotlib.image import imread
 
 from runner.metrics.requests import TaskRequests
+from runner.proof.marks import Marks
 from runner.results.drawings.timelines import timeline, timelines
 from runner.runs import files
 from runner.runs.files import START_NS
 from runner.runs.record import Summary, TaskSummary
 from runner.runs.run import Run, read_run
 from runner.runs.timeline import (
+    MARKS_SHOWN,
     MOST_EVENTS,
+    Mark,
     Suspension,
     Timeline,
     build,
@@ -63,6 +66,17 @@ def events(*lines: tuple[float, str, str, int]) -> pa.Table:
     )
 
 
+def marks(parts: int = 4) -> pa.Table:
+    """Of the two tasks below: low's second request stands still from 15 to 24 ms."""
+    at_ms = {"low": [2.5, 5, 7.5, 10, 12, 15, 24, 30], "high": [14, 16, 18, 20]}
+    return files.mark_table(
+        [
+            Marks(task, parts, 8, START + (np.array(times) * MS).astype(np.int64), np.zeros(0))
+            for task, times in at_ms.items()
+        ]
+    )
+
+
 TWO_TASKS = requests({"low": [(0, 0, 10), (10, 10, 30)], "high": [(12, 12.5, 20)]})
 PREEMPTED = events(
     (0.02, "ready", "low", 0),
@@ -74,11 +88,12 @@ PREEMPTED = events(
     (20, "idle", "high", 3),
 )
 PRIORITIES = {"low": 0, "high": 2}
+QUARTERS = [0.25, 0.5, 0.75, 1.0]
 
 
 @pytest.fixture
 def preempted() -> Timeline:
-    return build(TWO_TASKS, PREEMPTED, PRIORITIES.__getitem__)
+    return build(TWO_TASKS, None, PREEMPTED, PRIORITIES.__getitem__)
 
 
 def of_phase(content: dict[str, Any], phase: str) -> list[dict[str, Any]]:
@@ -97,23 +112,60 @@ def test_tasks_of_groups_that_started_apart_are_each_placed_by_their_own() -> No
     log = events((1, "ready", "a", 0), (51, "ready", "b", 0))
     times = [(0.0, 0.0, 10.0)]
     apart = requests({"a": times, "b": times}, {"b": START + 50 * MS})
-    assert [task.events[0].at_ns for task in build(apart, log, no_priority).tasks] == [MS, MS]
+    assert [task.events[0].at_ns for task in build(apart, None, log, no_priority).tasks] == [MS, MS]
 
 
 def test_what_was_so_before_the_start_is_so_from_the_start() -> None:
     log = events((-3, "suspend", "low", 1), (4, "resume", "low", 1))
-    (low,) = build(requests({"low": [(0, 0, 10)]}), log, no_priority).tasks
+    (low,) = build(requests({"low": [(0, 0, 10)]}), None, log, no_priority).tasks
     assert low.suspensions == [Suspension(0, 4 * MS, 0)]
 
 
 def test_a_suspension_without_an_end_lasts_as_long_as_the_run() -> None:
     log = events((0, "ready", "low", 0), (2, "suspend", "low", 1))
-    (low,) = build(requests({"low": [(0, 0, 10)]}), log, no_priority).tasks
+    (low,) = build(requests({"low": [(0, 0, 10)]}), None, log, no_priority).tasks
     assert low.suspensions == [Suspension(2 * MS, 10 * MS, None)]
 
 
+def test_marks_are_placed_by_the_recorded_start_and_count_through_a_request() -> None:
+    high, low = build(TWO_TASKS, marks(), None, PRIORITIES.__getitem__).tasks
+    at = (14 * MS, 16 * MS, 18 * MS, 20 * MS)
+    assert high.marks == [*map(Mark, at, QUARTERS)]
+    assert [mark.share for mark in low.marks] == QUARTERS * 2
+    assert [mark.at_ns / MS for mark in low.marks] == [2.5, 5, 7.5, 10, 12, 15, 24, 30]
+
+
+def test_marks_of_groups_that_started_apart_are_each_placed_by_their_own() -> None:
+    times = [(0.0, 0.0, 10.0)]
+    apart = requests({"a": times, "b": times}, {"b": START + 50 * MS})
+    told = files.mark_table(
+        [
+            Marks(name, 1, 1, np.array([START + at * MS]), np.zeros(0))
+            for name, at in (("a", 10), ("b", 60))
+        ]
+    )
+    shown = build(apart, told, None, no_priority)
+    assert [task.marks for task in shown.tasks] == [[Mark(10 * MS, 1.0)]] * 2
+
+
+@pytest.mark.parametrize("parts", [1, 7, 10, 11, 24, 1000])
+def test_of_many_marks_a_few_of_each_request_are_shown_its_end_among_them(parts: int) -> None:
+    at_ns = START + np.arange(3 * parts) * 1000
+    told = files.mark_table([Marks("a", parts, parts, at_ns, np.zeros(0))])
+    (task,) = build(requests({"a": [(0, 0, 10)]}), told, None, no_priority).tasks
+    ends = [mark.at_ns for mark in task.marks if mark.share == 1]
+    assert ends == [(number * parts - 1) * 1000 for number in (1, 2, 3)]
+    assert 3 * min(parts, MARKS_SHOWN // 2) <= len(task.marks) <= 3 * MARKS_SHOWN
+
+
+def test_marks_that_cannot_be_placed_are_left_out() -> None:
+    nowhere = TWO_TASKS.replace_schema_metadata(None)
+    shown = build(nowhere, marks(), None, PRIORITIES.__getitem__)
+    assert not any(task.marks for task in shown.tasks)
+
+
 def test_a_log_that_cannot_be_placed_is_left_out_and_said_to_be() -> None:
-    shown = build(TWO_TASKS.replace_schema_metadata(None), PREEMPTED, PRIORITIES.__getitem__)
+    shown = build(TWO_TASKS.replace_schema_metadata(None), None, PREEMPTED, PRIORITIES.__getitem__)
     assert not any(task.events for task in shown.tasks)
     assert "cannot be placed" in shown.notes[0]
 
@@ -150,6 +202,18 @@ def test_suspensions_have_a_track_and_a_counter(preempted: Timeline) -> None:
     assert moments == {"ready": 3, "idle": 2, "suspend": 1, "resume": 1}
 
 
+def test_a_counter_rises_through_each_request_and_is_level_where_it_stood_still() -> None:
+    content = trace(build(TWO_TASKS, marks(), PREEMPTED, PRIORITIES.__getitem__), "a run")
+    counted: dict[int, list[tuple[float, float]]] = {1: [], 2: []}
+    for each in of_phase(content, "C"):
+        if each["name"] == "progress of the request":
+            counted[each["pid"]].append((each["ts"], each["args"]["share"]))
+    high, low = counted[1], counted[2]
+    assert high == [*zip((14_000.0, 16_000.0, 18_000.0, 20_000.0), QUARTERS, strict=True)]
+    assert low[4:] == [*zip((12_000.0, 15_000.0, 24_000.0, 30_000.0), QUARTERS, strict=True)]
+    assert len([e for e in of_phase(content, "C") if "queues" in e["args"]]) == 2
+
+
 def test_every_track_has_a_number_of_its_own_and_a_name(preempted: Timeline) -> None:
     content = trace(preempted, "a run")
     tracks = [(e["pid"], e["tid"]) for e in of_phase(content, "M") if e["name"] == "thread_name"]
@@ -168,7 +232,7 @@ def test_slices_of_a_track_do_not_overlap(preempted: Timeline) -> None:
 
 
 def test_a_gpu_s_run_has_requests_alone() -> None:
-    content = trace(build(TWO_TASKS, None, PRIORITIES.__getitem__), "a run")
+    content = trace(build(TWO_TASKS, None, None, PRIORITIES.__getitem__), "a run")
     assert {event["ph"] for event in content["traceEvents"]} == {"M", "X", "b", "e"}
     assert len([e for e in of_phase(content, "M") if e["name"] == "process_name"]) == 2
 
@@ -179,7 +243,7 @@ def test_a_long_run_is_cut_and_says_where() -> None:
         *((at + 0.5, "ready", "a", 0) for at in range(0, 40_000, 2)),
         *((at + 0.7, name, "b", 0) for at in range(5000) for name in ("suspend", "resume")),
     )
-    shown = build(requests({"a": times, "b": times}), log, no_priority)
+    shown = build(requests({"a": times, "b": times}), None, log, no_priority)
     content = trace(shown, "a run")
     assert MOST_EVENTS - 2 < len(content["traceEvents"]) <= MOST_EVENTS
     assert Counter(e["id"] for e in of_phase(content, "b")) == Counter(
@@ -199,6 +263,7 @@ def test_a_long_run_is_cut_and_says_where() -> None:
 def a_run(tmp_path: Path, **summary: Any) -> Run:
     pq.write_table(TWO_TASKS, tmp_path / files.REQUESTS)
     pq.write_table(PREEMPTED, tmp_path / files.EVENTS)
+    pq.write_table(marks(), tmp_path / files.MARKS)
     made = Summary(**{"name": "r", "status": Status.FINISHED, **summary})
     files.write_json(tmp_path / files.SUMMARY, made)
     return read_run(seal(tmp_path))
@@ -210,7 +275,8 @@ def test_both_files_are_written_from_the_folder_alone(tmp_path: Path) -> None:
     write_trace(run)
     timeline(run, "a run")
     content = json.loads((tmp_path / files.TRACE).read_text())
-    assert content == trace(build(TWO_TASKS, PREEMPTED, PRIORITIES.__getitem__), tmp_path.name)
+    shown = build(TWO_TASKS, marks(), PREEMPTED, PRIORITIES.__getitem__)
+    assert content == trace(shown, tmp_path.name)
     height, width, _ = imread(tmp_path / files.TIMELINE).shape
     assert width == 990
     assert height < width
@@ -218,12 +284,25 @@ def test_both_files_are_written_from_the_folder_alone(tmp_path: Path) -> None:
 
 def test_hatching_takes_a_path_a_task_however_often_it_was_suspended() -> None:
     """Each path takes milliseconds: 300 tasks took minutes."""
-    often = build(TWO_TASKS, PREEMPTED, PRIORITIES.__getitem__)
+    often = build(TWO_TASKS, None, PREEMPTED, PRIORITIES.__getitem__)
     suspensions = [Suspension(at * MS, at * MS + MS // 2, 0) for at in range(500)]
     tasks = [replace(task, suspensions=suspensions) for task in often.tasks]
     (axes,) = timelines([("a run", Timeline(tasks))], 400 * MS).axes
     hatched = [part.get_path() for part in axes.patches if part.get_hatch()]
     assert [len(path) for path in hatched] == [400 * 5] * len(tasks)
+
+
+def test_a_figure_has_a_dash_for_each_mark_it_has_room_for() -> None:
+    shown = build(TWO_TASKS, marks(), PREEMPTED, PRIORITIES.__getitem__)
+    figure = timelines([("a run", shown)], 20 * MS)
+    (axes,) = figure.axes
+    dashes = [line for line in axes.lines if line.get_marker() == "|"]
+    assert [len(np.asarray(line.get_xdata())) for line in dashes] == [3, 6], "those before 20 ms"
+    said = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    assert "parts done" in said
+    without = timelines([("a run", build(TWO_TASKS, None, None, no_priority))], 20 * MS)
+    said = [text.get_text() for legend in without.legends for text in legend.get_texts()]
+    assert "parts done" not in said
 
 
 def test_a_failed_run_s_priorities_come_from_its_configuration(tmp_path: Path) -> None:
@@ -243,6 +322,14 @@ def test_a_run_without_a_log_has_its_requests(tmp_path: Path) -> None:
     (tmp_path / files.EVENTS).unlink()
     assert [len(task.requests) for task in read(run).tasks] == [2, 1]
     assert not any(task.events for task in read(run).tasks)
+    assert all(task.marks for task in read(run).tasks)
+
+
+def test_a_run_of_before_there_were_marks_has_none(tmp_path: Path) -> None:
+    run = a_run(tmp_path)
+    (tmp_path / files.MARKS).unlink()
+    assert not any(task.marks for task in read(run).tasks)
+    assert any(task.events for task in read(run).tasks)
 
 
 def test_a_run_that_died_before_its_window_has_an_empty_trace(tmp_path: Path) -> None:
@@ -260,9 +347,9 @@ def test_a_run_that_died_before_its_window_has_an_empty_trace(tmp_path: Path) ->
 def test_a_figure_shows_a_few_dozen_requests_with_some_urgent_ones() -> None:
     quick = [(float(at), float(at), at + 1.0) for at in range(1000)]
     rare = [(at, at, at + 1.0) for at in (100.0, 200.0, 300.0, 400.0)]
-    assert readable_ns(build(requests({"quick": quick}), None, no_priority)) == 24 * MS
+    assert readable_ns(build(requests({"quick": quick}), None, None, no_priority)) == 24 * MS
     both = requests({"quick": quick, "rare": rare})
-    assert readable_ns(build(both, None, lambda name: int(name == "rare"))) == 301 * MS
-    assert readable_ns(build(requests({"short": quick[:4]}), None, no_priority)) == 4 * MS
+    assert readable_ns(build(both, None, None, lambda name: int(name == "rare"))) == 301 * MS
+    assert readable_ns(build(requests({"short": quick[:4]}), None, None, no_priority)) == 4 * MS
     slow = [(at * 1e3, at * 1e3, at * 1e3 + 900.0) for at in range(50)]
-    assert readable_ns(build(requests({"slow": slow}), None, no_priority)) == 5_000 * MS
+    assert readable_ns(build(requests({"slow": slow}), None, None, no_priority)) == 5_000 * MS

@@ -8,7 +8,6 @@ from typing import Any
 
 from models import ModelSpec
 from runner.config.spec import TrialSpec
-from runner.metrics.requests import TaskRequests
 from runner.platforms.contract import Peers, WindowFindings
 from runner.proof.checks import Check, Proof
 from xsched_bindings.host.processes import readable
@@ -67,11 +66,12 @@ class IdleSession:
         for lane in self.lanes:
             lane.name = "request"
 
-    def end_window(self, requests: Sequence[TaskRequests], window_s: float) -> WindowFindings:
+    def end_window(self) -> WindowFindings:
+        """Without marks, there being no device to make them."""
         self.phase("end")
-        proof = Proof((Check("window", True, "as it should be"),))
+        checks = (Check("server", True, "as before"),)
         unsent = {"at_ns": [Unsendable(self.phase)]} if self._fault.startswith("send ") else None
-        return WindowFindings(proof, saturation=0.5, events=unsent)
+        return WindowFindings(checks=checks, saturation=0.5, events=unsent)
 
     def watch(self, stop_fd: int | None, timeout_s: float) -> str:
         self.phase("watch")

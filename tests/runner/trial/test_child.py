@@ -123,7 +123,8 @@ def test_a_trial_from_the_beginning_to_the_outcome() -> None:
         child.parent.send(Go())
         outcome = child.to_the_end()
         assert (outcome.error, outcome.cut, outcome.proof.verdict) == ("", False, Verdict.PROVEN)
-        assert [check.name for check in outcome.proof.checks] == ["level", "window"]
+        assert [check.name for check in outcome.proof.checks] == ["level"], "of before the window"
+        assert [check.name for check in outcome.found.checks] == ["server"], "the parent judges it"
         assert outcome.found.saturation == 0.5
         assert list(outcome.timing_s) == ["load", "warm_up", "calibrate", "prove", "window"]
         for task in (0, 1):

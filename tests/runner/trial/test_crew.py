@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
 from models import ModelSpec
 from runner.platforms.contract import WindowFindings
 from runner.proof.checks import Proof
+from runner.proof.marks import Marks
 from runner.trial import interruption, limits
 from runner.trial.crew import Crew, Lost
 from runner.trial.messages import Gather, Outcome, Ready, Saying, Solo
@@ -210,3 +212,16 @@ def test_the_outcome_of_the_trial_is_the_first_ones_when_all_have_ended(follow: 
     first, second = (replace(DONE, timing_s={"window": s}) for s in (1.0, 2.0))
     assert follow([Pause(0.2), first], [second]) == first
     assert follow([first], [Pause(0.2), second]) == first
+
+
+def test_the_outcome_of_the_trial_has_the_marks_of_all_in_their_order(follow: Follow) -> None:
+    first, second = (
+        replace(DONE, found=WindowFindings((Marks(n, 1, 1, np.array([at]), np.array([])),)))
+        for n, at in (("first", 7), ("second", 5))
+    )
+    outcome = follow([Pause(0.2), first], [second])
+    assert isinstance(outcome, Outcome)
+    assert [(each.task, each.at_ns.tolist()) for each in outcome.found.marks] == [
+        ("first", [7]),
+        ("second", [5]),
+    ]

@@ -37,6 +37,9 @@ QUICK = ("task_set=two_bert", "model=bert_mini", "task_set.requests=10", "warmup
 SMOKE = ("task_set=smoke", "tracking=none", "warmup=1")
 
 
+OF_THE_WINDOW = ("outputs", "intercepted in the window", "window")
+
+
 def runs(root: Path) -> dict[str, Run]:
     """By name, of all sweeps below an output folder; in order of time."""
     found = sorted(root.glob("*/*/summary.json"), key=lambda path: path.stat().st_mtime_ns)
@@ -65,6 +68,7 @@ def test_a_sweep_over_a_real_model_leaves_everything_behind(
         assert folder.name == f"{name}-{summary.config_hash[:8]}"
         assert {path.name for path in folder.iterdir()} >= {
             "requests.parquet",
+            "marks.parquet",
             "summary.json",
             "proof.json",
             "config.yaml",
@@ -77,7 +81,7 @@ def test_a_sweep_over_a_real_model_leaves_everything_behind(
         assert summary.preemptions >= 5
         assert summary.tasks["first"].requests == 10
         checks = [check.name for check in each.proof.checks]
-        assert checks == ["level", "intercepted", "policy", "window"]
+        assert checks == ["level", "intercepted", *OF_THE_WINDOW]
         assert {probe.task for probe in each.proof.suspensions} == {"first", "second"}
         assert summary.preemption_ms.keys() == {"p50", "p90", "p99", "max", "mean"}
         for of, figure in summary.figures.items():
@@ -91,6 +95,14 @@ def test_a_sweep_over_a_real_model_leaves_everything_behind(
         counted = rows[(rows.task == "first") & ~rows.warmup & ~rows.extra]
         assert counted.request.tolist() == list(range(10))
         assert (rows[rows.warmup].request < 0).all()
+        marks = each.marks().to_pandas()
+        of_first = marks[marks.task == "first"]
+        assert of_first.request.max() + 1 == len(rows[(rows.task == "first") & ~rows.warmup])
+        assert len(of_first) % (of_first.part.max() + 1) == 0
+        assert of_first.at_ns.is_monotonic_increasing
+        results = of_first.result.dropna()
+        assert len(results) == of_first.request.max() + 1
+        assert results.nunique() == 2, "of two inputs in turn"
         events = pq.read_table(folder / "events.parquet").to_pandas()
         assert (events.event == "suspend").sum() >= summary.preemptions
         assert each.provenance.overrides[0] == "task_set=two_bert"
@@ -126,14 +138,21 @@ def all_arms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
 def test_every_arm_runs_and_claims_what_it_can(all_arms: dict[str, Run]) -> None:
     found = {arm: each.summary for arm, each in all_arms.items()}
     assert set(found) == set(Arm)
+    claims = dict.fromkeys(Arm, Verdict.NOT_CLAIMED) | {Arm.stream_priority: Verdict.IN_PLACE}
+    claims |= dict.fromkeys((Arm.xsched, Arm.xsched_null), Verdict.PROVEN)
     for arm, summary in found.items():
-        claims = Arm[arm].uses_xsched or Arm[arm].applies_priority
-        assert summary.proof is (Verdict.PROVEN if claims else Verdict.NOT_CLAIMED), arm
-        assert summary.preemptions is not None
-        assert (summary.preemptions > 0) is (arm == "xsched")
+        assert summary.proof is claims[Arm[arm]], arm
+        together = arm not in ("solo", "urgent_only")
+        assert (summary.preemptions is not None) is together
+        assert (summary.against_policy is not None) is together
+        if together:
+            assert (summary.preemptions or 0) < 5 or arm == "xsched"
         assert ("background" in summary.tasks) is (arm != "urgent_only")
         assert summary.tasks["urgent"].requests == 20
-        assert ("preemptions" in summary.figures) is (arm != "solo")
+        assert ("preemptions" in summary.figures) is together
+    kept = {arm: summary.against_policy or 0 for arm, summary in found.items()}
+    assert kept["xsched"] < 0.1 < 0.5 < kept["native"]
+    assert (found["xsched"].preemptions or 0) > 5
     p50 = {arm: summary.figures["p50_ms/urgent"].value for arm, summary in found.items()}
     assert p50["xsched"] < p50["default_stream"]
 
@@ -165,7 +184,7 @@ def test_every_level_is_proven(levels: dict[str, Run], level: str) -> None:
     assert {probe.level.name for probe in ran.proof.suspensions} == {level}
     assert all(probe.passed <= limit for probe in ran.proof.suspensions)
     window = ran.proof.checks[-1].evidence
-    assert window["most_completed"] <= limit
+    assert window["late"] <= window["at_stake"] / 10
     assert window["preemptions"] == ran.summary.preemptions
     assert window["preemptions"] > 0
 
@@ -197,19 +216,29 @@ OTHERS = ("kedf", "lax", "cfs", "mlfq")
 @pytest.fixture(scope="module")
 def policies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     folder = tmp_path_factory.mktemp("policies")
-    small = ("model=synthetic", "model.size=20", "model.work_us=300", "task_set.requests=15")
+    small = ("model=synthetic", "model.size=150", "model.work_us=300", "task_set.requests=8")
     asked = ("task_set=two_bert", *small, "tracking=none", "warmup=0")
     ok(forked_run(folder, *asked, "-m", f"xsched={','.join(OTHERS)}"))
     return {each.summary.policy: each for each in runs(folder / "out").values()}
 
 
 @pytest.mark.parametrize("policy", OTHERS)
-def test_every_other_policy_is_proven(policies: dict[str, Run], policy: str) -> None:
+def test_every_other_policy_is_proven_where_it_can_be(
+    policies: dict[str, Run], policy: str
+) -> None:
     ran = policies[policy]
-    assert (ran.summary.proof, ran.summary.policy) == (Verdict.PROVEN, policy)
-    assert ran.summary.preemptions
-    held = next(c for c in ran.proof.checks if c.name == "policy").evidence["held"]
-    assert held == (["first", "second"] if policy in ("cfs", "mlfq") else ["second"])
+    shown = Verdict.UNDECIDED if policy == "cfs" else Verdict.PROVEN
+    assert (ran.summary.proof, ran.summary.policy) == (shown, policy)
+    if policy in ("kedf", "lax"):
+        assert (ran.summary.preemptions or 0) >= 3
+        return
+    window = ran.proof.checks[-1].evidence
+    assert window["share"].keys() == {"first", "second"}
+    if policy == "cfs":  # turns of a millisecond in even shares: as if nobody scheduled
+        assert not ran.summary.valid
+        assert any("no result about scheduling" in note for note in ran.summary.notes)
+    else:
+        assert window["turn_ms"] > 10
 
 
 def test_closed_loops_at_the_top_say_that_they_hide_the_levels(
@@ -261,7 +290,6 @@ def test_an_uninterceptable_trial_is_refused() -> None:
 
     failure = refused(Bypassed)
     assert "a: 0 of 10 commands" in failure
-    assert "b was never suspended" in failure
 
 
 def test_a_threshold_lower_than_asked_is_refused() -> None:

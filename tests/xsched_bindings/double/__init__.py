@@ -3,12 +3,15 @@
 import shutil
 import subprocess
 import tempfile
-from ctypes import CDLL, c_int32, c_int64, c_void_p
+from ctypes import CDLL, c_double, c_int32, c_int64, c_void_p
 from functools import cache
+from math import nan
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 SOURCE = Path(__file__).with_name("double.c")
 
@@ -47,22 +50,73 @@ def _compiled(flags: tuple[str, ...]) -> bytes:
         return library.read_bytes()
 
 
+def load(library_folder: Path) -> CDLL:
+    """The library, with the types of the double's own functions."""
+    library = CDLL(str(library_folder / "libpreempt.so"))
+    for create in ("Stream", "Ring"):
+        getattr(library, f"Double{create}Create").restype = c_void_p
+    library.DoubleStreamSubmit.argtypes = [
+        c_void_p,
+        c_int64,
+        c_int64,
+        c_void_p,
+        c_int64,
+        c_double,
+    ]
+    library.DoubleStreamCompleted.restype = c_int64
+    for function in ("Completed", "Synchronize", "Destroy"):
+        getattr(library, f"DoubleStream{function}").argtypes = [c_void_p]
+    library.DoubleRecordEvent.argtypes = [c_void_p]
+    library.DoubleRingCount.argtypes = [c_void_p]
+    library.DoubleRingCount.restype = c_int64
+    library.DoubleRingRead.argtypes = [c_void_p, c_int64, c_int64, c_void_p, c_void_p]
+    library.DoubleScheduler.restype = c_int32
+    return library
+
+
+class DoubleRing:
+    """Marks that commands leave when they complete: when (monotonic nanoseconds), and a value."""
+
+    #: So many of the last ones are there: RING_SIZE of double.c.
+    SIZE = 1 << 16
+
+    def __init__(self, library_folder: Path) -> None:
+        self._library = load(library_folder)
+        self.pointer: int = self._library.DoubleRingCreate()
+
+    @property
+    def count(self) -> int:
+        return int(self._library.DoubleRingCount(self.pointer))
+
+    def since(self, count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Those after the first `count` that are still there: times and values."""
+        end = self.count
+        begin = max(count, end - self.SIZE)
+        ticks, values = np.empty(end - begin, np.int64), np.empty(end - begin)
+        buffers = ticks.ctypes.data, values.ctypes.data
+        self._library.DoubleRingRead(self.pointer, begin, end, *buffers)
+        return ticks, values
+
+
 class DoubleStream:
     """A stream of the double in `library_folder`; `pointer` is what a CUDA stream's would be."""
 
     def __init__(self, library_folder: Path) -> None:
-        self._library = library = CDLL(str(library_folder / "libpreempt.so"))
-        library.DoubleStreamCreate.restype = c_void_p
-        library.DoubleStreamSubmit.argtypes = [c_void_p, c_int64, c_int64]
-        library.DoubleStreamCompleted.restype = c_int64
-        for function in ("Completed", "Synchronize", "Destroy"):
-            getattr(library, f"DoubleStream{function}").argtypes = [c_void_p]
-        library.DoubleRecordEvent.argtypes = [c_void_p]
-        self.pointer: int = library.DoubleStreamCreate()
+        self._library = load(library_folder)
+        self.pointer: int = self._library.DoubleStreamCreate()
 
-    def submit(self, count: int, microseconds: int = 1000) -> None:
-        """Submit `count` commands of that length, as the platform's stream would be given them."""
-        self._library.DoubleStreamSubmit(self.pointer, count, microseconds)
+    def submit(
+        self,
+        count: int,
+        microseconds: int = 1000,
+        ring: DoubleRing | None = None,
+        every: int = 1,
+        last: float = nan,
+    ) -> None:
+        """Submit `count` commands of that length, as the platform's stream would be given them.
+        Every so many of them leave a mark in the ring, the last one with that value."""
+        pointer = ring.pointer if ring else None
+        self._library.DoubleStreamSubmit(self.pointer, count, microseconds, pointer, every, last)
 
     def record_event(self) -> None:
         """What an event record does: it goes through the queue and counts there, as in XSched."""
@@ -88,6 +142,10 @@ class DoubleStream:
 
 def scheduler(library_folder: Path) -> int:
     """The ``XSchedulerType`` that the double has in the end."""
-    library = CDLL(str(library_folder / "libpreempt.so"))
-    library.DoubleScheduler.restype = c_int32
-    return int(library.DoubleScheduler())
+    return int(load(library_folder).DoubleScheduler())
+
+
+def misbehave(library_folder: Path, name: str) -> None:
+    """From now on the library plays that adversary of ``double.c``, in place of any before it."""
+    if not load(library_folder).DoubleMisbehave(name.encode()):
+        raise ValueError(f"the double knows no adversary {name!r}")

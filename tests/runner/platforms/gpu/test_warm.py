@@ -4,6 +4,7 @@ import fcntl
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from multiprocessing import Pipe
 from pathlib import Path
@@ -210,6 +211,9 @@ def test_many_forks_leave_nothing_behind(parent: WarmParent, tmp_path: Path) -> 
         if number == 10:
             before = ours.num_fds(), theirs.num_fds(), theirs.memory_info().rss
     assert before is not None
+    give_up = time.monotonic() + 10
+    while theirs.num_fds() > before[1] and time.monotonic() < give_up:
+        time.sleep(0.01)  # it ends a session when it next looks
     assert theirs.children() == []
     assert ours.num_fds() <= before[0]
     assert theirs.num_fds() <= before[1]

@@ -104,7 +104,7 @@ def _run(
             folder=str(folder),
             as_expected=name not in broken,
         )
-        files.keep(folder, summary, result.proof, result.requests, result.events, ORIGIN)
+        files.keep(folder, summary, result.proof, result.requests, (), result.events, ORIGIN)
     return Entry(
         name=name,
         folder=name,

@@ -1,0 +1,137 @@
+"""Marks in a stream: the kernel, how it is launched, and where it writes.
+
+A mark is an ordinary command. An event record would be one that XSched can synchronise on, so it
+would change the launch rule that is measured.
+"""
+
+import threading
+from ctypes import (
+    CDLL,
+    addressof,
+    byref,
+    c_char_p,
+    c_int,
+    c_int64,
+    c_size_t,
+    c_void_p,
+    create_string_buffer,
+)
+from functools import cache, partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+# PyTorch's own helpers: they know the libraries that this process has, NVIDIA's and AMD's, and give
+# AMD's functions NVIDIA's names.
+from torch.cuda._utils import _check_cuda, _get_gpu_rtc_library, _get_gpu_runtime_library
+
+from runner.platforms.gpu.ring import HostRing
+
+SOURCE = Path(__file__).with_name("mark.cu")
+#: As the kernel numbers them.
+TYPES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
+#: Those that add up a result.
+THREADS = 512
+ROWS = 1 << 16
+
+
+class MarkRing(HostRing):
+    """One task's marks in its stream, whose commands the device runs one after another: so it can
+    count without atomics. stream: the driver's handle. rows: how many marks are kept.
+
+    On AMD nobody with a card has tried this."""
+
+    def __init__(self, stream: int, rows: int = ROWS) -> None:
+        # Unified addressing gives page-locked memory the same address on host and device.
+        self._memory = torch.zeros((rows + 1, 2), dtype=torch.int64, pin_memory=True)
+        super().__init__(self._memory.numpy())
+        self._next = torch.zeros(1, dtype=torch.int64).cuda()  # which returns when it is there
+        self._result, self._length, self._type = c_void_p(), c_int64(), c_int()
+        where = (
+            c_void_p(self._memory.data_ptr()),
+            c_int64(rows),
+            c_void_p(self._next.data_ptr()),
+        )
+        self._plain = _Launch(stream, 1, *where, c_void_p(), c_int64(0), c_int(0))
+        self._last = _Launch(stream, THREADS, *where, self._result, self._length, self._type)
+
+    def mark(self) -> None:
+        """Enqueue one."""
+        self._plain()
+
+    def mark_result(self, result: Tensor) -> None:
+        """Enqueue one that tells the fingerprint of a result besides, which must stay alive until
+        then."""
+        assert result.is_contiguous()
+        self._result.value = result.data_ptr()
+        self._length.value = result.numel()
+        self._type.value = TYPES[result.dtype]
+        self._last()
+
+
+_thread = threading.local()
+
+
+def _enter_context() -> None:
+    """Give this thread the device's context, as its first call of the runtime does: without one
+    XSched ends the process at a launch."""
+    if not hasattr(_thread, "entered"):
+        torch.cuda.mem_get_info()
+        _thread.entered = True
+
+
+class _Launch:
+    """A launch of the kernel with arguments that are made once; what they hold may change between
+    two launches, which copy it. It takes the host 4 µs; PyTorch's launcher, which makes them anew,
+    takes 95."""
+
+    def __init__(self, stream: int, threads: int, *arguments: c_void_p | c_int64 | c_int) -> None:
+        self._arguments = arguments
+        driver, function = _kernel()
+        self._launch = partial(
+            driver.cuLaunchKernel,
+            function,
+            *(1, 1, 1),
+            *(threads, 1, 1),
+            8 * threads if threads > 1 else 0,  # shared memory: a double for each
+            c_void_p(stream),
+            (c_void_p * len(arguments))(*map(addressof, arguments)),
+            None,
+        )
+
+    def __call__(self) -> None:
+        _enter_context()
+        if error := self._launch():
+            _check_cuda(error)
+
+
+@cache
+def _kernel() -> tuple[CDLL, c_void_p]:
+    """The driver as the process sees it, and the kernel in this thread's context."""
+    driver, module, function = _get_gpu_runtime_library(), c_void_p(), c_void_p()
+    _check_cuda(driver.cuModuleLoadData(byref(module), _compiled()))
+    _check_cuda(driver.cuModuleGetFunction(byref(function), module, b"mark"))
+    return driver, function
+
+
+def _compiled() -> bytes:
+    """The kernel for this device. `torch.cuda._compile_kernel` would do, but it imports setuptools
+    first, for 0.3 s in each process of a trial."""
+    device = torch.cuda.get_device_properties()
+    if torch.version.hip:
+        option = f"--offload-arch={device.gcnArchName}"
+    else:
+        option = f"--gpu-architecture=sm_{device.major}{device.minor}"
+    compiler, program, size = _get_gpu_rtc_library(), c_void_p(), c_size_t()
+    compiler.nvrtcCreateProgram(byref(program), SOURCE.read_bytes(), b"mark.cu", 0, None, None)
+    if compiler.nvrtcCompileProgram(program, 1, (c_char_p * 1)(option.encode())):
+        compiler.nvrtcGetProgramLogSize(program, byref(size))
+        log = create_string_buffer(size.value)
+        compiler.nvrtcGetProgramLog(program, log)
+        raise RuntimeError(f"{SOURCE.name}: {log.value.decode()}")
+    compiler.nvrtcGetCUBINSize(program, byref(size))
+    code = create_string_buffer(size.value)
+    compiler.nvrtcGetCUBIN(program, code)
+    compiler.nvrtcDestroyProgram(byref(program))
+    return code.raw

@@ -1,0 +1,231 @@
+"""Policies that decide by the state of the queues (hpf, kedf, lax): whoever they hold back stops.
+
+What should have run is the policy replayed over the times at which tasks had work
+(`runner.proof.replay`); what ran is in the device's own marks (`runner.proof.marks`). Nobody who
+schedules is asked.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import comb
+from statistics import median
+
+import numpy as np
+
+from runner.proof.checks import Check, undecided
+from runner.proof.marks import Served
+from runner.proof.replay import Decided, replay
+from xsched_bindings.policies import Policy
+
+#: A decision may take so long at the median: the event, the policy, the level's own mechanism.
+DELAY_NS = 1_000_000
+#: So long a task that was let go may take to its next mark, at the median, besides three of its
+#: parts shared with all: on host it needs a core for that, on which others may be at work.
+GO_ON_NS = 25_000_000
+#: A task that goes on for longer was not stopped.
+LATE_NS = 2_000_000
+#: From a request of a closed loop to the next.
+GAP_NS = 2_000_000
+#: Share of the suspensions that may be late, on a machine that does other things too, and how
+#: unlikely more must be by chance before they are held against the policy.
+LATE_SHARE, CHANCE = 0.05, 0.01
+#: Share of the time in which a task is to be held back that it may go on for.
+LONG_SHARE = 0.2
+#: Under equal hints, of the stretches in which the tasks' own hints would hold them back, so many
+#: may look as if they did.
+ALIKE = 0.5
+
+
+@dataclass(frozen=True)
+class Held:
+    """A task that had work and that the policy held back, from and until: monotonic nanoseconds.
+
+    by: the tasks that ran instead at its beginning. late_ns: how long it went on: the shortest
+    delay of the suspension with which the level explains its marks. still_ns: without a mark of it
+    at the end. on_ns: when it reached its next one, if its request was still in service at the end,
+    else None. at_stake: whether its marks would show that nobody had held it back."""
+
+    task: str
+    from_ns: int
+    until_ns: int
+    by: tuple[str, ...]
+    late_ns: int
+    still_ns: int
+    on_ns: int | None
+    at_stake: bool
+
+    @property
+    def late(self) -> bool:
+        return self.late_ns > LATE_NS
+
+    @property
+    def stopped(self) -> bool:
+        return self.at_stake and not self.late and self.still_ns > DELAY_NS
+
+
+def held_back(policy: Policy, served: Sequence[Served]) -> list[Held]:
+    """Every stretch in which a task with work was held back for others. A closed loop that goes
+    from one request to the next has had work all along."""
+    found = []
+    since: dict[int, tuple[int, frozenset[int]]] = {}
+    idle: dict[int, Decided] = {}
+
+    def end(number: int, at: Decided) -> None:
+        found.append(_held(served, number, *since.pop(number), idle.pop(number, at)))
+
+    for decided in replay(policy, [each.spans for each in served]):
+        running = decided.ready & decided.run
+        for number in [*since]:
+            paused = idle.get(number)
+            if number in decided.run or not running:
+                end(number, decided)
+            elif number not in decided.ready:
+                idle.setdefault(number, decided)
+            elif paused and decided.at_ns - paused.at_ns > GAP_NS:
+                end(number, decided)
+            else:
+                idle.pop(number, None)
+        for number in decided.ready - decided.run - since.keys() if running else ():
+            since[number] = decided.at_ns, running
+    return found
+
+
+def _held(
+    served: Sequence[Served], number: int, from_ns: int, by: frozenset[int], end: Decided
+) -> Held:
+    each, at_ns = served[number], served[number].marks.at_ns
+    first, last = np.searchsorted(at_ns, (from_ns, end.at_ns), side="right")
+    too_many = int(last - first) - each.lets_through
+    explained_ns = (each.lets_through + 1) * each.part_ns * len(served)
+    seen = not each.marks.dropped or first > 0
+    return Held(
+        each.task.name,
+        from_ns,
+        end.at_ns,
+        tuple(served[other].task.name for other in sorted(by)),
+        late_ns=int(at_ns[first + too_many - 1] - from_ns) if too_many > 0 else 0,
+        still_ns=int(end.at_ns - (at_ns[last - 1] if last > first else from_ns)),
+        on_ns=int(at_ns[last]) if number in end.ready and last < len(at_ns) else None,
+        at_stake=bool(seen) and end.at_ns - from_ns > explained_ns + 1.5 * LATE_NS,
+    )
+
+
+def against(held: Sequence[Held]) -> float | None:
+    """Share of the time in which the policy held tasks back that they went on for; None where
+    nothing was at stake."""
+    staked = [each for each in held if each.at_stake]
+    whole_ns = sum(each.until_ns - each.from_ns for each in staked)
+    return sum(each.late_ns for each in staked) / whole_ns if staked else None
+
+
+def preemptions(held: Sequence[Held]) -> int:
+    """Requests that were stopped and went on."""
+    return len(resumptions(held))
+
+
+def resumptions(held: Sequence[Held]) -> list[int]:
+    """How long requests that were stopped took to go on once they could, nanoseconds: those that
+    did before the policy held them back again."""
+    found = []
+    again_ns: dict[str, int] = {}
+    for each in reversed(held):
+        on_ns = each.on_ns if each.stopped else None
+        if on_ns is not None and on_ns <= again_ns.get(each.task, on_ns):
+            found.append(on_ns - each.until_ns)
+        again_ns[each.task] = each.from_ns
+    return found
+
+
+def check_order(held: Sequence[Held], served: Sequence[Served]) -> Check:
+    """Under a policy that decides by the state of the queues: whoever it held back stopped, in
+    time, and whoever could run went on."""
+    staked = [each for each in held if each.at_stake]
+    decidable = more_than(LATE_SHARE, len(staked), len(staked))
+    faults = [*_late(staked), *_long(staked), *_slow(staked, served)] if decidable else []
+    late = sum(each.late for each in staked)
+    evidence = {
+        "held_back": len(held),
+        "at_stake": len(staked),
+        "late": late,
+        "against_policy": against(held),
+        "median_delay_ms": median(each.late_ns for each in staked) / 1e6 if staked else None,
+        "preemptions": preemptions(held),
+    }
+    if not decidable:
+        return undecided(
+            f"the policy held tasks back {len(held)} times, of which the marks of {len(staked)} "
+            f"would show it",
+            evidence,
+        )
+    return Check(
+        "window",
+        not faults,
+        "; ".join(faults[:4])
+        or f"{len(staked) - late} of {len(staked)} suspensions that the marks can show took effect",
+        "Priorities were not kept: see the timeline for who went on",
+        evidence,
+    )
+
+
+def _late(staked: Sequence[Held]) -> Iterator[str]:
+    """Tasks that were not stopped too often, whoever ran instead or for some who did."""
+    kinds = {each.task: (each.task, None) for each in staked}.values()
+    pairs = dict.fromkeys((each.task, each.by) for each in staked)
+    said = set()
+    for task, by in [*kinds, *pairs]:
+        mine = [each for each in staked if each.task == task and by in (None, each.by)]
+        late = sum(each.late for each in mine)
+        if task not in said and more_than(LATE_SHARE, late, len(mine)):
+            said.add(task)
+            yield (
+                f"{task} went on in {late} of {len(mine)} stretches in which "
+                f"{' and '.join(by or mine[0].by)} should have run"
+            )
+
+
+def _long(staked: Sequence[Held]) -> Iterator[str]:
+    """Tasks that went on for too long, if only a few times: urgent requests that wait for ever are
+    few."""
+    for task in dict.fromkeys(each.task for each in staked):
+        mine = [each for each in staked if each.task == task]
+        share = against(mine) or 0.0
+        if share > LONG_SHARE:
+            late_s = sum(each.late_ns for each in mine) / 1e9
+            yield f"{task} went on for {late_s:.2f} s, {share:.0%} of the time that it should wait"
+
+
+def _slow(staked: Sequence[Held], served: Sequence[Served]) -> Iterator[str]:
+    """Decisions that came late, to stop or to go on."""
+    delay_ns = median(each.late_ns for each in staked)
+    if delay_ns > DELAY_NS:
+        yield f"tasks were stopped {delay_ns / 1e6:.0f} ms late at the median"
+    slowest_ns = GO_ON_NS + 3 * max(each.part_ns for each in served) * len(served)
+    on_ns = median(resumptions(staked) or [0])
+    if on_ns > slowest_ns:
+        yield f"tasks went on {on_ns / 1e6:.0f} ms late at the median"
+
+
+def more_than(share: float, some: int, of: int) -> bool:
+    """Whether so many are more than that share of all, and not by chance (binomial)."""
+    if some <= share * of:
+        return False
+    tail = sum(comb(of, k) * share**k * (1 - share) ** (of - k) for k in range(some, of + 1))
+    return tail < CHANCE
+
+
+def check_nobody_held(held: Sequence[Held]) -> Check:
+    """Where all hints are equal: the tasks were not held back as their own hints would have them.
+    held: by a policy with these."""
+    staked = [each for each in held if each.at_stake]
+    stopped = sum(not each.late for each in staked)
+    evidence = {"at_stake": len(staked), "stopped": stopped, "against_policy": against(held)}
+    if not more_than(ALIKE, len(staked), len(staked)):
+        return undecided("tasks were hardly at work at the same time", evidence)
+    return Check(
+        "window",
+        not more_than(ALIKE, stopped, len(staked)),
+        f"of {len(staked)} stretches in which their own hints would hold tasks back, they stopped "
+        f"in {stopped}",
+        "All hints are equal, so nobody should have been held back",
+        evidence,
+    )

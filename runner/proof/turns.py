@@ -1,0 +1,154 @@
+"""Policies whose queues take turns (up, cfs, mlfq): each task has what the policy gives it.
+
+Whose turn it is at one moment depends on all that has run before, so that a decision which comes
+late shifts all that follow. What lasts are the shares of the device, and how long turns are: those
+of the policy replayed, against those that the device's marks tell.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.proof.checks import Check, undecided
+from runner.proof.marks import Served
+from runner.proof.replay import Spans, replay
+from xsched_bindings.policies import Policy
+
+#: Of the device's time, that a task may have more or less than the policy gives it.
+SHARE_ERROR = 0.10
+#: Turns are told from the sharing of a device that nobody schedules if they last longer: an
+#: operating system gives each process 3 to 4 ms, a GPU each stream a command.
+TURN_NS, TURN_PARTS = 10_000_000, 4
+#: A gap between two requests that a scheduler may not see.
+GAP_NS = 2_000_000
+
+
+@dataclass(frozen=True)
+class Turns:
+    """Who had the device while several had work. share: of its time, by task. turn_ns: how long a
+    turn lasted, by time: the mean over moments of the turn that each is in."""
+
+    share: NDArray[np.float64]
+    turn_ns: float
+
+
+class Piece(NamedTuple):
+    """A time that one task had the device. stretch: in which all the time several had work."""
+
+    stretch: int
+    task: int
+    ns: float
+
+
+def given(policy: Policy, served: Sequence[Served]) -> Turns:
+    """What the policy gave."""
+    time = np.zeros(len(served))
+    pieces: list[Piece] = []
+    stretch = 0
+    for now, then in pairwise(replay(policy, [each.spans for each in served])):
+        running = now.ready & now.run
+        stretch += len(now.ready) < 2
+        if len(now.ready) < 2 or len(running) != 1:
+            continue
+        (number,) = running
+        time[number] += then.at_ns - now.at_ns
+        pieces.append(Piece(stretch, number, then.at_ns - now.at_ns))
+    return Turns(_shares(time), _turn(pieces))
+
+
+def taken(served: Sequence[Served]) -> Turns:
+    """What the tasks took while several had work, as their marks tell: a part is as long as it is
+    alone."""
+    spans = [merged(each.spans) for each in served]
+    events = sorted(
+        (int(at), number, change)
+        for number, each in enumerate(spans)
+        for span in each
+        for at, change in zip(span, (1, -1), strict=True)
+    )
+    times = [at for at, _, _ in events]
+    several = np.cumsum([change for _, _, change in events]) > 1
+    at_ns = np.concatenate([each.marks.at_ns for each in served])
+    who = np.repeat(np.arange(len(served)), [len(each.marks.at_ns) for each in served])
+    order = np.argsort(at_ns, kind="stable")
+    since = np.searchsorted(times, at_ns[order], side="left") - 1
+    within = (since >= 0) & several[since]
+    who, stretches = who[order][within], np.cumsum(~several)[since[within]]
+    part = np.array([each.part_ns for each in served])
+    time = np.bincount(who, minlength=len(served)) * part
+    pieces = zip(stretches.tolist(), who.tolist(), part[who].tolist(), strict=True)
+    return Turns(_shares(time), _turn([Piece(*each) for each in pieces]))
+
+
+def _shares(time: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(time / max(time.sum(), 1e-9))
+
+
+def _turn(pieces: Sequence[Piece]) -> float:
+    """Pieces of one task that follow each other are one turn."""
+    turns = [
+        sum(piece.ns for piece in turn) for _, turn in groupby(pieces, key=lambda piece: piece[:2])
+    ]
+    whole = sum(turns)
+    return sum(each * each for each in turns) / whole if whole else 0.0
+
+
+def merged(spans: Spans) -> Spans:
+    """Spans with hardly a gap between them joined: a scheduler may not see that a closed loop runs
+    dry between two requests, and nobody can tell."""
+    if not len(spans):
+        return spans
+    gaps = spans[1:, 0] - spans[:-1, 1] > GAP_NS
+    begins = np.concatenate([[True], gaps])
+    ends = np.concatenate([gaps, [True]])
+    return np.stack([spans[begins, 0], spans[ends, 1]], axis=1)
+
+
+def check_turns(should: Sequence[Turns], took: Turns, served: Sequence[Served]) -> Check:
+    """Under a policy whose queues take turns: each task had what the policy gave it, no less and no
+    more; where that is the same for all, in turns. should: as the policy gives, whether it sees
+    short gaps or not."""
+    names = [each.task.name for each in served]
+    shares = np.array([each.share for each in should])
+    even = 1 / max(int((took.share > 0).sum()), 1)
+    by_shares = float(np.abs(shares.mean(axis=0) - even).max()) > 1.5 * SHARE_ERROR
+    turn_ns = min(each.turn_ns for each in should)
+    by_turns = turn_ns > max(TURN_NS, TURN_PARTS * max(each.part_ns for each in served))
+    evidence = {
+        "share": dict(zip(names, took.share.tolist(), strict=True)),
+        "should": [dict(zip(names, each.tolist(), strict=True)) for each in shares],
+        "turn_ms": took.turn_ns / 1e6,
+        "should_turn_ms": [each.turn_ns / 1e6 for each in should],
+    }
+    if not took.share.any() or not (by_shares or by_turns):
+        return undecided(
+            "even shares in short turns are what a device gives that nobody schedules", evidence
+        )
+    faults = [
+        f"{name} had {share:.2f} of the device, and the policy gives {given:.2f}"
+        for name, share, given, low, high in zip(
+            names,
+            took.share,
+            shares.mean(axis=0),
+            shares.min(axis=0) - SHARE_ERROR,
+            shares.max(axis=0) + SHARE_ERROR,
+            strict=True,
+        )
+        if not low <= share <= high
+    ]
+    if not by_shares and took.turn_ns < turn_ns / 2:
+        faults.append(
+            f"turns lasted {took.turn_ns / 1e6:.1f} ms, and the policy's {turn_ns / 1e6:.1f} ms"
+        )
+    found = ", ".join(f"{name} {share:.2f}" for name, share in zip(names, took.share, strict=True))
+    return Check(
+        "window",
+        not faults,
+        "; ".join(faults[:3]) or f"shares: {found}; turns of {took.turn_ns / 1e6:.1f} ms",
+        "The device was not shared as the policy says: a longer time slice, a smaller threshold",
+        evidence,
+    )

@@ -1,0 +1,106 @@
+"""The measured window: what should have run against what ran, what went through the queues, and
+what came out. Platforms supply the evidence and do not know what is made of it. What counts, what
+does not, and what cannot be seen: docs/proof.md."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from models import ModelSpec
+from runner.config.arms import Arm
+from runner.config.spec import TrialSpec
+from runner.metrics.requests import TaskRequests
+from runner.proof.checks import Check, Interception, past_the_queue
+from runner.proof.marks import Marks, Served
+from runner.proof.order import against, check_nobody_held, check_order, held_back, preemptions
+from runner.proof.outputs import check_outputs
+from runner.proof.turns import check_turns, given, merged, taken
+from xsched_bindings.policies import POLICIES, Policy
+
+#: The policy with a trial's hints, fresh.
+MakePolicy = Callable[[TrialSpec], Policy]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """checks: those that the arm is held to. preemptions: requests that were stopped and went on.
+    against_policy: share of the time in which the policy, with the tasks' own hints, holds tasks
+    back that they went on for. Both are told of any arm; None where nobody can say."""
+
+    checks: tuple[Check, ...] = ()
+    preemptions: int | None = None
+    against_policy: float | None = None
+
+
+def judge(
+    trial: TrialSpec,
+    make_policy: MakePolicy,
+    requests: Sequence[TaskRequests],
+    marks: Sequence[Marks],
+    alone: Sequence[Interception],
+    solo: Mapping[ModelSpec, float],
+) -> Judged:
+    """requests: of all tasks, in the trial's order. marks: of those that ran. alone: requests with
+    nobody beside them. solo: seconds of a request."""
+    of = {each.task: each for each in marks}
+    completed = {task.name: len(task.completed) for task in requests}
+    checks = [check_outputs({each.task: each for each in alone}, marks, completed)]
+    if trial.uses_xsched:
+        checks.append(check_all_queued(marks, completed))
+    running = [
+        (task, request)
+        for task, request in zip(trial.tasks, requests, strict=True)
+        if task.name in of and len(request.completed)
+    ]
+    served = [
+        Served(
+            task,
+            np.stack([request.started, request.completed], axis=1) + request.start_ns,
+            of[task.name],
+            solo[task.model],
+        )
+        for task, request in running
+    ]
+    ran = replace(trial, tasks=tuple(task for task, _ in running))
+    if trial.arm.runs_tasks_alone or len(served) < 2:
+        return Judged(tuple(checks))
+    return _scheduled(ran, make_policy, served, checks)
+
+
+def _scheduled(
+    trial: TrialSpec, make_policy: MakePolicy, served: Sequence[Served], checks: list[Check]
+) -> Judged:
+    """Of tasks that ran side by side."""
+    if POLICIES[trial.policy].by_turns:
+        if trial.uses_xsched:
+            seen = [served, [replace(each, spans=merged(each.spans)) for each in served]]
+            should = [given(make_policy(trial), each) for each in seen]
+            checks.append(check_turns(should, taken(served), served))
+        return Judged(tuple(checks))
+    held = held_back(make_policy(replace(trial, arm=Arm.xsched)), served)
+    if trial.uses_xsched and POLICIES[trial.policy].equal_suspends:
+        checks.append(check_order(held_back(make_policy(trial), served), served))
+    elif trial.arm.is_null_control:
+        checks.append(check_nobody_held(held))
+    elif trial.arm.is_treatment and len(trial.priorities) > 1:  # else it has nothing to go by
+        checks.append(check_order(held, served))
+    return Judged(tuple(checks), preemptions(held), against(held))
+
+
+def check_all_queued(marks: Sequence[Marks], completed: Mapping[str, int]) -> Check:
+    """The queues saw what was executed in the window, as they did before it."""
+    faults = []
+    for each in marks:
+        executed = completed[each.task] * each.commands
+        if each.counted is not None and past_the_queue(executed, each.counted):
+            faults.append(f"{each.task}: {each.counted} of {executed} commands")
+    return Check(
+        "intercepted in the window",
+        not faults,
+        f"the queues did not see what was executed ({', '.join(faults)})"
+        if faults
+        else f"the queues saw {sum(each.counted or 0 for each in marks)} commands",
+        "Nothing that bypasses the queue can be scheduled",
+        {each.task: {"counted": each.counted, "a_request": each.commands} for each in marks},
+    )

@@ -1,0 +1,215 @@
+"""Traces by hand: who had work when, and which marks it reached. The oracle is the reader's eye,
+and not a policy of ours; a policy only says who should have run."""
+
+import numpy as np
+import pytest
+
+from runner.proof import order
+from runner.proof.checks import Check
+from runner.proof.marks import Served
+from runner.proof.order import (
+    against,
+    check_nobody_held,
+    check_order,
+    held_back,
+    preemptions,
+    resumptions,
+)
+from tests.runner.proof.traces import MS, served, task
+from xsched_bindings.policies import Policy, create_policy
+
+HIGH, LOW = task("high", 1), task("low", 0)
+#: The urgent task's requests: ten of 40 ms, 100 ms apart.
+URGENT = [(at, at + 40) for at in range(100, 1100, 100)]
+
+
+def hpf(*priorities: int) -> Policy:
+    policy = create_policy("hpf")
+    for number, priority in enumerate(priorities):
+        policy.hint_priority(number, priority)
+    return policy
+
+
+def marks(stops_after_ms: float | None, ignores: int = 0, goes_on_after_ms: float = 0) -> Served:
+    """The lower task reaches a mark a millisecond, but for the urgent requests: after the first
+    `ignores` of them it stops so long after their beginning, or never, and goes on after their
+    end."""
+    times = []
+    for at in np.arange(0.5, 1200):
+        inside = [
+            number
+            for number, (begin, end) in enumerate(URGENT)
+            if stops_after_ms is not None and begin + stops_after_ms <= at < end + goes_on_after_ms
+        ]
+        if not inside or inside[0] < ignores:
+            times.append(at)
+    return served(LOW, [(0, 1200)], times, parts=1200)
+
+
+def judged(low: Served, *others: Served) -> Check:
+    high = served(HIGH, URGENT, [end for _, end in URGENT], parts=1)
+    everybody = [high, low, *others]
+    held = held_back(hpf(1, 0), everybody)
+    return check_order(held, everybody)
+
+
+def test_a_task_that_stops_within_what_its_level_lets_through_passes() -> None:
+    check = judged(marks(2))
+    assert (check.passed, check.decided) == (True, True)
+    assert check.evidence["at_stake"] == 10
+    assert check.evidence["late"] == 0
+    assert check.evidence["against_policy"] == 0
+    assert check.evidence["preemptions"] == 10
+
+
+def test_a_decision_may_take_its_time() -> None:
+    check = judged(marks(2.8))  # two marks are the level's, one the delay's
+    assert check.passed
+    assert check.evidence["median_delay_ms"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("low", "says"),
+    [
+        (marks(None), "low went on in 10 of 10 stretches in which high should have run"),
+        (marks(2, ignores=5), "low went on in 5 of 10"),
+        (marks(6), "stopped 4 ms late at the median"),
+        (marks(52), "low went on in 10 of 10"),
+        (marks(2, goes_on_after_ms=50), "tasks went on 50 ms late at the median"),
+    ],
+    ids=["inert", "every second", "slow", "50 ms late", "resumes late"],
+)
+def test_what_is_not_the_policy_is_refused(low: Served, says: str) -> None:
+    check = judged(low)
+    assert not check.passed
+    assert says in check.finding
+
+
+def test_a_few_late_decisions_are_a_busy_machine() -> None:
+    assert judged(marks(2, ignores=2)).passed
+    assert not judged(marks(2, ignores=3)).passed, "a quarter of the time"
+
+
+def test_the_last_fifth_of_many_is_not() -> None:
+    assert order.more_than(0.05, 10, 50)
+    assert not order.more_than(0.05, 6, 50)
+    assert not order.more_than(0.05, 2, 5)
+    assert order.more_than(0.05, 2, 2)
+    assert not order.more_than(0.05, 1, 1)
+    assert not order.more_than(0.05, 0, 0)
+
+
+def test_one_lost_hint_of_three_is_found_though_others_are_kept() -> None:
+    """The lowest task stops for the urgent one, and never for the middle one."""
+    middle = task("middle", 1)
+    urgent = [(at, at + 40) for at in range(0, 2000, 100)]
+    beside = [(at + 50, at + 90) for at in range(0, 200, 100)]
+    low = [at for at in np.arange(0.5, 2000) if at % 100 >= 40]
+    everybody = [
+        served(task("high", 2), urgent, [end for _, end in urgent], parts=1),
+        served(middle, beside, [end for _, end in beside], parts=1),
+        served(LOW, [(0, 2000)], low, parts=2000),
+    ]
+    check = check_order(held_back(hpf(2, 1, 0), everybody), everybody)
+    assert "low went on in 2 of 2 stretches in which middle should have run" in check.finding
+    assert not check.passed
+
+
+def test_inverted_priorities_are_refused_though_they_make_few_suspensions() -> None:
+    """After five requests the urgent task waits for one that never stops."""
+    low = [
+        at for at in np.arange(0.5, 3000) if not any(b + 2 <= at < b + 40 for b, _ in URGENT[:5])
+    ]
+    spans = [*URGENT[:5], (600, 2990)]
+    everybody = [
+        served(HIGH, spans, [end for _, end in spans], parts=1),
+        served(LOW, [(0, 3000)], low, parts=len(low)),
+    ]
+    held = held_back(hpf(1, 0), everybody)
+    assert [each.late for each in held] == [False] * 5 + [True]
+    check = check_order(held, everybody)
+    assert not check.passed
+    assert "low went on for 2.39 s, 92% of the time that it should wait" in check.finding
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_little_at_stake_is_not_decidable(count: int) -> None:
+    high = served(HIGH, URGENT[:count], [end for _, end in URGENT[:count]], parts=1)
+    everybody = [high, marks(None)]
+    check = check_order(held_back(hpf(1, 0), everybody), everybody)
+    assert (check.passed, check.decided) == (True, False)
+    assert f"held tasks back {count} times" in check.finding
+
+
+def test_what_a_level_explains_is_not_at_stake() -> None:
+    """Requests of 8 ms: a native task beside them reaches four marks, of which two are allowed."""
+    short = [(at, at + 8) for at in range(100, 1100, 100)]
+    high = served(HIGH, short, [end for _, end in short], parts=1)
+    held = held_back(hpf(1, 0), [high, marks(None)])
+    assert len(held) == 10
+    assert not any(each.at_stake for each in held)
+    assert against(held) is None
+
+
+def test_marks_that_the_ring_lost_show_nothing() -> None:
+    high = served(HIGH, URGENT, [end for _, end in URGENT], parts=1)
+    late = np.arange(850.5, 1200).tolist()
+    low = served(LOW, [(0, 1200)], late, parts=1200, dropped=850)
+    held = held_back(hpf(1, 0), [high, low])
+    assert sum(each.at_stake for each in held) == 2, "those of 900 and 1000 ms"
+
+
+def test_a_preemption_is_a_request_that_was_stopped_and_went_on() -> None:
+    high = served(HIGH, URGENT, [end for _, end in URGENT], parts=1)
+    # In flight at the first urgent request, and ended by the end of the second.
+    low = served(
+        LOW,
+        [(0, 230)],
+        [at for at in np.arange(0.5, 230) if not 102 <= at < 140 and not at >= 202],
+        parts=230,
+    )
+    held = held_back(hpf(1, 0), [high, low])
+    assert len(held) == 2
+    assert preemptions(held) == 1
+    assert preemptions(held_back(hpf(1, 0), [high, marks(None)])) == 0, "nor where nobody stopped"
+
+
+def test_a_request_that_did_not_go_on_between_two_was_stopped_once() -> None:
+    """Urgent requests follow each other so soon that nobody is let go between them."""
+    spans = [(100, 140), (140.1, 180), (180.1, 220)]
+    high = served(HIGH, spans, [end for _, end in spans], parts=1)
+    low = [at for at in np.arange(0.5, 300) if not 102 <= at < 220]
+    held = held_back(hpf(1, 0), [high, served(LOW, [(0, 300)], low, parts=300)])
+    assert len(held) == 3
+    assert preemptions(held) == 1
+
+
+def test_under_equal_hints_nobody_may_be_held_back() -> None:
+    high = served(HIGH, URGENT, [end for _, end in URGENT], parts=1)
+    free = held_back(hpf(1, 0), [high, marks(None)])
+    assert check_nobody_held(free).passed
+    check = check_nobody_held(held_back(hpf(1, 0), [high, marks(2)]))
+    assert not check.passed
+    assert "they stopped in 10" in check.finding
+    few = check_nobody_held(free[:6])
+    assert (few.passed, few.decided) == (True, False)
+
+
+def test_a_stretch_is_told_by_its_ends_and_by_who_ran_instead() -> None:
+    high = served(HIGH, [(100, 140)], [140], parts=1)
+    low = served(LOW, [(0, 300)], [99, 145], parts=300)
+    (only,) = held_back(hpf(1, 0), [high, low])
+    assert (only.from_ns, only.until_ns) == (100 * MS, 140 * MS)
+    assert only.by == ("high",)
+    assert only.on_ns == 145 * MS
+
+
+def test_who_may_go_on_for_a_moment_only_is_not_late() -> None:
+    """The urgent task goes from one request to the next: a device that is not fast enough."""
+    spans = [(at, at + 39.9) for at in range(100, 1100, 40)]
+    high = served(HIGH, spans, [end for _, end in spans], parts=1)
+    low = served(LOW, [(0, 1200)], [at for at in range(1200) if not 100 <= at < 1100], parts=1200)
+    held = held_back(hpf(1, 0), [high, low])
+    assert len(held) == 25
+    assert len(resumptions(held)) == 1
+    assert check_order(held, [high, low]).passed
