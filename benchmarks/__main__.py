@@ -8,6 +8,7 @@ from benchmarks import report
 ORDER = [
     "latency",
     "preemption_latency",
+    "marks",
     "throughput",
     "worker",
     "sweep_point",

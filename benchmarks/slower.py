@@ -2,6 +2,7 @@
 have 10 % more commands. What `benchmarks.validate` plants, to see whether a comparison finds it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import cycle
 from typing import Any
 
@@ -22,7 +23,7 @@ def load(spec: Mapping[str, Any]) -> Program:
         return programs.load(spec)
     plain = dict(spec) | {"seed": PLAIN}
     program, copy = programs.load(plain), programs.load(plain)
-    return Program([*program.commands, *again(copy.commands)], program.scope)
+    return replace(program, commands=[*program.commands, *again(copy.commands)])
 
 
 def more(commands: int) -> int:

@@ -151,7 +151,8 @@ def pool_of(runs: Iterable[Run]) -> list[Repeat]:
 def commands(run: Run) -> set[int]:
     """Commands that a request of each task was seen to execute, from the trial's proof."""
     checks = run.proof.checks
-    (seen,) = (check.evidence["requests"] for check in checks if check.name == "intercepted")
+    (found,) = (check.evidence for check in checks if check.name == "intercepted")
+    seen = found.get("requests") or found.values()  # runs of before have a list
     return {request["executed"] for request in seen}
 
 
