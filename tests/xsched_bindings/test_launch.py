@@ -21,6 +21,16 @@ def test_nothing_is_launched_into_a_full_log() -> None:
     assert log.launch(5) == [0]
 
 
+def test_a_smaller_batch_launches_nothing_twice() -> None:
+    log = LaunchLog(64, 32)
+    assert log.launch(20) == [20]
+    log.mark_all()
+    log.reap()
+    log.threshold, log.batch_size = 16, 8
+    assert log.launch(100) == [0, 8, 8, 0]
+    assert (log.launched, log.in_flight) == (36, 16)
+
+
 @pytest.mark.parametrize(("threshold", "batch"), [(4, 5), (1, 0), (0, 0)])
 def test_a_batch_outside_1_to_threshold_is_refused(threshold: int, batch: int) -> None:
     with pytest.raises(ValueError, match="batch_size"):

@@ -45,7 +45,8 @@ class LaunchLog:
         runs = []
         end = self.launched + burst
         while self._last_sync_point + self.batch_size <= end:
-            point = self._last_sync_point + self.batch_size
+            # A batch that has become smaller may have left one overdue.
+            point = max(self._last_sync_point + self.batch_size, self.launched)
             runs.append(point - self.launched)
             self.launched = self._last_sync_point = point
             self.sync_points.append(point)
