@@ -107,6 +107,10 @@ def test_even_shares_in_short_turns_show_nothing() -> None:
 def test_what_either_reading_of_short_gaps_gives_is_right() -> None:
     assert judged(by_turns(20, 20), up(40, 75, 25), up(40, 50, 50)).passed
     assert not judged(by_turns(2, 38), up(40, 75, 25), up(40, 50, 50)).passed
+    either = judged(by_turns(2, 2), up(4, 75, 25), up(4, 50, 50))
+    assert (either.passed, either.decided) == (True, False), "even shares are as right"
+    assert judged(by_turns(3, 1), up(4, 75, 25), up(4, 50, 50)).decided
+    assert not judged(by_turns(5, 3), up(4, 85, 15), up(4, 50, 50)).passed, "between the two"
 
 
 def test_spans_with_hardly_a_gap_are_one() -> None:
