@@ -12,7 +12,7 @@ from statistics import median
 
 import numpy as np
 
-from runner.proof.checks import Check, undecided
+from runner.proof.checks import Check, least, undecided
 from runner.proof.marks import Served
 from runner.proof.replay import Decided, replay
 from xsched_bindings.policies import Policy
@@ -31,6 +31,8 @@ GAP_NS = 2_000_000
 LATE_SHARE, CHANCE = 0.05, 0.01
 #: Share of the time in which a task is to be held back that it may go on for.
 LONG_SHARE = 0.2
+#: Of so many suspensions some happen with as many commands in flight as the threshold lets.
+MANY = 10
 #: Under equal hints, of the stretches in which the tasks' own hints would hold them back, so many
 #: may look as if they did.
 ALIKE = 0.5
@@ -40,15 +42,17 @@ ALIKE = 0.5
 class Held:
     """A task that had work and that the policy held back, from and until: monotonic nanoseconds.
 
-    by: the tasks that ran instead at its beginning. late_ns: how long it went on: the shortest
-    delay of the suspension with which the level explains its marks. still_ns: without a mark of it
-    at the end. on_ns: when it reached its next one, if its request was still in service at the end,
-    else None. at_stake: whether its marks would show that nobody had held it back."""
+    by: the tasks that ran instead at its beginning. marks: that it reached meanwhile. late_ns: how
+    long it went on: the shortest delay of the suspension with which the level explains its marks.
+    still_ns: without a mark of it at the end. on_ns: when it reached its next one, if its request
+    was still in service at the end, else None. at_stake: whether its marks would show that nobody
+    had held it back."""
 
     task: str
     from_ns: int
     until_ns: int
     by: tuple[str, ...]
+    marks: int
     late_ns: int
     still_ns: int
     on_ns: int | None
@@ -95,7 +99,8 @@ def _held(
 ) -> Held:
     each, at_ns = served[number], served[number].marks.at_ns
     first, last = np.searchsorted(at_ns, (from_ns, end.at_ns), side="right")
-    too_many = int(last - first) - each.lets_through
+    marks = int(last - first)
+    too_many = marks - each.lets_through
     explained_ns = (each.lets_through + 1) * each.part_ns * len(served)
     seen = not each.marks.dropped or first > 0
     return Held(
@@ -103,6 +108,7 @@ def _held(
         from_ns,
         end.at_ns,
         tuple(served[other].task.name for other in sorted(by)),
+        marks,
         late_ns=int(at_ns[first + too_many - 1] - from_ns) if too_many > 0 else 0,
         still_ns=int(end.at_ns - (at_ns[last - 1] if last > first else from_ns)),
         on_ns=int(at_ns[last]) if number in end.ready and last < len(at_ns) else None,
@@ -141,7 +147,14 @@ def check_order(held: Sequence[Held], served: Sequence[Served]) -> Check:
     time, and whoever could run went on."""
     staked = [each for each in held if each.at_stake]
     decidable = more_than(LATE_SHARE, len(staked), len(staked))
-    faults = [*_late(staked), *_long(staked), *_slow(staked, served)] if decidable else []
+    faults = []
+    if decidable:
+        faults = [
+            *_late(staked),
+            *_long(staked),
+            *_slow(staked, served),
+            *_tight(staked, served),
+        ]
     late = sum(each.late for each in staked)
     evidence = {
         "held_back": len(held),
@@ -203,6 +216,24 @@ def _slow(staked: Sequence[Held], served: Sequence[Served]) -> Iterator[str]:
     on_ns = median(resumptions(staked) or [0])
     if on_ns > slowest_ns:
         yield f"tasks went on {on_ns / 1e6:.0f} ms late at the median"
+
+
+def _tight(staked: Sequence[Held], served: Sequence[Served]) -> Iterator[str]:
+    """Tasks that were held to less than was asked: none of many suspensions let through what some
+    must."""
+    for each in served:
+        task, marks = each.task, each.marks
+        must = least(task.level, task.threshold, task.batch_size)
+        mine = [held for held in staked if held.task == task.name and not held.late]
+        if len(mine) < MANY or marks.commands < 2 * must:
+            continue
+        # The first mark may be of a part that had almost ended, and the next one may be near.
+        most = int((max(held.marks for held in mine) + 1) * marks.per_part)
+        if most < must:
+            yield (
+                f"at most {most} commands of {task.name} completed after {len(mine)} suspensions, "
+                f"and some let {must} or more: it was held to less than was asked"
+            )
 
 
 def more_than(share: float, some: int, of: int) -> bool:

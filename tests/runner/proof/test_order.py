@@ -1,6 +1,8 @@
 """Traces by hand: who had work when, and which marks it reached. The oracle is the reader's eye,
 and not a policy of ours; a policy only says who should have run."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -83,6 +85,21 @@ def test_what_is_not_the_policy_is_refused(low: Served, says: str) -> None:
     check = judged(low)
     assert not check.passed
     assert says in check.finding
+
+
+@pytest.mark.parametrize(
+    ("lets_through", "passes"), [(2, False), (6, False), (7, True), (16, True)]
+)
+def test_a_task_that_is_held_to_less_than_was_asked_is_refused(
+    lets_through: int, passes: bool
+) -> None:
+    """At 16/4 some suspensions let 7 commands through; a mark may hide one more."""
+    strict = replace(LOW, threshold=16, batch_size=4)
+    low = replace(marks(lets_through - 1), task=strict)
+    check = judged(low)
+    assert check.passed is passes
+    if not passes:
+        assert "low completed after 10 suspensions, and some let 7 or more" in check.finding
 
 
 def test_a_few_late_decisions_are_a_busy_machine() -> None:

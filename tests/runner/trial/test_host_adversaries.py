@@ -127,6 +127,8 @@ IN_THE_WINDOW: dict[str, Case] = {
     "all-but-last": ("window: low-2", {}),
     # So that more marks than one are left in flight.
     "lower-level": ("window", {"level": "deactivate", "threshold": 16}),
+    "tighter": ("held to less than was asked", {"threshold": 16, "requests": 12}),
+    "higher-level": ("held to less than was asked", {"threshold": 16, "requests": 12}),
     "every-second": ("window", {}),
     "past-queue": ("intercepted in the window", {}),
     "lost-hint": ("window", PAUSES),
