@@ -46,6 +46,8 @@ def judge(
     of = {each.task: each for each in marks}
     completed = {task.name: len(task.completed) for task in requests}
     checks = [check_outputs({each.task: each for each in alone}, marks, completed)]
+    if not checks[0].passed:  # then there is nothing to schedule
+        return Judged(tuple(checks))
     if trial.uses_xsched:
         checks.append(check_all_queued(marks, completed))
     running = [

@@ -70,8 +70,8 @@ ALWAYS: dict[str, Case] = {
     "higher-level": ("held to less than was asked", {"threshold": 16}),
     "every-second": ("level", {}),
     "past-queue": ("intercepted", {}),
-    "lost-hint": ("window", {}),
-    "inverted-hints": ("window", {}),
+    "lost-hint": ("window", {"requests": 3}),
+    "inverted-hints": ("window", {"requests": 3}),
     "late": ("window", {}),
     "garbled": ("result", {}),
     "stale": ("result", {}),
@@ -95,7 +95,7 @@ IN_THE_WINDOW: dict[str, Case] = {
     "late": ("window", {}),
     "garbled": ("result", {}),
     "stale": ("result", {}),
-    "no-kernels": ("window", {}),
+    "no-kernels": ("the work of 0", {}),
     "empty-kernels": ("result", {}),
 }
 
