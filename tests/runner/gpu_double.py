@@ -260,7 +260,7 @@ def trial(platform: DoublePlatform, **changes: Any) -> TrialSpec:
     config.xsched.scheduler = changes.pop("scheduler", "auto")
     config.task_set.requests = changes.pop("requests", 10)
     config.warmup = 1
-    config.limit_s = 20
+    config.limit_s = changes.pop("limit_s", 20)
     hints, arrival = changes.pop("hints", {}), changes.pop("arrival", "jitter")
     assert not changes
     model = ModelOverride(name="synthetic", size=20, work_us=500)

@@ -145,14 +145,15 @@ def test_every_arm_runs_and_claims_what_it_can(all_arms: dict[str, Run]) -> None
         together = arm not in ("solo", "urgent_only")
         assert (summary.preemptions is not None) is together
         assert (summary.against_policy is not None) is together
-        if together:
-            assert (summary.preemptions or 0) < 5 or arm == "xsched"
         assert ("background" in summary.tasks) is (arm != "urgent_only")
         assert summary.tasks["urgent"].requests == 20
         assert ("preemptions" in summary.figures) is together
     kept = {arm: summary.against_policy or 0 for arm, summary in found.items()}
     assert kept["xsched"] < 0.1 < 0.5 < kept["native"]
-    assert (found["xsched"].preemptions or 0) > 5
+    counted = {arm: summary.preemptions or 0 for arm, summary in found.items()}
+    assert counted["xsched"] > 5
+    # An operating system takes turns, too, and stops a request now and then.
+    assert max(counted[arm] for arm in ("native", "default_stream", "xsched_null")) < 10
     p50 = {arm: summary.figures["p50_ms/urgent"].value for arm, summary in found.items()}
     assert p50["xsched"] < p50["default_stream"]
 
