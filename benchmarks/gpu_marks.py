@@ -55,7 +55,7 @@ def measure(library: str) -> list[list[float]]:
         requests.mark_parts = mark_parts if marks else lambda module, most: 0
         work = device.load(model, stream)
         if not marks:
-            work.marks.mark = work.marks.mark_result = lambda *_: None  # type: ignore[attr-defined]
+            work.marks.mark = work.marks.mark_result = lambda *_: None  # type: ignore[attr-defined]  # the device's own ring
         work.run()
         return work.run
 

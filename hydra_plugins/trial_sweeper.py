@@ -20,7 +20,8 @@ class TrialSweeper(Sweeper):
 
     def __init__(self, params: DictConfig) -> None:
         # Of a mapping it is one with texts as keys, which its annotation does not say.
-        self._params: dict[str, Any] = OmegaConf.to_container(params)  # type: ignore[assignment]
+        plain: Any = OmegaConf.to_container(params)
+        self._params: dict[str, Any] = plain
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig

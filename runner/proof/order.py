@@ -7,14 +7,14 @@ schedules is asked.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import comb
 from statistics import median
 
 import numpy as np
+import scipy  # type: ignore[import-untyped]  # it ships no types
 
 from runner.proof.checks import Check, least, undecided
 from runner.proof.marks import Served
-from runner.proof.replay import Decided, replay
+from runner.proof.replay import GAP_NS, Decided, replay
 from xsched_bindings.policies import Policy
 
 #: A decision may take so long at the median: the event, the policy, the level's own mechanism.
@@ -24,8 +24,6 @@ DELAY_NS = 1_000_000
 GO_ON_NS = 25_000_000
 #: A task that goes on for longer was not stopped.
 LATE_NS = 2_000_000
-#: From a request of a closed loop to the next.
-GAP_NS = 2_000_000
 #: Share of the suspensions that may be late, on a machine that does other things too, and how
 #: unlikely more must be by chance before they are held against the policy.
 LATE_SHARE, CHANCE = 0.05, 0.01
@@ -237,11 +235,10 @@ def _tight(staked: Sequence[Held], served: Sequence[Served]) -> Iterator[str]:
 
 
 def more_than(share: float, some: int, of: int) -> bool:
-    """Whether so many are more than that share of all, and not by chance (binomial)."""
+    """Whether so many are more than that share of all, and not by chance (exact binomial)."""
     if some <= share * of:
         return False
-    tail = sum(comb(of, k) * share**k * (1 - share) ** (of - k) for k in range(some, of + 1))
-    return tail < CHANCE
+    return float(scipy.special.betainc(some, of - some + 1, share)) < CHANCE
 
 
 def check_nobody_held(held: Sequence[Held]) -> Check:

@@ -22,6 +22,12 @@ def check_outputs(
         for each in marks
         for fault in _faults(alone[each.task], each, requests[each.task])
     ]
+    marked = {each.task for each in marks}
+    faults += [
+        f"{task}: {count} requests ended, and nothing tells what the device did"
+        for task, count in requests.items()
+        if count and task not in marked
+    ]
     compared = sum(len(each.results) for each in marks)
     without = [each.task for each in marks if not alone[each.task].results]
     besides = f"; {', '.join(without)} compute nothing" if without else ""

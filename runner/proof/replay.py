@@ -11,6 +11,8 @@ from xsched_bindings.policies import Policy
 #: Of one task's requests, when they were in service: int64 monotonic nanoseconds, in order, shape
 #: (requests, 2).
 Spans = NDArray[np.int64]
+#: From a request of a closed loop to the next: a scheduler may not see that it runs dry.
+GAP_NS = 2_000_000
 
 
 class Decided(NamedTuple):

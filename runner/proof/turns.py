@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from runner.proof.checks import Check, undecided
 from runner.proof.marks import Served
-from runner.proof.replay import Spans, replay
+from runner.proof.replay import GAP_NS, Spans, replay
 from xsched_bindings.policies import Policy
 
 #: Of the device's time, that a task may have more or less than the policy gives it.
@@ -23,8 +23,6 @@ SHARE_ERROR = 0.10
 #: Turns are told from the sharing of a device that nobody schedules if they last longer: an
 #: operating system gives each process 3 to 4 ms, a GPU each stream a command.
 TURN_NS, TURN_PARTS = 10_000_000, 4
-#: A gap between two requests that a scheduler may not see.
-GAP_NS = 2_000_000
 
 
 @dataclass(frozen=True)

@@ -69,13 +69,13 @@ class GpuLane:
         self.work.run()
 
     @property
-    def begin(self) -> "_Begin":
+    def so_far(self) -> "_SoFar":
         counted = self.queue.count() if self.queue else 0
-        return _Begin(self.work.marks.count, self.requests, counted)
+        return _SoFar(self.work.marks.count, self.requests, counted)
 
 
 @dataclass(frozen=True)
-class _Begin:
+class _SoFar:
     """How far a lane was at one moment: marks, requests, and commands that its queue had seen."""
 
     marks: int
@@ -157,9 +157,9 @@ class GpuSession:
         return [self._alone(lane) for lane in self.lanes]
 
     def _alone(self, lane: GpuLane) -> proof.Interception:
-        before = lane.begin
+        before = lane.so_far
         seen = self._device.witness(lane.request, lane.stream)
-        executed, counted = len(seen.commands_s), lane.begin.counted - before.counted
+        executed, counted = len(seen.commands_s), lane.so_far.counted - before.counted
         missed = sorted(seen.commands_s)[counted:] if lane.queue else []
         self._commands[lane.task.name] = executed
         while lane.requests < proof.REFERENCES:
@@ -249,14 +249,14 @@ class GpuSession:
 
     def begin_window(self) -> None:
         self._tie = self._device.tie()
-        self._begin = [lane.begin for lane in self.lanes]
+        self._begin = [lane.so_far for lane in self.lanes]
 
     def end_window(self) -> WindowFindings:
         tie = self._device.tie()
         marks = tuple(self._marks(*each, tie) for each in zip(self.lanes, self._begin, strict=True))
         return WindowFindings(marks=marks, checks=self._unchanged())
 
-    def _marks(self, lane: GpuLane, begin: _Begin, tie: Tie) -> Marks:
+    def _marks(self, lane: GpuLane, begin: _SoFar, tie: Tie) -> Marks:
         marked = lane.work.marks.since(begin.marks)
         return Marks(
             lane.task.name,
@@ -266,7 +266,7 @@ class GpuSession:
             _results(lane.work, begin.marks),
             dropped=lane.work.marks.count - begin.marks - len(marked.ticks),
             turn=begin.requests % proof.INPUTS,
-            counted=lane.begin.counted - begin.counted if lane.queue else None,
+            counted=lane.so_far.counted - begin.counted if lane.queue else None,
         )
 
     def _unchanged(self) -> tuple[proof.Check, ...]:

@@ -60,9 +60,9 @@ class HostLane:
         self.stream.synchronize(self.waiter)
 
     @property
-    def begin(self) -> "_Begin":
+    def so_far(self) -> "_SoFar":
         counted = self.queue.count() if self.queue else 0
-        return _Begin(self.stream.completed, self.stream.results, self.requests, counted)
+        return _SoFar(self.stream.completed, self.stream.results, self.requests, counted)
 
     @property
     def suspended(self) -> bool:
@@ -70,7 +70,7 @@ class HostLane:
 
 
 @dataclass(frozen=True)
-class _Begin:
+class _SoFar:
     """How far a lane was at one moment: commands and results of its stream, its own requests, and
     commands that its queue had seen."""
 
@@ -209,12 +209,12 @@ class HostSession:
         return before
 
     def _alone(self, lane: HostLane) -> proof.Interception:
-        begin = lane.begin
+        begin = lane.so_far
         lane.request()
-        end = lane.begin
+        end = lane.so_far
         while lane.requests < proof.REFERENCES:
             lane.request()
-        results = self._results(lane, _Begin(0, 0, 0, 0), lane.stream.marks_since(0))
+        results = self._results(lane, _SoFar(0, 0, 0, 0), lane.stream.marks_since(0))
         return proof.Interception(
             lane.task.name,
             executed=end.completed - begin.completed,
@@ -230,7 +230,7 @@ class HostSession:
 
     def begin_window(self) -> None:
         self._window_from = len(self._scheduler.log)
-        self._begin = [lane.begin for lane in self.lanes]
+        self._begin = [lane.so_far for lane in self.lanes]
         self._busy_from_ns, self._window_from_ns = self._busy_ns(), time.monotonic_ns()
         self._stops = Stops()
 
@@ -251,7 +251,7 @@ class HostSession:
         events = self._scheduler.log[self._window_from :]
         return replace(found, events=_columns(self.lanes, events))
 
-    def _marks(self, lane: HostLane, begin: _Begin) -> Marks:
+    def _marks(self, lane: HostLane, begin: _SoFar) -> Marks:
         """The executor's, without those of other tasks on the same stream."""
         made, program = lane.stream.marks_since(begin.completed), lane.program
         mine = (made.codes >= program.base) & (made.codes < program.base + program.commands)
@@ -269,7 +269,7 @@ class HostSession:
             counted=lane.queue.count() - begin.counted if lane.queue else None,
         )
 
-    def _results(self, lane: HostLane, begin: _Begin, made: StreamMarks) -> NDArray[np.float64]:
+    def _results(self, lane: HostLane, begin: _SoFar, made: StreamMarks) -> NDArray[np.float64]:
         """Of the lane's requests, the last ones. A stream keeps those of all its tasks in one ring,
         in the order in which their requests ended."""
         results = lane.stream.results_since(begin.results)

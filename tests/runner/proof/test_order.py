@@ -116,6 +116,12 @@ def test_the_last_fifth_of_many_is_not() -> None:
     assert not order.more_than(0.05, 0, 0)
 
 
+def test_stretches_may_be_hundreds_of_thousands() -> None:
+    assert order.more_than(0.05, 10_300, 200_000)
+    assert not order.more_than(0.05, 10_100, 200_000)
+    assert order.more_than(0.05, 200_000, 200_000)
+
+
 def test_one_lost_hint_of_three_is_found_though_others_are_kept() -> None:
     """The lowest task stops for the urgent one, and never for the middle one."""
     middle = task("middle", 1)

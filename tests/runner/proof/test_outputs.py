@@ -60,6 +60,13 @@ def test_work_that_was_not_done_is_refused(marks: int) -> None:
     )
 
 
+def test_a_task_without_marks_is_refused() -> None:
+    """Else a platform that hands none over would have nothing to be judged by."""
+    check = check_outputs({"t": ALONE}, [], {"t": 4, "never ran": 0})
+    assert not check.passed
+    assert check.finding == "t: 4 requests ended, and nothing tells what the device did"
+
+
 def test_where_references_differ_a_thousandth_is_allowed() -> None:
     alone = Interception("t", 10, 10, results=(A, B, 1.5001, B))
     assert judged([1.5005, 2.501, A, B], alone).passed
