@@ -71,4 +71,4 @@ def _timeline(run: Run) -> None:
 def _title(run: Run) -> str:
     proof = run.summary.proof
     claim = "" if proof is Verdict.NOT_CLAIMED else f", {proof}"
-    return f"{run.summary.sweep}: {run.name} ({run.arm}{claim})"
+    return f"{run.summary.sweep}\n{run.name} ({run.arm}{claim})"  # in a column of a paper
