@@ -4,12 +4,16 @@ import struct
 import sys
 import time
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
+
+import numpy as np
 
 from models import ModelSpec
 from runner.config.spec import TrialSpec
 from runner.platforms.contract import Peers, WindowFindings
-from runner.proof.checks import Check, Proof
+from runner.proof.checks import Check, Interception, Proof
+from runner.proof.marks import Marks
 from xsched_bindings.host.processes import readable
 
 REQUEST_S = 0.002
@@ -40,8 +44,9 @@ def raises(phase: str, kind: type[BaseException]) -> str:
 class IdleSession:
     """Phases: open, warm_up, calibrate, prove, begin, request, watch, end, send."""
 
-    def __init__(self, tasks: list[int], fault: str) -> None:
+    def __init__(self, trial: TrialSpec, tasks: list[int], fault: str) -> None:
         self.lanes = [IdleLane(self.phase) for _ in tasks]
+        self._names = [trial.tasks[task].name for task in tasks]
         self._fault, self._window = fault, False
 
     def phase(self, name: str) -> None:
@@ -58,20 +63,26 @@ class IdleSession:
 
     def prove(self, peers: Peers) -> Proof:
         self.phase("prove")
-        return Proof((Check("level", self._fault != PROOF, "nothing was suspended", "Look"),))
+        level = Check("level", self._fault != PROOF, "nothing was suspended", "Look")
+        alone = peers.in_turn(lambda: [Interception(name, 1, 0) for name in self._names])
+        return Proof((level,), alone=tuple(chain(*alone)))
 
     def begin_window(self) -> None:
         self.phase("begin")
         self._window = True
         for lane in self.lanes:
-            lane.name = "request"
+            lane.name, lane.ended_ns = "request", []
 
     def end_window(self) -> WindowFindings:
-        """Without marks, there being no device to make them."""
+        """There being no device to make them, its marks are the lanes' own."""
         self.phase("end")
+        marks = tuple(
+            Marks(name, 1, 1, np.array(lane.ended_ns), np.array([]))
+            for name, lane in zip(self._names, self.lanes, strict=True)
+        )
         checks = (Check("server", True, "as before"),)
         unsent = {"at_ns": [Unsendable(self.phase)]} if self._fault.startswith("send ") else None
-        return WindowFindings(checks=checks, saturation=0.5, events=unsent)
+        return WindowFindings(checks=checks, saturation=0.5, events=unsent, marks=marks)
 
     def watch(self, stop_fd: int | None, timeout_s: float) -> str:
         self.phase("watch")
@@ -84,11 +95,13 @@ class IdleSession:
 class IdleLane:
     def __init__(self, phase: Callable[[str], None]) -> None:
         self.name = "warm_up"
+        self.ended_ns: list[int] = []
         self._phase = phase
 
     def request(self) -> None:
         self._phase(self.name)
         time.sleep(REQUEST_S)
+        self.ended_ns.append(time.monotonic_ns())
 
 
 class Unsendable:
@@ -105,7 +118,7 @@ class Unsendable:
 def open_session(
     trial: TrialSpec, tasks: list[int], start: dict[str, Any], say: Callable[[str], None]
 ) -> IdleSession:
-    session = IdleSession(tasks, start["details"].get("fault", ""))
+    session = IdleSession(trial, tasks, start["details"].get("fault", ""))
     session.phase("start")
     return session
 

@@ -15,7 +15,7 @@ import pytest
 from runner.config.resolve import resolve
 from runner.config.schema import Config, TaskConfig
 from runner.config.spec import TrialSpec
-from runner.proof.checks import Verdict
+from runner.proof.checks import Interception, Verdict
 from runner.trial.messages import Begin, Gather, Gathered, Go, Outcome, Ready, Role, Saying, Solo
 from runner.trial.recording import Recording
 from tests.conftest import environment
@@ -193,8 +193,16 @@ def test_one_of_two_runs_its_task_and_takes_what_the_other_says() -> None:
         *_, calibrated = child.until_it_waits()
         assert calibrated == Gather({MODEL: idle.SOLO_S})
         child.parent.send(Gathered([{MODEL: 2.0}, calibrated.value]))
-        *said, ready = child.until_it_waits()
+        *said, turn = child.until_it_waits()
         assert the(Solo, said).seconds == {MODEL: 2.0}, "the first one's counts"
+        assert turn == Gather(None), "the other's turn to be proven"
+        child.parent.send(Gathered([None, None]))
+        child.until_it_waits()
+        child.parent.send(Gathered([None, None]))
+        *_, proven = child.until_it_waits()
+        assert proven == Gather([Interception("second", 1, 0)])
+        child.parent.send(Gathered([[Interception("first", 1, 0)], proven.value]))
+        *_, ready = child.until_it_waits()
         assert ready == Ready()
         child.parent.send(Go())
         *_, start = child.until_it_waits()
@@ -207,5 +215,6 @@ def test_one_of_two_runs_its_task_and_takes_what_the_other_says() -> None:
         outcome = child.to_the_end()
         assert (outcome.error, outcome.cut) == ("", True)
         assert outcome.unsteady[0] == "first"
+        assert [each.task for each in outcome.proof.alone] == ["first", "second"]
         assert child.recording.start_ns(1) > later_ns
         assert (child.recording.start_ns(0), child.recording.progress(0)[0]) == (0, 0)
