@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.gpu_starts import planned
 from benchmarks.report import Figure, report
-from runner.metrics.intervals import paired
+from runner.metrics.paired import paired
 from runner.platforms.gpu.platform import GpuPlatform
 from runner.trial.run import run_trial
 from runner.trial.status import Status

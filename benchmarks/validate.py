@@ -27,7 +27,7 @@ from benchmarks.slower import PLAIN, SLOWER, more
 from runner.commands.command import end_well
 from runner.config.errors import UserError
 from runner.results import comparison
-from runner.results.comparison import BETTER, WORSE
+from runner.results.judging import BETTER, WORSE
 from runner.runs import archive, files, provenance
 from runner.runs.load import load
 from runner.runs.record import Environment

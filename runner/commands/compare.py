@@ -25,7 +25,7 @@ def main() -> None:
         "--primary",
         metavar="METRIC/SCOPE",
         help="the one figure that decides, like p99_ms/priority_3, p50_ms/<task>, stp "
-        "(sweep.primary, else p99_ms of the highest priority)",
+        "(sweep.primary, else p99_ms of the highest priority, p90_ms below 200 requests)",
     )
     add(
         "--metric",
@@ -33,7 +33,11 @@ def main() -> None:
         metavar="METRIC",
         help="a secondary figure, may be given again; 'all' for all (a choice that fits)",
     )
-    add("--invalid", action="store_true", help="compare runs that are marked not valid, too")
+    add(
+        "--invalid",
+        action="store_true",
+        help="compare runs that are marked not valid, or whose slowest requests are lacking, too",
+    )
     add("--csv", type=Path, metavar="FILE", help="write the rows as CSV")
     add("--latex", type=Path, metavar="FILE", help="write them as a LaTeX table (booktabs)")
     add("--json", type=Path, metavar="FILE", help="write all that is known about them as JSON")

@@ -305,11 +305,15 @@ class ExpectConfig:
         "priority; with equals a text of summary.json (proof, priority, status, ...).",
     )
     of: str = key("", "Whose figure, as swept: arm=xsched xsched.threshold=64.")
-    to: str = key("", "Whose figure it is divided by, in the same repeat; empty for none.")
+    to: str = key(
+        "",
+        "Whose figure it is divided by, in the same repeat, or for a figure that may be zero what "
+        "is subtracted from it; empty for none.",
+    )
     proportional_to: str = key(
         "",
-        "Swept keys whose product the figure is claimed to be proportional to; judged is the R² of "
-        "a line through the origin over the runs of a repeat.",
+        "Swept keys whose product the figure is claimed to be proportional to; judged is the power "
+        "with which it grows, the slope of log on log over the runs of a repeat: 0.9 to 1.1, say.",
     )
     at_least: float | None = key(None, "The least that meets the claim.")
     at_most: float | None = key(None, "The most that meets it.")
@@ -328,14 +332,15 @@ class SweepConfig:
     )
     order: str = key(
         "auto",
-        "given, or shuffled by seed, repeat by repeat; auto shuffles if there are repeats.",
-        choices=["auto", "given", "shuffled"],
+        "Of the points in each repeat: given, or balanced, so that over the repeats each comes as "
+        "often before another as after it; auto balances if there are repeats.",
+        choices=["auto", "given", "balanced"],
     )
     primary: str | None = key(
         None,
         "The one figure that decides in a comparison of the arms, declared before they run: "
         "metric/scope as runner.compare takes it (p50_ms/urgent, throughput_rps/priority_0); null "
-        "is p99 of the highest priority. All others are secondary.",
+        "is p99 of the highest priority, p90 below 200 requests. All others are secondary.",
     )
     wait: bool = key(
         True,

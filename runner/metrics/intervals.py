@@ -1,14 +1,13 @@
-"""Estimates with the interval that belongs to them; methods and sources: docs/statistics.md.
+"""Estimates within one run and the interval that belongs to each; methods: docs/statistics.md.
 
 Requests of one run follow each other and resemble their neighbours, so `n` of them say less than
-`n` independent ones. Everything about one run therefore takes its values in the order of time and
-works with the effective sample size, ``n / correlation_time``. Runs are independent: everything
-across repeats is a t-interval.
+`n` independent ones. Everything here therefore takes its values in the order of time and works with
+the effective sample size, ``n / correlation_time``. What repeats say: `runner.metrics.paired`.
 """
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,8 +26,6 @@ LEVEL = 0.95
 WIDER_TAIL = 2
 #: Values whose correlation is summed lag by lag; more are taken in groups.
 LONGEST = 1 << 15
-#: Standard deviation of the difference of two values that are each rounded to a step of 1.
-ROUNDING = 1 / math.sqrt(6)
 
 
 @dataclass(frozen=True)
@@ -52,21 +49,13 @@ class Interval:
 @dataclass(frozen=True)
 class Estimate:
     """A figure and its interval, None where there is no telling. step: the smallest change that the
-    figure can show, for one that counts requests; 0 for one that is continuous."""
+    figure can show, for one that counts requests; 0 for one that is continuous. is_maximum: whether
+    a quantile is the largest value that there is, for want of requests."""
 
     value: float
     interval: Interval | None = None
     step: float = 0.0
-
-
-@dataclass(frozen=True)
-class Paired:
-    """Treatment against baseline over repeats: `effect` is the ratio of geometric means or the mean
-    difference, `p` the two-sided probability of one at least as large by chance."""
-
-    effect: float
-    interval: Interval
-    p: float
+    is_maximum: bool = False
 
 
 def significant(value: float) -> str:
@@ -74,9 +63,6 @@ def significant(value: float) -> str:
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
-
-
-# ------------------------------------------------------------------------------ one run
 
 
 def correlation_time(series: ArrayLike) -> float:
@@ -157,7 +143,8 @@ def quantile(values: ArrayLike, share: float) -> Estimate:
         -math.inf if low is None else float(ordered[low - 1]),
         math.inf if high is None else float(ordered[high - 1]),
     )
-    return Estimate(float(ordered[rank(len(series), share) - 1]), interval)
+    at = rank(len(series), share)
+    return Estimate(float(ordered[at - 1]), interval, is_maximum=at == len(series))
 
 
 def maximum(values: ArrayLike) -> Estimate:
@@ -174,7 +161,7 @@ def mean(values: ArrayLike, level: float = LEVEL) -> Estimate:
         return Estimate(centre)
     freedom = max(len(series) / correlation_time(series) - 1, 1.0)
     error = float(series.std()) / math.sqrt(freedom)
-    return Estimate(centre, _t_interval(centre, error, freedom, level=level))
+    return Estimate(centre, t_interval(centre, error, freedom, level=level))
 
 
 def proportion(hits: ArrayLike) -> Estimate:
@@ -189,74 +176,14 @@ def proportion(hits: ArrayLike) -> Estimate:
     return Estimate(share, Interval(low, high), step=1 / count)
 
 
-def _t_interval(
+def t_interval(
     centre: float,
     error: float,
     freedom: float,
     back: Callable[[float], float] = float,
     level: float = LEVEL,
 ) -> Interval:
-    """Of a mean with a standard error; back: from the scale that it was taken on."""
+    """Of a mean with a standard error and its degrees of freedom; back: from the scale that it was
+    taken on."""
     half = float(scipy.special.stdtrit(freedom, (1 + level) / 2)) * error
     return Interval(back(centre - half), back(centre + half), level)
-
-
-# ------------------------------------------------------------------------- across repeats
-
-
-def over_repeats(values: ArrayLike, by_ratio: bool = True) -> Estimate:
-    """One value a repeat: geometric mean and t-interval on the logarithms or, without `by_ratio`
-    or where a value is not positive, mean and t-interval. One repeat has no interval."""
-    series = np.asarray(values, dtype=np.float64)
-    logarithmic = by_ratio and bool((series > 0).all())
-    series, back = (np.log(series), math.exp) if logarithmic else (series, float)
-    centre = float(series.mean())
-    if len(series) < 2:
-        return Estimate(back(centre))
-    error = float(series.std(ddof=1)) / math.sqrt(len(series))
-    return Estimate(back(centre), _t_interval(centre, error, len(series) - 1, back))
-
-
-def effect(baseline: ArrayLike, treatment: ArrayLike, by_ratio: bool) -> float:
-    """Ratio of geometric means, or mean difference; nan where a ratio needs positive values."""
-    changes = _changes(baseline, treatment, by_ratio)
-    return math.exp(changes.mean()) if by_ratio else float(changes.mean())
-
-
-def _changes(baseline: ArrayLike, treatment: ArrayLike, by_ratio: bool) -> Values:
-    """One change a repeat: the log ratio or the difference."""
-    before = np.asarray(baseline, dtype=np.float64)
-    after = np.asarray(treatment, dtype=np.float64)
-    if not by_ratio:
-        return after - before
-    if (before <= 0).any() or (after <= 0).any():
-        return np.full(len(before), math.nan)
-    return np.log(after / before)
-
-
-def paired(
-    baseline: ArrayLike, treatment: ArrayLike, by_ratio: bool = True, step: float = 0.0
-) -> Paired:
-    """Paired t-interval and t-test; entry i of both comes from repeat i, two repeats or more.
-    Values without any scatter leave no doubt.
-
-    step: how coarse the values are. Where they count requests, three repeats may well agree to the
-    request; the scatter is then taken for no less than that of rounding."""
-    changes = _changes(baseline, treatment, by_ratio)
-    count = len(changes)
-    centre = float(changes.mean())
-    error = max(float(changes.std(ddof=1)), ROUNDING * step) / math.sqrt(count)
-    back = math.exp if by_ratio else float
-    p = 2 * float(scipy.special.stdtr(count - 1, -abs(centre) / error)) if error else not centre
-    return Paired(back(centre), _t_interval(centre, error, count - 1, back), float(p))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values corrected so that all of them together err with the probability that one would
-    (Holm 1979); in the order given."""
-    order = np.argsort(p_values)
-    factors = np.arange(len(p_values), 0, -1)
-    stepped = np.minimum(np.maximum.accumulate(np.asarray(p_values)[order] * factors), 1.0)
-    corrected = np.empty(len(p_values))
-    corrected[order] = stepped
-    return [float(p) for p in corrected]

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from runner.metrics.intervals import Estimate, maximum, mean, proportion, quantile
-from runner.metrics.registry import metric
+from runner.metrics.registry import About, metric
 from runner.metrics.task import Task, Tasks, Times, pooled
 
 #: Percentiles by name, as the share of the requests that do not exceed them.
@@ -41,6 +41,7 @@ def slowdown(task: Task) -> Times:
     "requests with response latency ≤ deadline ÷ requests",
     higher_is_better=True,
     by_ratio=False,
+    about=About.REQUESTS,
 )
 def slo_attainment(tasks: Tasks) -> Estimate | None:
     """Share of the requests that meet the deadline of their task; only where all have one."""
@@ -53,7 +54,9 @@ def _latency(prefix: str, latency: str, values_of: Callable[[Task], Times]) -> N
     """The figures of one kind of latency, as ``<prefix>p50_ms`` and so on."""
 
     def put(name: str, formula: str, estimate: Callable[[Times], Estimate]) -> None:
-        figure = metric(f"{prefix}{name}_ms", "ms", formula, higher_is_better=False)
+        figure = metric(
+            f"{prefix}{name}_ms", "ms", formula, higher_is_better=False, about=About.REQUESTS
+        )
         figure(lambda tasks: estimate(pooled(tasks, values_of)))
 
     for name, share in PERCENTILES.items():
@@ -81,7 +84,7 @@ def _slowdown(name: str, share: float) -> None:
     """How much longer requests take than with nobody beside them."""
     formula = f"{name} of (response latency ÷ the task's solo time)"
 
-    @metric(f"slowdown_{name}", "ratio", formula, higher_is_better=False)
+    @metric(f"slowdown_{name}", "ratio", formula, higher_is_better=False, about=About.REQUESTS)
     def compute(tasks: Tasks) -> Estimate | None:
         known = all(task.solo_ms > 0 for task in tasks)
         return quantile(pooled(tasks, slowdown), share) if known else None

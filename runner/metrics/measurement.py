@@ -1,7 +1,7 @@
 """What one run measured, and the scopes that a figure of it may be about."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runner.config.names import SYSTEM
 from runner.metrics.task import Task
@@ -37,6 +37,15 @@ class Measurement:
             yield Scope(name, name, (name,))
         if self.side_by_side:
             yield Scope(SYSTEM, SYSTEM, tuple(sorted(self.tasks)), of_all=True)
+
+    def thinned(self, requests: Mapping[str, int]) -> "Measurement":
+        """With so many requests of these tasks, see `Task.thinned`; itself if they have no more."""
+        more = {
+            name: self.tasks[name].thinned(count)
+            for name, count in requests.items()
+            if count < len(self.tasks[name].response_ms)
+        }
+        return replace(self, tasks={**self.tasks, **more}) if more else self
 
     @property
     def priorities(self) -> list[int]:

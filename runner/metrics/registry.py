@@ -13,6 +13,8 @@ from runner.metrics.task import Tasks
 class About(Enum):
     """What a metric is computed from."""
 
+    #: The requests of a scope's tasks, of which equal numbers are compared.
+    REQUESTS = auto()
     #: The tasks of a scope: one task, or those of a priority.
     TASKS = auto()
     #: The tasks of a scope, among all that ran side by side.
@@ -23,7 +25,7 @@ class About(Enum):
     RUN = auto()
 
 
-#: Called with the tasks of the scope (TASKS, SYSTEM), with these and all tasks (PART), or with the
+#: Called with the tasks of the scope (REQUESTS, TASKS, SYSTEM), with these and all tasks (PART), or with the
 #: `Measurement` (RUN). A figure, or None where they do not have it.
 Compute = Callable[..., Estimate | None]
 

@@ -1,7 +1,7 @@
 """What a metric works from."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,18 @@ class Task:
     def throughput_rps(self) -> float:
         """Completions within the window, extra ones included, by its length."""
         return float((self.completed_ms <= self.window_ms).sum()) / self.window_ms * 1e3
+
+    def thinned(self, requests: int) -> "Task":
+        """With so many of the requests that count, evenly over the window, and no others: for
+        figures of requests alone."""
+        count = len(self.response_ms)
+        kept = np.linspace(0, count - 1, min(requests, count)).round().astype(int)
+        return replace(
+            self,
+            response_ms=self.response_ms[kept],
+            service_ms=self.service_ms[kept],
+            completed_ms=self.completed_ms[kept],
+        )
 
 
 #: One task, the tasks of a priority, or all that ran side by side.

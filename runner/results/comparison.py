@@ -2,18 +2,17 @@
 in, rows out. How verdicts are made: docs/statistics.md."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import groupby
 
 from runner.config.arms import Arm
 from runner.config.errors import UserError
-from runner.metrics import intervals
-from runner.metrics.intervals import LEVEL, Estimate, Interval, Paired
+from runner.metrics.intervals import Estimate, Interval
 from runner.metrics.measurement import Scope
 from runner.metrics.names import figure_named, name_of
 from runner.metrics.registry import Metric
+from runner.results.judging import BETTER, Beside, contrasts_of, corrected
 from runner.results.pairs import (
     Primary,
     Selector,
@@ -25,20 +24,16 @@ from runner.results.pairs import (
     sm_clock_mhz,
 )
 from runner.results.points import Point, combined, points_of
-from runner.runs.repeats import MIN_REPEATS
 from runner.runs.run import Run
+from runner.runs.summary import LACKING
 from runner.trial.status import Status
 
 #: By so much the SM clocks of two arms may differ; beyond it a ratio is one of clocks, too.
 CLOCKS_APART = 0.02
 NULL_CONTROL = Arm.xsched_null
 SHOWN = ("p99_ms", "p50_ms", "throughput_rps", "stp", "antt", "share_error", "slo_attainment")
-
-BETTER, WORSE, NO_DIFFERENCE = "better", "worse", "no difference shown"
-#: Of a figure of which neither is better.
-HIGHER, LOWER = "higher", "lower"
-TOO_FEW = f"no verdict (repeats < {MIN_REPEATS})"
-NO_RATIO = "no verdict (a value is zero)"
+#: Nothing beside a task can make its requests faster than they are alone.
+ALONE, FLOOR = Selector(Arm.solo, {}), "p50_ms"
 
 
 @dataclass(frozen=True)
@@ -49,8 +44,9 @@ class Row:
     in its priority it is the priority's figure, unless the task's was asked for. baseline_value,
     treatment_value: over the repeats that have both. ratio: treatment ÷ baseline, None for a metric
     that is compared by its difference. interval: of the one that is there; None with fewer than
-    three repeats, as is p. p: Holm-corrected unless `primary`. ineffective: whether the treatment
-    cannot be told from xsched_null, by the primary figure; None where there is no telling.
+    three repeats, as is p. p: of the t-test, Holm-corrected with all rows that decide, or with all
+    others. p_flips: by flipped signs, not corrected; None with fewer than six repeats. beside_null:
+    what the treatment does beside xsched_null, by the primary figure; None if there is no telling.
     clock_ratio: of the median SM clocks, treatment ÷ baseline, in the pair of runs in which they
     are furthest apart; None where no pair has them. places: where the workers of baseline and
     treatment lived ("threads", "processes, MPS")."""
@@ -71,9 +67,10 @@ class Row:
     difference: float | None
     interval: Interval | None
     p: float | None
+    p_flips: float | None
     primary: bool
     verdict: str
-    ineffective: bool | None
+    beside_null: Beside | None
     clock_ratio: float | None = None
     places: tuple[str, str] = ("", "")
 
@@ -118,13 +115,15 @@ class ArmRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """rows: by task set and treatment, the primary figure before the secondary ones. left_out: runs
-    that were not compared, and why."""
+    """rows: by task set and treatment, the primary figure before the secondary ones. too_fast: arms
+    in which requests take less time than alone, each row against the arm solo: something else than
+    the scheduling was measured. left_out: runs that were not compared, and why."""
 
     baseline: str
     swept: list[str]
     arms: list[ArmRow]
     rows: list[Row]
+    too_fast: list[Row]
     left_out: list[tuple[Run, str]]
 
     @property
@@ -133,8 +132,8 @@ class Comparison:
 
     @property
     def ineffective(self) -> list[Row]:
-        """Primary figures in which the treatment cannot be told from the null control."""
-        return [row for row in self.rows if row.ineffective]
+        """Primary figures in which the treatment does what the null control does."""
+        return [row for row in self.rows if row.beside_null is Beside.INEFFECTIVE]
 
     @property
     def by_treatment(self) -> list[list[Row]]:
@@ -165,9 +164,10 @@ def compare(
     """Every other point against the baseline, within each repeat.
 
     baseline: an arm, also ``arm,key=value``. primary: ``metric/scope``, by default what the runs
-    declare (``sweep.primary``), else p99 of the highest priority. metrics: tags of the secondary
-    ones. invalid: take runs that are marked not valid, too. Raises `UserError` if there is nothing
-    to compare, runs are of task sets that nothing is compared in, or a name is unknown."""
+    declare (``sweep.primary``), else p99 of the highest priority, and p90 below 200 requests.
+    metrics: tags of the secondary ones. invalid: take runs that are marked not valid or lack
+    requests, too. Raises `UserError` if there is nothing to compare, runs are of task sets that
+    nothing is compared in, or a name is unknown."""
     reasons = [(run, _left_out(run, invalid)) for run in runs]
     points = points_of(run for run, reason in reasons if not reason)
     if not points:
@@ -178,7 +178,10 @@ def compare(
     deciding = primary_of(points, primary or declared_primary(runs))
     baselines = [point for point in points if selector.takes(point)]
     treatments = [point for point in points if not selector.takes(point)]
-    rows = [row for p in treatments for row in _rows(p, points, selector, deciding, secondary)]
+    sides = [
+        _Side(p, pairs(p, points, selector), deciding.of(p.task_set), secondary) for p in treatments
+    ]
+    rows = _rows(sides, selector.name, lambda point: _beside_null(point, points, deciding))
     if not treatments:
         problem = f"there is nothing to compare with the baseline {selector.name}"
         raise UserError("", "", problem)
@@ -191,6 +194,7 @@ def compare(
         list(dict.fromkeys(key for point in points for key in point.values)),
         [row for point in (*baselines, *treatments) for row in _arm_rows(point, deciding)],
         rows,
+        _too_fast(points),
         [(run, reason) for run, reason in reasons if reason],
     )
 
@@ -199,9 +203,11 @@ def _left_out(run: Run, invalid: bool) -> str:
     """Why a run is not compared; "" if it is."""
     if run.status is not Status.FINISHED:
         return ": ".join(filter(None, [run.status, run.summary.reason]))
-    if not run.summary.valid and not invalid:
+    if invalid:
+        return ""
+    if not run.summary.valid:
         return next((note for note in run.summary.notes if "not valid" in note), "not valid")
-    return ""
+    return next((note for note in run.summary.notes if note.startswith(LACKING)), "")
 
 
 def _check_task_sets(points: list[Point], rows: list[Row]) -> None:
@@ -239,132 +245,69 @@ def _arm_rows(point: Point, deciding: Primary) -> list[ArmRow]:
     ]
 
 
-def _rows(
-    point: Point,
-    points: list[Point],
-    selector: Selector,
-    deciding: Primary,
-    secondary: Sequence[Metric],
-) -> list[Row]:
-    """The figures of one treatment; those that do not decide share one chance of a false alarm."""
-    paired = pairs(point, points, selector)
-    tests = _tests(point.task_set, paired, deciding, secondary)
-    ineffective = _ineffective(point, points, deciding)
-    clock_ratio = _clock_ratio(paired)
-    places = next(((b.summary.place, t.summary.place) for b, t in paired), ("", ""))
-    return [
-        Row(
-            task_set=point.task_set,
-            figure=name_of(test.metric, test.scope),
-            scope=test.scope.label,
-            tasks=test.scope.tasks,
-            metric=test.metric.tag,
-            unit=test.metric.unit,
-            values=dict(point.values),
-            baseline=selector.name,
-            treatment=point.arm,
-            repeats=len(test.baseline),
-            baseline_value=combined(test.baseline, test.metric.by_ratio),
-            treatment_value=combined(test.treatment, test.metric.by_ratio),
-            ratio=test.effect if test.metric.by_ratio else None,
-            difference=None if test.metric.by_ratio else test.effect,
-            interval=test.result.interval if test.result else None,
-            p=p,
-            primary=test.primary,
-            verdict=_verdict(test, p),
-            ineffective=ineffective if test.primary else None,
-            clock_ratio=clock_ratio,
-            places=places,
-        )
-        for test, p in zip(tests, _p_values(tests), strict=True)
-    ]
-
-
-def _clock_ratio(paired: Sequence[tuple[Run, Run]]) -> float | None:
-    """Of the pair that is furthest from 1: a mean would hide one pair behind the others."""
-    clocks = [(sm_clock_mhz(baseline), sm_clock_mhz(treatment)) for baseline, treatment in paired]
-    ratios = [treatment / baseline for baseline, treatment in clocks if treatment and baseline]
-    return max(ratios, key=lambda ratio: abs(math.log(ratio)), default=None)
-
-
-# --- judging -------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
-class _Test:
-    """One figure on both sides, over the repeats that have it on both."""
+class _Side:
+    """One point and its pairs with the baseline. decides: the figure that does, if it has it."""
 
-    metric: Metric
-    scope: Scope
-    primary: bool
-    baseline: Sequence[Estimate]
-    treatment: Sequence[Estimate]
-
-    @cached_property
-    def effect(self) -> float | None:
-        """None for a ratio of values that are not positive."""
-        effect = intervals.effect(*self._sides, self.metric.by_ratio)
-        return None if math.isnan(effect) else effect
-
-    @cached_property
-    def result(self) -> Paired | None:
-        """None if there is no telling."""
-        if len(self.baseline) < MIN_REPEATS or self.effect is None:
-            return None
-        step = max(figure.step for figure in (*self.baseline, *self.treatment))
-        return intervals.paired(*self._sides, self.metric.by_ratio, step)
-
-    @property
-    def _sides(self) -> tuple[list[float], list[float]]:
-        return [figure.value for figure in self.baseline], [f.value for f in self.treatment]
+    point: Point
+    paired: list[tuple[Run, Run]]
+    decides: tuple[Metric, Scope] | None
+    secondary: Sequence[Metric]
 
 
-def _tests(
-    task_set: str,
-    paired: Sequence[tuple[Run, Run]],
-    deciding: Primary,
-    secondary: Sequence[Metric],
-) -> list[_Test]:
-    """All figures that both sides have, the primary one first. A priority that has a single task is
-    the same test as the task, and is made once."""
-    scopes = list(dict.fromkeys(scope for _, run in paired for scope in run.measured.scopes()))
-    wanted = [(m, scope) for m in secondary for scope in scopes if m.of_all == scope.of_all]
-    if decides := deciding.scopes.get(task_set):
-        wanted.insert(0, (deciding.metric, decides))
-    tests: dict[tuple[str, tuple[str, ...]], _Test] = {}
-    for metric, scope in wanted:
-        which = metric.tag, scope.tasks
-        if which in tests:
-            continue
-        figures = [(figure_of(b, metric, scope), figure_of(t, metric, scope)) for b, t in paired]
-        both = [(b, t) for b, t in figures if b is not None and t is not None]
-        if both:
-            primary = (metric, scope) == (deciding.metric, decides)
-            tests[which] = _Test(metric, scope, primary, *zip(*both, strict=True))
-    return list(tests.values())
+def _rows(
+    sides: Sequence[_Side], baseline: str, beside_null: Callable[[Point], Beside | None]
+) -> list[Row]:
+    """The figures of every treatment, judged all together."""
+    contrasts = {
+        side.point: contrasts_of(side.paired, side.decides, side.secondary) for side in sides
+    }
+    p_values = corrected([each for found in contrasts.values() for each in found])
+    rows = []
+    for side in sides:
+        point, clock_ratio = side.point, _clock_ratio(side.paired)
+        places = next(((b.summary.place, t.summary.place) for b, t in side.paired), ("", ""))
+        for each in contrasts[point]:
+            p, by_ratio = p_values.get(each), each.metric.by_ratio
+            rows.append(
+                Row(
+                    task_set=point.task_set,
+                    figure=name_of(each.metric, each.scope),
+                    scope=each.scope.label,
+                    tasks=each.scope.tasks,
+                    metric=each.metric.tag,
+                    unit=each.metric.unit,
+                    values=dict(point.values),
+                    baseline=baseline,
+                    treatment=point.arm,
+                    repeats=len(each.baseline),
+                    baseline_value=combined(each.baseline, by_ratio),
+                    treatment_value=combined(each.treatment, by_ratio),
+                    ratio=each.effect if by_ratio else None,
+                    difference=None if by_ratio else each.effect,
+                    interval=each.result.interval if each.result else None,
+                    p=p,
+                    p_flips=each.result.p_flips if each.result else None,
+                    primary=each.primary,
+                    verdict=each.verdict(p),
+                    beside_null=beside_null(point) if each.primary else None,
+                    clock_ratio=clock_ratio,
+                    places=places,
+                )
+            )
+    return rows
 
 
-def _p_values(tests: Sequence[_Test]) -> list[float | None]:
-    """The primary one as it is, the others Holm-corrected; None where there is no telling."""
-    secondary = [test.result.p for test in tests if test.result and not test.primary]
-    corrected = iter(intervals.holm(secondary))
-    return [
-        None if test.result is None else test.result.p if test.primary else next(corrected)
-        for test in tests
+def _too_fast(points: Sequence[Point]) -> list[Row]:
+    """Every other arm against the tasks alone."""
+    metric = figure_named(FLOOR).metric
+    sides = [
+        _Side(point, pairs(point, points, ALONE), None, [metric])
+        for point in points
+        if not ALONE.takes(point)
     ]
-
-
-def _verdict(test: _Test, p: float | None) -> str:
-    if len(test.baseline) < MIN_REPEATS:
-        return TOO_FEW
-    if p is None or test.effect is None:
-        return NO_RATIO
-    if p >= 1 - LEVEL:
-        return NO_DIFFERENCE
-    higher = test.effect > (1.0 if test.metric.by_ratio else 0.0)
-    if test.metric.higher_is_better is None:
-        return HIGHER if higher else LOWER
-    return BETTER if higher == test.metric.higher_is_better else WORSE
+    rows = _rows(sides, ALONE.name, lambda point: None)
+    return [row for row in rows if row.verdict == BETTER]
 
 
 def is_treatment(arm: str) -> bool:
@@ -373,13 +316,18 @@ def is_treatment(arm: str) -> bool:
     return known is not None and known.is_treatment
 
 
-def _ineffective(point: Point, points: list[Point], deciding: Primary) -> bool | None:
-    """Whether XSched does no more than XSched with equal hints, by the figure that decides; None
-    for other arms and where there is no telling."""
+def _beside_null(point: Point, points: list[Point], deciding: Primary) -> Beside | None:
+    """What XSched does beside XSched with equal hints, by the figure that decides; None for other
+    arms and where there is no telling."""
     if not is_treatment(point.arm):
         return None
     paired = pairs(point, points, Selector(NULL_CONTROL, {}))
-    tests = _tests(point.task_set, paired, deciding, ())
-    if not tests or tests[0].result is None:
-        return None
-    return _verdict(tests[0], tests[0].result.p) == NO_DIFFERENCE
+    contrasts = contrasts_of(paired, deciding.of(point.task_set), ())
+    return contrasts[0].beside if contrasts else None
+
+
+def _clock_ratio(paired: Sequence[tuple[Run, Run]]) -> float | None:
+    """Of the pair that is furthest from 1: a mean would hide one pair behind the others."""
+    clocks = [(sm_clock_mhz(baseline), sm_clock_mhz(treatment)) for baseline, treatment in paired]
+    ratios = [treatment / baseline for baseline, treatment in clocks if treatment and baseline]
+    return max(ratios, key=lambda ratio: abs(math.log(ratio)), default=None)

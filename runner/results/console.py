@@ -11,6 +11,8 @@ from rich.console import Console as RichConsole
 from rich.table import Table
 
 PLAIN_WIDTH = 130
+#: Behind a quantile of so few requests that it is the largest of them.
+IS_MAXIMUM = " max"
 
 
 class Sink:

@@ -10,8 +10,8 @@ import numpy as np
 
 from runner.config.errors import UserError
 from runner.config.schema import Config, ExpectConfig, all_keys
-from runner.metrics.intervals import over_repeats
 from runner.metrics.names import check_scope, figure_named
+from runner.metrics.paired import over_repeats
 from runner.runs import files
 from runner.runs.record import Figure
 from runner.runs.repeats import MIN_REPEATS
@@ -57,15 +57,21 @@ def _judge(expected: ExpectConfig, runs: Sequence[Run]) -> Finding:
         return _judge_text(expected, runs)
     signs = (("≥", expected.at_least), ("≤", expected.at_most))
     bounds = " and ".join(f"{sign} {bound:g}" for sign, bound in signs if bound is not None)
-    repeats = sorted({run.repeat for run in runs})
-    by_repeat = [_value(expected, [r for r in runs if r.repeat == repeat]) for repeat in repeats]
-    values = [value for value in by_repeat if value is not None and value > 0]
+
+    def inconclusive(why: str, value: float | None = None) -> Finding:
+        return Finding(expected.what, INCONCLUSIVE, value, None, bounds, why)
+
+    counted = [run for run in runs if run.status is Status.FINISHED and run.summary.valid]
+    repeats = sorted({run.repeat for run in counted})
+    by_repeat = [_value(expected, [r for r in counted if r.repeat == repeat]) for repeat in repeats]
+    values = [value for value in by_repeat if value is not None]
     if not values:
-        return Finding(expected.what, INCONCLUSIVE, None, None, bounds, "there is no such run")
-    estimate = over_repeats(values)
+        return inconclusive("there is no such run that is valid")
+    if not all(map(math.isfinite, values)):
+        return inconclusive("a value is zero, which no ratio takes")
+    estimate = over_repeats(values, by_ratio=_by_ratio(expected))
     if estimate.interval is None or len(values) < MIN_REPEATS:
-        why = f"fewer than {MIN_REPEATS} repeats"
-        return Finding(expected.what, INCONCLUSIVE, estimate.value, None, bounds, why)
+        return inconclusive(f"fewer than {MIN_REPEATS} repeats", estimate.value)
     low = -math.inf if expected.at_least is None else expected.at_least
     high = math.inf if expected.at_most is None else expected.at_most
     found = estimate.interval
@@ -73,6 +79,11 @@ def _judge(expected: ExpectConfig, runs: Sequence[Run]) -> Finding:
     if low <= found.low and found.high <= high:
         verdict = MET
     return Finding(expected.what, verdict, estimate.value, Figure.of(estimate).interval, bounds)
+
+
+def _by_ratio(expected: ExpectConfig) -> bool:
+    """Whether repeats are averaged by their logarithms."""
+    return figure_named(expected.metric).metric.by_ratio and not expected.proportional_to
 
 
 def _judge_text(expected: ExpectConfig, runs: Sequence[Run]) -> Finding:
@@ -85,38 +96,44 @@ def _judge_text(expected: ExpectConfig, runs: Sequence[Run]) -> Finding:
 
 
 def _value(expected: ExpectConfig, runs: Sequence[Run]) -> float | None:
-    """The figure in one repeat, the ratio of two, or how well a line describes it."""
+    """The figure in one repeat; against another one its ratio or, as in a comparison, its
+    difference; or how it grows. nan where that takes a logarithm of zero, None without a run."""
     own = select(expected.of, runs)
     if expected.proportional_to:
-        return _proportionality(expected.metric, expected.proportional_to.split(), own)
+        return _growth(expected.metric, expected.proportional_to.split(), own)
     value = _mean(expected.metric, own)
     if not expected.to:
         return value
-    below = _mean(expected.metric, select(expected.to, runs))
-    return None if value is None or below is None else value / below
+    other = _mean(expected.metric, select(expected.to, runs))
+    if value is None or other is None:
+        return None
+    if not _by_ratio(expected):
+        return value - other
+    return value / other if value > 0 and other > 0 else math.nan
 
 
-def _proportionality(metric: str, keys: Sequence[str], runs: Sequence[Run]) -> float | None:
-    """R² of the least-squares line through the origin: the share of the figure's variance, about
-    its mean, that the line explains. None for fewer than three runs or without any variance."""
+def _growth(metric: str, keys: Sequence[str], runs: Sequence[Run]) -> float | None:
+    """With which power of the keys' product the figure grows: the slope of the least-squares line
+    of its logarithm, 1 for what is proportional. None for fewer than three runs, or of one setting
+    alone."""
     points = [
         (math.prod(float(run.setting(key) or math.nan) for key in keys), figure.value)
         for run in runs
-        if run.status is Status.FINISHED and (figure := run.figure(metric))
+        if (figure := run.figure(metric))
     ]
-    if len(points) < MIN_POINTS:
+    if len(points) < MIN_POINTS or len({x for x, _ in points}) < 2:
         return None
-    x, y = np.array(points).T
-    slope = (x @ y) / (x @ x)
-    variance = ((y - y.mean()) ** 2).sum()
-    return float(1 - ((y - slope * x) ** 2).sum() / variance) if variance else None
+    if min(min(point) for point in points) <= 0:
+        return math.nan
+    x, y = np.log(np.array(points).T)
+    return float(np.polyfit(x, y, 1)[0])
 
 
 def _mean(metric: str, runs: Sequence[Run]) -> float | None:
-    """Geometric mean over the runs that have the figure."""
-    figures = [run.figure(metric) for run in runs if run.status is Status.FINISHED]
-    known = [figure.value for figure in figures if figure is not None and figure.value > 0]
-    return math.exp(sum(map(math.log, known)) / len(known)) if known else None
+    """Over the runs that have the figure."""
+    known = [figure.value for run in runs if (figure := run.figure(metric))]
+    by_ratio = figure_named(metric).metric.by_ratio
+    return over_repeats(known, by_ratio).value if known else None
 
 
 def read_findings(sweep: Path | None) -> list[Finding]:

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from runner.config.arms import Arm
 from runner.config.errors import UserError
 from runner.metrics.intervals import Estimate
-from runner.metrics.measurement import Scope
+from runner.metrics.measurement import Measurement, Scope
 from runner.metrics.names import figure_named, name_of
-from runner.metrics.registry import Metric
+from runner.metrics.registry import About, Metric
 from runner.results.points import Point
 from runner.runs.run import Run
 
 BASELINE = Arm.native
-PRIMARY = "p99_ms"
+#: The figure that decides where none is named, and where a run has too few requests for that: p99
+#: of 200 is their third largest, and of 60 the largest, which one stall decides.
+PRIMARY, PRIMARY_OF_FEW = "p99_ms", "p90_ms"
+ENOUGH_FOR_P99 = 200
 
 
 # --- the baseline --------------------------------------------------------------------------------
@@ -87,10 +90,14 @@ class Primary:
     metric: Metric
     scopes: dict[str, Scope]
 
+    def of(self, task_set: str) -> tuple[Metric, Scope] | None:
+        scope = self.scopes.get(task_set)
+        return (self.metric, scope) if scope else None
+
 
 def primary_of(points: Sequence[Point], wanted: str | None) -> Primary:
     """Raises `UserError` for a figure that no run has."""
-    figure = figure_named(wanted or PRIMARY, "primary")
+    figure = figure_named(wanted or default_primary(points), "primary")
     metric = figure.metric
     scopes: dict[str, Scope] = {}
     first = [(point.task_set, point.runs[0].measured) for point in points]
@@ -105,17 +112,46 @@ def primary_of(points: Sequence[Point], wanted: str | None) -> Primary:
     return Primary(metric, scopes)
 
 
+def default_primary(points: Sequence[Point]) -> str:
+    """A tail of the highest priority's requests that every run has enough of."""
+    measured = [run.measured for point in points for run in point.runs]
+    counts = [
+        sum(len(m.tasks[name].response_ms) for name in m.priority(m.priorities[0]).tasks)
+        for m in measured
+        if m.tasks
+    ]
+    return PRIMARY if min(counts, default=0) >= ENOUGH_FOR_P99 else PRIMARY_OF_FEW
+
+
 def declared_primary(runs: Sequence[Run]) -> str | None:
     """The figure that the runs' configurations name, if they agree on one."""
     named = {run.parameters.get("sweep.primary") for run in runs}
     return named.pop() if len(named) == 1 else None
 
 
+def both_figures(
+    baseline: Run, treatment: Run, metric: Metric, scope: Scope
+) -> tuple[Estimate | None, Estimate | None]:
+    """The figure of both runs of a pair. What is made of requests is made of equal numbers of each
+    task's: the tail of more requests lies further out."""
+    sides = (baseline.measured, treatment.measured)
+    if metric.about is About.REQUESTS and all(scope in side.scopes() for side in sides):
+        counts = {
+            name: min(len(side.tasks[name].response_ms) for side in sides) for name in scope.tasks
+        }
+        sides = (sides[0].thinned(counts), sides[1].thinned(counts))
+    return _figure_of(sides[0], metric, scope), _figure_of(sides[1], metric, scope)
+
+
 def figure_of(run: Run, metric: Metric, scope: Scope) -> Estimate | None:
     """Of a run that may not have the scope, or no value."""
-    if scope not in run.measured.scopes() or metric.of_all != scope.of_all:
+    return _figure_of(run.measured, metric, scope)
+
+
+def _figure_of(measured: Measurement, metric: Metric, scope: Scope) -> Estimate | None:
+    if scope not in measured.scopes() or metric.of_all != scope.of_all:
         return None
-    figure = metric.of(run.measured, scope)
+    figure = metric.of(measured, scope)
     return None if figure is None or math.isnan(figure.value) else figure
 
 

@@ -3,13 +3,14 @@ repeats."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from runner.config.arms import Arm
 from runner.metrics import METRICS
-from runner.metrics.intervals import Estimate, over_repeats
+from runner.metrics.intervals import Estimate
 from runner.metrics.latency import response
+from runner.metrics.paired import over_repeats
 from runner.metrics.task import Times, pooled
 from runner.runs.run import Run
 from runner.trial.status import Status
@@ -71,7 +72,8 @@ def combined(estimates: Sequence[Estimate], by_ratio: bool = True) -> Estimate:
     """One estimate of one a run: over the repeats or, of a single run, within it."""
     if len(estimates) == 1:
         return estimates[0]
-    return over_repeats([estimate.value for estimate in estimates], by_ratio)
+    found = over_repeats([estimate.value for estimate in estimates], by_ratio)
+    return replace(found, is_maximum=any(estimate.is_maximum for estimate in estimates))
 
 
 def points_of(runs: Iterable[Run]) -> list[Point]:

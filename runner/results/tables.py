@@ -9,12 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.metrics.intervals import LEVEL, Estimate
-from runner.results.comparison import NULL_CONTROL, Comparison, Row
+from runner.results.comparison import Comparison, Row
 from runner.results.console import console, table
 from runner.results.wording import (
     ANY,
-    INEFFECTIVE,
     INTERVAL,
+    ineffective,
     numbers,
     repeats,
     treatment_name,
@@ -23,8 +23,9 @@ from runner.results.wording import (
     warnings,
 )
 
-#: Of comparison.json. In version 1 a task that is alone in its priority had a row of its own.
-SCHEMA = 2
+#: Of comparison.json. In version 1 a task that is alone in its priority had a row of its own; in
+#: version 2 p was corrected within a treatment, and `ineffective` was true, false or null.
+SCHEMA = 3
 
 
 # --- terminal ------------------------------------------------------------------------------------
@@ -37,8 +38,7 @@ def show(comparison: Comparison) -> None:
         task_set = f"{rows[0].task_set}: " if comparison.several_task_sets else ""
         _show_treatment(f"{task_set}{treatment_name(rows[0])} against {comparison.baseline}", rows)
     for row in comparison.ineffective:
-        text = f"{treatment_name(row)} is {INEFFECTIVE}: it cannot be told from {NULL_CONTROL}"
-        console.print(Text(f"{text} in {row.figure}", style="yellow"))
+        console.print(Text(f"{ineffective(row)} in {row.figure}", style="yellow"))
     for warning in warnings(comparison):
         console.print(Text(warning, style="bold red"))
     for run, reason in comparison.left_out:
@@ -120,8 +120,9 @@ def _csv_line(comparison: Comparison, row: Row) -> dict[str, object]:
         "high": row.interval.high if row.interval else None,
         "level": LEVEL,
         "p": row.p,
+        "p_sign_flips": row.p_flips,
         "verdict": row.verdict,
-        "ineffective": row.ineffective,
+        "beside_null": row.beside_null,
         "clock_ratio": row.clock_ratio,
         "clocks_differ": row.clocks_differ,
         "baseline_placement": row.places[0],

@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 
 from runner.metrics.intervals import LEVEL, Estimate, Interval, significant
-from runner.results.comparison import CLOCKS_APART, Comparison, Row
+from runner.metrics.paired import MARGIN
+from runner.results.comparison import ALONE, CLOCKS_APART, FLOOR, NULL_CONTROL, Comparison, Row
+from runner.results.console import IS_MAXIMUM
+from runner.results.judging import Beside
 from runner.results.points import spoken
 
-INEFFECTIVE = "ineffective"
 CLOCKS_DIFFER = "SM clocks differ"
 PLACEMENTS_DIFFER = "placements differ"
 #: Where a run does not depend on a swept key.
@@ -49,7 +51,12 @@ def value(estimate: Estimate | None) -> tuple[str, str]:
     """An estimate and its interval."""
     if estimate is None:
         return UNKNOWN, UNKNOWN
-    return significant(estimate.value), interval(estimate.interval)
+    return amount(estimate), interval(estimate.interval)
+
+
+def amount(estimate: Estimate) -> str:
+    """A quantile that is the maximum for want of requests is called that."""
+    return significant(estimate.value) + (IS_MAXIMUM if estimate.is_maximum else "")
 
 
 def interval(known: Interval | None) -> str:
@@ -67,22 +74,31 @@ def change(row: Row) -> str:
 def numbers(row: Row) -> tuple[str, str, str, str]:
     """Baseline, treatment, the change from one to the other, its interval."""
     sides = (row.baseline_value, row.treatment_value)
-    baseline, treatment = (significant(side.value) for side in sides)
+    baseline, treatment = map(amount, sides)
     return baseline, treatment, change(row), interval(row.interval)
 
 
 def verdict(row: Row) -> str:
-    """The verdict, whether the null control does the same, and what else differs."""
+    """The verdict, what is known beside the null control, and what else differs."""
+    told = row.beside_null in (Beside.INEFFECTIVE, Beside.UNDECIDED)
     known = (
-        (INEFFECTIVE, row.ineffective),
+        (f"{row.beside_null} beside {NULL_CONTROL}", told),
         (CLOCKS_DIFFER, row.clocks_differ),
         (PLACEMENTS_DIFFER, row.placements_differ),
     )
     return "; ".join([row.verdict, *(name for name, is_so in known if is_so)])
 
 
+def ineffective(row: Row) -> str:
+    """What that means."""
+    margin = f"{MARGIN:.0%}".replace("%", " %")
+    shown = f"shown to differ from {NULL_CONTROL} by less than {margin}"
+    return f"{treatment_name(row)} is {Beside.INEFFECTIVE}: {shown}"
+
+
 def warnings(comparison: Comparison) -> list[str]:
-    """In what else than the scheduling treatments differ from the baseline, a sentence each."""
+    """In what else than the scheduling treatments differ from the baseline, and what cannot be, a
+    sentence each."""
 
     def named(row: Row) -> str:
         set_ = f"{row.task_set}: " if comparison.several_task_sets else ""
@@ -109,5 +125,14 @@ def warnings(comparison: Comparison) -> list[str]:
         said.append(
             f"{PLACEMENTS_DIFFER}: {comparison.baseline} ran in {baseline}, {'; '.join(places)}. "
             "Each has solo times of its own. What is compared there is not the scheduling alone."
+        )
+    if comparison.too_fast:
+        arms = "; ".join(
+            f"{named(row)}, {row.scope}: {change(row)} {interval(row.interval)}"
+            for row in comparison.too_fast
+        )
+        said.append(
+            f"A fault of measurement: faster than {ALONE.arm} in {figure_name(FLOOR)}: {arms}. "
+            "Nothing beside a task makes it faster, so something else than the scheduling did."
         )
     return said

@@ -24,26 +24,27 @@ SCHEMA, OLD = 2, 1
 @dataclass(frozen=True)
 class Figure:
     """A figure and its 95 % interval, None where there is none; an end that the data cannot give
-    ("> max", "< min") is None."""
+    ("> max", "< min") is None. is_maximum: a quantile of so few requests that it is the largest."""
 
     value: float
     interval: tuple[float | None, float | None] | None = None
+    is_maximum: bool = False
 
     @classmethod
     def of(cls, estimate: Estimate) -> Self:
         known = estimate.interval
         if known is None:
-            return cls(estimate.value)
+            return cls(estimate.value, None, estimate.is_maximum)
         ends = [end if math.isfinite(end) else None for end in (known.low, known.high)]
-        return cls(estimate.value, (ends[0], ends[1]))
+        return cls(estimate.value, (ends[0], ends[1]), estimate.is_maximum)
 
     @property
     def estimate(self) -> Estimate:
         if self.interval is None:
-            return Estimate(self.value)
+            return Estimate(self.value, is_maximum=self.is_maximum)
         low, high = self.interval
         ends = (-math.inf if low is None else low, math.inf if high is None else high)
-        return Estimate(self.value, Interval(*ends))
+        return Estimate(self.value, Interval(*ends), is_maximum=self.is_maximum)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,9 @@ STOLEN = 0.02
 #: Requests that may be open when a window ends, however short it is, without having piled up.
 IN_PASSING = 4
 NOT_APPLIED = "not applied"
+#: Notes of a run whose figures lack requests begin so: those that took longest, as a rule.
+CUT, CENSORED = "the window was cut", "censored"
+LACKING = (CUT, CENSORED)
 
 
 def summarise(trial: TrialSpec, result: TrialResult, name: str) -> Summary:
@@ -147,19 +150,20 @@ def notes(trial: TrialSpec, result: TrialResult, measured: RunFigures) -> Iterat
     short = {n: each for n, each in measured.tasks.items() if each.requests < each.wanted}
     if result.cut:
         counts = ", ".join(f"{n} {each.requests}/{each.wanted}" for n, each in short.items())
-        yield f"the window was cut at limit_s={trial.limit_s:g} ({counts})"
+        yield f"{CUT} at limit_s={trial.limit_s:g} ({counts})"
     late = sum(task.late_starts for task in measured.tasks.values())
     count = sum(len(task.completed) for task in result.requests)
     if late > LATE * count:
         yield f"{late} of {count} requests started over 1 ms late by the runner's own fault"
-    # The requests that the figures lack, or that had piled up.
-    censored = [
+    left = [
         f"{task.name} {found.open}"
         for task in trial.tasks
         if (found := measured.tasks.get(task.name))
         and found.open
         and (task.name in short or _piled_up(task, found))
     ]
-    if censored:
-        said = "censored, as they were open when the window ended: requests of"
-        yield f"{said} {', '.join(censored)}"
+    if left:
+        # Of a window that ends with its requests, those that count are all complete.
+        lacking = result.cut or trial.duration_s is not None
+        said = f"{CENSORED}, as they were open" if lacking else "piled up and open"
+        yield f"{said} when the window ended: requests of {', '.join(left)}"

@@ -363,6 +363,7 @@ def _tags(run: Run) -> dict[str, Any]:
     summary = run.summary
     saturation = math.nan if summary.saturation is None else summary.saturation
     said = " ".join(summary.notes)
+    largest = [name for name, figure in summary.figures.items() if figure.is_maximum]
     return {
         ARM_TAG: run.arm,
         "platform": summary.platform,
@@ -377,6 +378,7 @@ def _tags(run: Run) -> dict[str, Any]:
         "saturation": f"{saturation:.2f}",
         "reason": summary.reason,
         "notes": said,
+        "maxima_for_want_of_requests": ", ".join(largest) or "none",
         "throttled": ", ".join(summary.device.throttled) or "no",
         "mlflow.source.git.commit": run.provenance.code.commit,
         "mlflow.note.content": " ".join(filter(None, [summary.reason, said])),

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from runner.config.spec import TrialSpec
 from runner.metrics.percentiles import percentiles
-from runner.results.console import console, table
+from runner.results.console import IS_MAXIMUM, console, table
 from runner.runs.record import Summary
 from runner.trial.recording import COMPLETED, SCHEDULED, Recording
 from runner.trial.status import Status
@@ -25,6 +25,12 @@ PLAIN_EVERY_S = 10.0
 
 def _shown(value: float | None, form: str = ".1f") -> str:
     return "–" if value is None or math.isnan(value) else format(value, form)
+
+
+def _figure(summary: Summary, name: str) -> str:
+    """A quantile that is the maximum for want of requests is called that."""
+    found = summary.figures.get(name)
+    return _shown(found.value) + (IS_MAXIMUM if found.is_maximum else "") if found else _shown(None)
 
 
 class TrialDisplay:
@@ -102,7 +108,7 @@ def show_run(summary: Summary) -> None:
             name,
             str(task.priority),
             f"{task.requests}/{task.wanted}",
-            *(_shown(summary.value(f"{figure}_ms/{name}")) for figure in ("p50", "p99", "max")),
+            *(_figure(summary, f"{figure}_ms/{name}") for figure in ("p50", "p99", "max")),
             f"{throughput:.2f}",
             str(summary.proof),
         )
@@ -140,7 +146,7 @@ def show_sweep(swept: list[str], runs: list[tuple[list[str], Summary]]) -> None:
         rows.add_row(
             summary.name,
             *values,
-            *(_shown(summary.value(name)) for name in names),
+            *(_figure(summary, name) for name in names),
             _shown(summary.preemptions, "d") if shown else "–",
             _shown(summary.saturation, ".2f") if shown else "–",
             str(summary.proof if finished else summary.status),

@@ -68,8 +68,8 @@ def plan(arguments: list[str], compose: Compose) -> list[Planned]:
         check_claims(config, points)
     repeated = repeat(points)
     name(repeated)
-    shuffled = sweep.order == "shuffled" or (sweep.order == "auto" and sweep.repeats > 1)
-    return shuffle(repeated, config.seed) if shuffled else repeated
+    balanced = sweep.order == "balanced" or (sweep.order == "auto" and sweep.repeats > 1)
+    return balance(repeated, config.seed) if balanced else repeated
 
 
 def expand(arguments: list[str]) -> list[Planned]:
@@ -217,16 +217,22 @@ def repeat(points: list[Planned]) -> list[Planned]:
     return repeated
 
 
-def shuffle(points: list[Planned], seed: int) -> list[Planned]:
-    """Repeat by repeat, so that what is compared runs close together; within one in random order,
-    so that a drift of the machine hits no arm always."""
-    order = random.Random(seed)
-    shuffled: list[Planned] = []
-    for number in sorted({each.repeat for each in points}):
-        block = [each for each in points if each.repeat == number]
-        order.shuffle(block)
-        shuffled += block
-    return shuffled
+def balance(points: list[Planned], seed: int) -> list[Planned]:
+    """Repeat by repeat, so that what is compared runs close together. Each second repeat is the one
+    before it backwards: what drifts over both hits all points alike, and none comes before another
+    more often than after it, but for an odd last repeat. Over as many repeats as there are points
+    (twice as many if they are odd) each has every place once, and follows every other equally often
+    (Williams 1949). Who is who in this order is drawn by the seed."""
+    repeats = sorted({each.repeat for each in points})
+    blocks = [[each for each in points if each.repeat == number] for number in repeats]
+    count = len(blocks[0])
+    who = random.Random(seed).sample(range(count), count)
+    zigzag = [(place + 1) // 2 if place % 2 else -place // 2 for place in range(count)]
+    ordered: list[Planned] = []
+    for number, block in enumerate(blocks):
+        row = [block[who[(place + number // 2) % count]] for place in zigzag]
+        ordered += row[::-1] if number % 2 else row
+    return ordered
 
 
 def name(points: list[Planned]) -> None:

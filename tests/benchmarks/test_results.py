@@ -61,7 +61,7 @@ def test_the_page_says_what_was_expected_and_found(kept: Path) -> None:
     assert "`python -m runner experiment=level_sweep`: 9 runs; proof: " in page
     assert "| a claim | ≤ 1 | 0.500 | [0.400, –] | **met** |" in page
     assert "A remark." in page
-    assert "| xsched, level=block | p99_ms/priority_1 | " in page
+    assert "| xsched, level=block | p90_ms/priority_1 | " in page
     for image in (kept / "here").glob("*.png"):
         assert f"(here/{image.name})" in page
     assert list((kept / "here").glob("*.png"))

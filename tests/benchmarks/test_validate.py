@@ -15,7 +15,7 @@ from benchmarks import validate
 from benchmarks.slower import again, more
 from runner.config.errors import UserError
 from runner.proof.checks import Check, Interception, Proof, check_interception
-from runner.results.comparison import NO_DIFFERENCE, WORSE
+from runner.results.judging import NO_DIFFERENCE, WORSE
 from runner.runs import files
 from runner.runs.load import load
 from runner.runs.record import Environment

@@ -61,11 +61,15 @@ def sweep_p99(title: str, swept: str, rows: Sequence[tuple[str, Summary]]) -> Fi
     positions = np.arange(len(rows))
     drawn: list[float] = []
     for rank, priority in enumerate(priorities):
-        known = [run.value(f"p99_ms/priority_{priority}") for _, run in rows]
-        p99 = [np.nan if value is None else value for value in known]
+        known = [run.figures.get(f"p99_ms/priority_{priority}") for _, run in rows]
+        p99 = [np.nan if figure is None else figure.value for figure in known]
+        largest = [at for at, figure in enumerate(known) if figure and figure.is_maximum]
         drawn += p99
         colour = COLOURS[rank % len(COLOURS)]
         axes.plot(positions, p99, marker="o", color=colour, label=f"priority {priority}")
+        if largest:
+            axes.plot(positions[largest], np.take(p99, largest), "o", color="white", markersize=3)
+            axes.set_ylabel("p99 response latency (ms)\nhollow: the maximum, of few requests")
     axes.set_xticks(positions, [value for value, _ in rows])
     axes.set_xlim(-0.4, len(rows) - 0.6)
     plain_log(axes.yaxis, drawn)

@@ -10,6 +10,7 @@ from runner.metrics.intervals import Estimate, significant
 from runner.proof.checks import Check, Verdict
 from runner.results.comparison import Comparison, Row
 from runner.results.expectations import MET, NOT_MET, Finding
+from runner.results.judging import Beside
 from runner.results.points import Point
 from runner.results.report.page import BAD, GOOD, NEITHER, Cell, Line, Mark, Table, number
 from runner.results.report.verdict import KINDS
@@ -137,7 +138,7 @@ def comparison_table(rows: Sequence[Row]) -> Table:
     heads = ("baseline", "treatment", "change", INTERVAL)
     lines = []
     for row in rows:
-        doubtful = row.ineffective or not row.alike
+        doubtful = row.beside_null is Beside.INEFFECTIVE or not row.alike
         kind = BAD if doubtful else KINDS.get(row.verdict, NEITHER)
         cells = (
             Cell("treatment", treatment_name(row)),

@@ -4,22 +4,15 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 
-from runner.results.comparison import (
-    BETTER,
-    NO_DIFFERENCE,
-    NULL_CONTROL,
-    WORSE,
-    Comparison,
-    Row,
-    is_treatment,
-)
+from runner.results.comparison import NULL_CONTROL, Comparison, Row, is_treatment
+from runner.results.judging import BETTER, NO_DIFFERENCE, WORSE, Beside
 from runner.results.report.page import BAD, GOOD, NEITHER, Mark
 from runner.results.wording import (
-    INEFFECTIVE,
     INTERVAL,
     baseline_name,
     change,
     figure_name,
+    ineffective,
     interval,
     numbers,
     repeats,
@@ -68,8 +61,8 @@ def _one(row: Row) -> Mark:
     sides = f"{after} against {before} {row.unit}"
     by = f"{effect} times as much" if row.ratio is not None else f"a difference of {effect}"
     sentence = f"{opening}: {_figure(row)} is {sides}, {by} ({_details(row)})."
-    if row.ineffective:
-        return Mark(f"{sentence} It cannot be told from {NULL_CONTROL}: {INEFFECTIVE}.", BAD)
+    if row.beside_null is Beside.INEFFECTIVE:
+        return Mark(f"{sentence} {ineffective(row)}.", BAD)
     return Mark(sentence, KINDS.get(row.verdict, NEITHER))
 
 
@@ -90,8 +83,9 @@ def _several(rows: Sequence[Row]) -> Mark:
         f"{_figure(rows[0])} against {baseline_name(rows[0].baseline)}, {len(rows)} treatments: "
         f"{_verdicts(rows)}{_reach(rows)}"
     )
-    if null := sum(row.ineffective is True for row in rows):
-        return Mark(f"{sentence}. {null} cannot be told from {NULL_CONTROL}: {INEFFECTIVE}.", BAD)
+    if null := sum(row.beside_null is Beside.INEFFECTIVE for row in rows):
+        said = f"{null} {Beside.INEFFECTIVE} beside {NULL_CONTROL}"
+        return Mark(f"{sentence}. {said}.", BAD)
     verdicts = {row.verdict for row in rows}
     return Mark(f"{sentence}.", KINDS.get(verdicts.pop(), NEITHER) if len(verdicts) == 1 else "")
 

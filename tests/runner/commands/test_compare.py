@@ -70,7 +70,7 @@ def test_csv_has_a_row_a_figure(sweep: Path) -> None:
     rows = list(csv.DictReader(as_csv(compare(load(sweep).runs)).splitlines()))
     first = rows[0]
     assert (first["figure"], first["role"], first["verdict"]) == (
-        "p99_ms/priority_1",
+        "p90_ms/priority_1",
         "primary",
         "better",
     )
@@ -84,7 +84,7 @@ def test_csv_has_a_row_a_figure(sweep: Path) -> None:
 
 def test_json_knows_all_of_it(sweep: Path) -> None:
     content = json.loads(json.dumps(as_plain(compare(load(sweep).runs))))
-    assert content["schema"] == 2
+    assert content["schema"] == 3
     assert content["baseline"] == "native"
     assert content["swept"] == ["xsched.threshold"]
     first = content["rows"][0]
@@ -105,7 +105,7 @@ def test_json_has_no_infinite_numbers(tmp_path: Path) -> None:
 
 def test_latex_is_escaped(sweep: Path) -> None:
     text = as_latex(compare(load(sweep).runs))
-    assert r"\textbf{p99\_ms}" in text
+    assert r"\textbf{p90\_ms}" in text
     assert r"xsched\_null, threshold=8" in text
     body = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert {line.count(" & ") for line in body} == {7}

@@ -125,59 +125,6 @@ def test_a_proportion_by_clopper_and_pearson() -> None:
     assert ends(intervals.proportion(np.ones(20))) == pytest.approx((certain.low, 1))
 
 
-def test_over_repeats_is_a_t_interval_on_logarithms() -> None:
-    found = intervals.over_repeats([1.0, 10.0, 100.0])
-    half = 4.30265 / math.sqrt(3)
-    assert found.value == pytest.approx(10)
-    assert found.interval is not None
-    assert found.interval.high == pytest.approx(10 * 10**half, rel=1e-4)
-    assert intervals.over_repeats([3.0]).interval is None
-    assert intervals.over_repeats([0.0, 2.0]).value == 1, "no logarithm of zero"
-
-
-def test_paired_ratios_by_hand() -> None:
-    found = intervals.paired([1.0, 2.0, 4.0], [0.5, 1.0, 3.0])
-    logs = np.log([0.5, 0.5, 0.75])
-    half = 4.30265 * logs.std(ddof=1) / math.sqrt(3)
-    assert found.effect == pytest.approx(math.exp(logs.mean()))
-    assert found.interval.low == pytest.approx(math.exp(logs.mean() - half), rel=1e-5)
-    assert found.p == pytest.approx(stats.ttest_1samp(logs, 0).pvalue)
-
-
-def test_p_and_interval_agree() -> None:
-    rng = np.random.default_rng(3)
-    for _ in range(200):
-        baseline, treatment = np.exp(rng.standard_normal((2, 5)) / 3)
-        found = intervals.paired(baseline, 1.4 * treatment)
-        assert (found.p < 0.05) == (1.0 not in found.interval)
-
-
-def test_differences_where_a_ratio_has_no_meaning() -> None:
-    found = intervals.paired([0.0, 0.1, 0.2], [0.5, 0.6, 0.8], by_ratio=False)
-    assert found.effect == pytest.approx(0.5333, abs=1e-4)
-    assert math.isnan(intervals.effect([0.0, 1.0], [1.0, 1.0], by_ratio=True))
-
-
-def test_without_scatter_a_count_is_known_to_a_request_only() -> None:
-    """19 of 20 three times over against 20 of 20 is no evidence; 0 of 20 against 20 of 20 is."""
-    one_more = intervals.paired([0.95] * 3, [1.0] * 3, by_ratio=False, step=0.05)
-    all_more = intervals.paired([0.0] * 3, [1.0] * 3, by_ratio=False, step=0.05)
-    assert one_more.p > 0.05
-    assert all_more.p < 0.05
-
-
-def test_equal_sides_do_not_differ() -> None:
-    assert intervals.paired([2.0] * 3, [2.0] * 3).p == 1
-    assert intervals.paired([2.0] * 3, [3.0] * 3).p == 0
-
-
-def test_holm() -> None:
-    """Factors 3, 2, 1 from the smallest on; never falling, never above 1."""
-    assert intervals.holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
-    assert intervals.holm([0.5, 0.9]) == [1, 1]
-    assert intervals.holm([]) == []
-
-
 def ends(estimate: Estimate) -> tuple[float, float]:
     assert estimate.interval is not None
     return estimate.interval.low, estimate.interval.high

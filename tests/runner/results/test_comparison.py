@@ -6,16 +6,9 @@ import pytest
 from numpy.typing import NDArray
 
 from runner.config.errors import UserError
-from runner.results.comparison import (
-    BETTER,
-    NO_DIFFERENCE,
-    NO_RATIO,
-    TOO_FEW,
-    WORSE,
-    Comparison,
-    compare,
-)
-from runner.results.wording import verdict, warnings
+from runner.results.comparison import Comparison, compare
+from runner.results.judging import BETTER, NO_DIFFERENCE, NO_RATIO, TOO_FEW, WORSE, Beside
+from runner.results.wording import numbers, value, verdict, warnings
 from runner.runs.load import load
 from runner.trial.status import Status
 from tests.runner.run_folders import MadeTask, at_clock, write_repeats, write_run, write_sweep
@@ -23,7 +16,7 @@ from tests.runner.run_folders import MadeTask, at_clock, write_repeats, write_ru
 RNG = np.random.default_rng(42)
 
 
-def times(scale: float, repeats: int = 3, requests: int = 60) -> list[NDArray[np.float64]]:
+def times(scale: float, repeats: int = 3, requests: int = 200) -> list[NDArray[np.float64]]:
     """Latencies of so many repeats, 1 % apart from each other in speed."""
     drawn = RNG.uniform(0.9, 1.1, (repeats, requests)) * RNG.uniform(0.99, 1.01, (repeats, 1))
     return list(scale * drawn)
@@ -106,6 +99,54 @@ def test_shares_are_compared_by_their_difference(tmp_path: Path) -> None:
     assert (row.ratio, row.verdict) == (None, BETTER)
 
 
+def test_below_200_requests_p90_decides(tmp_path: Path) -> None:
+    """p99 of 60 is the maximum, which one stall decides."""
+    few = {"native": times(20, requests=199), "xsched": times(10, requests=199)}
+    assert compared(write_repeats(tmp_path / "few", few)).primary[0].figure == "p90_ms/priority_1"
+    many = {"native": times(20, requests=200), "xsched": times(10, requests=200)}
+    assert compared(write_repeats(tmp_path / "many", many)).primary[0].figure == "p99_ms/priority_1"
+
+
+def test_a_p99_that_is_the_maximum_is_called_that(tmp_path: Path) -> None:
+    for requests, is_maximum in ((99, True), (100, False)):
+        arms = {"native": times(20, requests=requests), "xsched": times(10, requests=requests)}
+        found = compared(write_repeats(tmp_path / str(requests), arms), primary="p99_ms")
+        row = found.primary[0]
+        assert row.treatment_value.is_maximum is is_maximum
+        assert numbers(row)[1].endswith(" max") is is_maximum
+        assert value(found.arms[0].value)[0].endswith(" max") is is_maximum
+
+
+def test_tails_are_compared_over_equal_numbers_of_requests(tmp_path: Path) -> None:
+    """Of one distribution, 20 requests against 60 in the same time. Fails if all requests count: p99
+    of 60 is then a fifth above that of 20."""
+    drawn = np.random.default_rng(3).lognormal(0, 0.5, (2, 40, 60))
+    arms = {"native": list(drawn[0]), "xsched": [each[:20] for each in drawn[1]]}
+    row = compared(write_repeats(tmp_path, arms), primary="p99_ms").primary[0]
+    assert row.ratio == pytest.approx(1, abs=0.12)
+    assert row.verdict == NO_DIFFERENCE
+
+
+def test_flipped_signs_have_to_agree_from_six_repeats(tmp_path: Path) -> None:
+    """By the t-test alone, one of six repeats may go the other way."""
+    others = [0.8, 0.8, 0.81, 0.79, 0.8, 1.01]
+    arms = {"native": [np.full(200, 10.0)] * 6, "xsched": [np.full(200, 10 * x) for x in others]}
+    row = compared(write_repeats(tmp_path, arms)).primary[0]
+    assert row.p is not None
+    assert row.p < 0.05
+    assert (row.p_flips, row.verdict) == (4 / 64, NO_DIFFERENCE)
+
+
+def test_all_treatments_share_one_correction(tmp_path: Path) -> None:
+    arms = {"native": times(20), "xsched": times(19.8)}
+    alone = compared(write_repeats(tmp_path / "one", arms)).primary[0].p
+    more = arms | {name: times(20) for name in ("xsched_null", "stream_priority")}
+    together = compared(write_repeats(tmp_path / "three", more)).primary
+    assert alone is not None
+    assert [row.p for row in together if row.treatment == "xsched"] >= [2 * alone]
+    assert len(together) == 3
+
+
 def test_secondary_p_values_are_corrected_and_the_primary_is_not(tmp_path: Path) -> None:
     arms = {"native": times(20), "xsched": times(15)}
     metrics = ["p50_ms", "p90_ms", "mean_ms"]
@@ -138,29 +179,61 @@ def test_a_task_alone_in_its_priority_is_the_same_figure(tmp_path: Path) -> None
 # ------------------------------------------------------------------------- ineffective
 
 
-def test_what_cannot_be_told_from_the_null_control_is_ineffective(tmp_path: Path) -> None:
+def beside_null(
+    folder: Path, xsched: float, null: float = 10, jitter: float = 0.0
+) -> Beside | None:
+    """Of xsched and its null control at these latencies. jitter: of one repeat against the next."""
+    arms = {"native": times(20, 5), "xsched": times(xsched, 5), "xsched_null": times(null, 5)}
+    arms["xsched"] = [each * (1 + jitter * (n % 2)) for n, each in enumerate(arms["xsched"])]
+    row = compared(write_repeats(folder, arms)).rows[0]
+    assert row.treatment == "xsched"
+    return row.beside_null
+
+
+def test_what_does_as_much_as_the_null_control_is_ineffective(tmp_path: Path) -> None:
     arms = {"native": times(20, 5), "xsched": times(10, 5), "xsched_null": times(10, 5)}
     found = compared(write_repeats(tmp_path, arms))
-    flags = {(row.treatment, row.primary): row.ineffective for row in found.rows}
+    flags = {(row.treatment, row.primary): row.beside_null for row in found.rows}
     assert flags == {
-        ("xsched", True): True,
+        ("xsched", True): Beside.INEFFECTIVE,
         ("xsched", False): None,
         ("xsched_null", True): None,
         ("xsched_null", False): None,
     }
     assert [row.figure for row in found.ineffective] == ["p99_ms/priority_1"]
-    assert verdicts(found)["xsched"] == BETTER
+    assert verdict(found.rows[0]) == f"{BETTER}; ineffective beside xsched_null"
 
 
 def test_what_differs_from_the_null_control_is_effective(tmp_path: Path) -> None:
-    arms = {"native": times(20, 5), "xsched": times(10, 5), "xsched_null": times(20, 5)}
-    row = compared(write_repeats(tmp_path, arms)).rows[0]
-    assert row.ineffective is False
+    assert beside_null(tmp_path, 10, 20) is Beside.EFFECTIVE
+
+
+def test_what_is_not_shown_to_do_the_same_is_undecided(tmp_path: Path) -> None:
+    """No difference shown is no evidence that there is none."""
+    assert beside_null(tmp_path, 10, 10, jitter=0.8) is Beside.UNDECIDED
 
 
 def test_without_enough_null_controls_there_is_no_telling(tmp_path: Path) -> None:
     arms = {"native": times(20, 5), "xsched": times(10, 5), "xsched_null": times(10, 2)}
-    assert compared(write_repeats(tmp_path, arms)).rows[0].ineffective is None
+    assert compared(write_repeats(tmp_path, arms)).rows[0].beside_null is None
+
+
+# ------------------------------------------------------------------------- solo
+
+
+def test_an_arm_that_is_faster_than_the_tasks_alone_is_a_fault(tmp_path: Path) -> None:
+    arms = {"solo": times(10, 5), "native": times(20, 5), "xsched": times(8, 5)}
+    found = compared(write_repeats(tmp_path, arms))
+    assert [(row.treatment, row.figure) for row in found.too_fast] == [
+        ("xsched", "p50_ms/priority_1")
+    ]
+    (warning,) = warnings(found)
+    assert warning.startswith("A fault of measurement: faster than solo in p50: xsched, priority 1")
+
+
+def test_an_arm_as_fast_as_the_tasks_alone_is_none(tmp_path: Path) -> None:
+    arms = {"solo": times(10, 5), "native": times(20, 5), "xsched": times(9.95, 5)}
+    assert compared(write_repeats(tmp_path, arms)).too_fast == []
 
 
 # ------------------------------------------------------------------------- clocks
@@ -172,7 +245,7 @@ def at_clocks(folder: Path, *pairs: tuple[float | None, float | None]) -> Compar
         write_run(
             folder / f"{arm}-{repeat}",
             arm,
-            {"urgent": MadeTask(np.linspace(0.9, 1.1, 60) * scale, 1)},
+            {"urgent": MadeTask(np.linspace(0.9, 1.1, 200) * scale, 1)},
             repeat=repeat,
             device=at_clock(clock),
         )
@@ -213,9 +286,9 @@ def swept(tmp_path: Path, native: list[str | None]) -> Path:
         "xsched 4": {"xsched.threshold": "4"},
         "xsched 8": {"xsched.threshold": "8"},
     }
-    for value in native:
-        arms[f"native {value}"] = times(20 if value in (None, "4") else 30)
-        values[f"native {value}"] = {"xsched.threshold": value}
+    for threshold in native:
+        arms[f"native {threshold}"] = times(20 if threshold in (None, "4") else 30)
+        values[f"native {threshold}"] = {"xsched.threshold": threshold}
     return write_repeats(tmp_path, arms, values)
 
 
@@ -446,7 +519,7 @@ def test_arms_in_other_placements_are_compared_and_that_is_said(tmp_path: Path) 
         write_run(
             tmp_path / f"{arm}-{repeat}",
             arm,
-            {"urgent": MadeTask(np.linspace(0.9, 1.1, 60) * scale, 1)},
+            {"urgent": MadeTask(np.linspace(0.9, 1.1, 200) * scale, 1)},
             repeat=repeat,
             placement=placement,
             mps=placement == "processes",

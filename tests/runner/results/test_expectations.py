@@ -130,25 +130,45 @@ def test_what_is_not_swept_is_as_configured() -> None:
     slope=st.floats(0.01, 100),
     noise=st.lists(st.floats(-0.01, 0.01), min_size=6, max_size=6),
 )
-def test_what_is_proportional_lies_on_a_line(slope: float, noise: list[float]) -> None:
+def test_what_is_proportional_grows_with_the_first_power(slope: float, noise: list[float]) -> None:
     settings = itertools.product(("4", "16"), ("500", "1000", "2000"))
-    lines, flat = [], []
+    made: dict[str, list[Run]] = {"line": [], "flat": [], "power": [], "offset": []}
     for (threshold, work), off in zip(settings, noise, strict=True):
         values = {"xsched.threshold": threshold, "xsched.probe_work_us": work}
         product = float(threshold) * float(work)
         for repeat in range(3):
-            lines.append(timed(repeat, values, slope * product * (1 + off)))
-            flat.append(timed(repeat, values, slope * (1 + off)))
+            for name, grown in (
+                ("line", product),
+                ("flat", 1.0),
+                ("power", product**0.8),
+                ("offset", product + 4_000),
+            ):
+                made[name].append(timed(repeat, values, slope * grown * (1 + off)))
     claim = ExpectConfig(
         metric="preemption_p50_ms",
         proportional_to="xsched.threshold xsched.probe_work_us",
-        at_least=0.95,
+        at_least=0.9,
+        at_most=1.1,
     )
-    (found,) = evaluate([claim], lines)
-    assert found.verdict == MET
-    # A figure that does not grow is no line through the origin, however little it scatters.
-    (found,) = evaluate([claim], flat)
-    assert found.verdict != MET
+    verdicts = {name: evaluate([claim], runs)[0].verdict for name, runs in made.items()}
+    # R² of a line was above 0.95 for the last two as well.
+    assert verdicts == {"line": MET, "flat": NOT_MET, "power": NOT_MET, "offset": NOT_MET}
+
+
+@pytest.mark.parametrize(("growth", "verdict"), [(1.0, INCONCLUSIVE), (-1.0, NOT_MET)])
+def test_a_repeat_that_does_not_grow_counts(growth: float, verdict: str) -> None:
+    """Three repeats are proportional and four fall, or all do."""
+    claim = ExpectConfig(
+        metric="preemption_p50_ms", proportional_to="xsched.threshold", at_least=0.9, at_most=1.1
+    )
+    runs = [
+        timed(repeat, {"xsched.threshold": at}, float(at) ** (growth if repeat < 3 else -1.0))
+        for repeat in range(7)
+        for at in ("4", "8", "16")
+    ]
+    assert evaluate([claim], runs)[0].verdict != MET
+    if growth < 0:
+        assert evaluate([claim], runs)[0].verdict == verdict
 
 
 def timed(repeat: int, values: dict[str, str], ms: float) -> Run:
@@ -171,6 +191,42 @@ def test_two_runs_make_no_line() -> None:
 def test_runs_that_are_not_there_prove_nothing() -> None:
     (found,) = evaluate([ExpectConfig(of="arm=solo", at_most=1)], sweep(50, 51, 52))
     assert (found.verdict, found.value) == (INCONCLUSIVE, None)
+
+
+def test_invalid_runs_prove_nothing() -> None:
+    runs = [replace(each, summary=replace(each.summary, valid=False)) for each in sweep(50, 51, 52)]
+    (found,) = evaluate([ExpectConfig(of="arm=xsched", at_most=200)], runs)
+    assert (found.verdict, found.why) == (INCONCLUSIVE, "there is no such run that is valid")
+
+
+@pytest.mark.parametrize(("counts", "verdict"), [((0, 0, 0), MET), ((0, 0, 9), INCONCLUSIVE)])
+def test_a_value_of_zero_counts(counts: tuple[int, ...], verdict: str) -> None:
+    runs = [counted(run("native", repeat, 100), count) for repeat, count in enumerate(counts)]
+    (found,) = evaluate([ExpectConfig(metric="preemptions", of="arm=native", at_most=0)], runs)
+    assert found.verdict == verdict
+    (found,) = evaluate([ExpectConfig(metric="preemptions", of="arm=native", at_least=1)], runs)
+    assert found.verdict != MET
+
+
+def counted(made: MadeRun, preemptions: int) -> MadeRun:
+    return replace(made, made=replace(made.made, preemptions=preemptions))
+
+
+def test_a_figure_that_may_be_zero_is_subtracted() -> None:
+    runs = [
+        counted(run(arm, repeat, 100, None if arm == "native" else "8"), count + repeat)
+        for repeat in range(3)
+        for arm, count in (("native", 0), ("xsched", 50))
+    ]
+    (found,) = evaluate([ExpectConfig(metric="preemptions", **RATIO, at_least=40)], runs)
+    assert (found.verdict, found.value) == (MET, 50)
+
+
+def test_a_ratio_with_zero_is_no_value_that_could_be_left_out() -> None:
+    runs = [run("native", n, 100) for n in range(4)]
+    runs += [run("xsched", n, 0.0 if n == 3 else 50, "8") for n in range(4)]
+    (found,) = evaluate([ExpectConfig(**RATIO, at_most=0.8)], runs)
+    assert (found.verdict, found.why) == (INCONCLUSIVE, "a value is zero, which no ratio takes")
 
 
 def test_a_text_of_the_summary_is_compared() -> None:

@@ -149,7 +149,7 @@ def test_a_rate_that_an_idle_device_misses_makes_the_run_invalid() -> None:
         "not valid: urgent achieved 80 of 100 requests/s offered, and the device was not saturated "
         "(0.50)"
     ) in " ".join(missed.notes)
-    assert "censored, as they were open when the window ended: requests of urgent 20" in " ".join(
+    assert "piled up and open when the window ended: requests of urgent 20" in " ".join(
         missed.notes
     )
 

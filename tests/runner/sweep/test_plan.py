@@ -1,6 +1,7 @@
 """Merging, repeating and ordering the points of a sweep."""
 
 import copy
+import itertools
 from collections import Counter
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from runner.config.errors import UserError
 from runner.config.resolve import resolve
 from runner.config.schema import ArmConfig, Config, SweepConfig, TaskConfig
-from runner.sweep.plan import Planned, argument, merge, name, plan, repeat, shuffle
+from runner.sweep.plan import Planned, argument, balance, merge, name, plan, repeat
 from tests.runner.sweep.composed import compose
 
 
@@ -60,17 +61,57 @@ def test_without_repeats_a_point_keeps_its_name() -> None:
     assert same is only
 
 
-def test_shuffling_keeps_repeats_together_and_follows_the_seed() -> None:
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 8, 17])
+@pytest.mark.parametrize("repeats", [2, 3, 5, 10])
+def test_no_point_comes_before_another_more_often_than_after_it(count: int, repeats: int) -> None:
+    """Fails with a random order: native came before the null control in five repeats of five."""
+    places = places_of(count, repeats)
+    for one, other in itertools.permutations(range(count), 2):
+        before = sum(row[one] < row[other] for row in places)
+        assert abs(2 * before - repeats) == repeats % 2
+    for row, backwards in zip(places[::2], places[1::2], strict=False):
+        assert [one + other for one, other in zip(row, backwards, strict=True)] == [
+            count - 1
+        ] * count
+
+
+@pytest.mark.parametrize("count", [2, 4, 8, 5])
+def test_over_enough_repeats_each_has_every_place_and_follows_every_other(count: int) -> None:
+    repeats = count * (1 + count % 2)
+    places = places_of(count, repeats)
+    for one in range(count):
+        held = Counter(row[one] for row in places)
+        assert held == dict.fromkeys(range(count), repeats // count)
+    follows = Counter(
+        (one, other)
+        for row in places
+        for one, other in itertools.permutations(range(count), 2)
+        if row[other] == row[one] + 1
+    )
+    assert len(follows) == count * (count - 1)
+    assert len(set(follows.values())) == 1
+
+
+def places_of(count: int, repeats: int) -> list[list[int]]:
+    """In each repeat, the place of each point."""
+    order = balance(repeat([point("xsched", t + 4, repeats=repeats) for t in range(count)]), 7)
+    places = [[0] * count for _ in range(repeats)]
+    for at, each in enumerate(order):
+        assert each.repeat == at // count, "repeats stay together"
+        places[each.repeat][each.config.xsched.threshold - 4] = at % count
+    return places
+
+
+def test_the_order_follows_the_seed() -> None:
     arms = [point(arm, t, repeats=4) for arm in ("native", "xsched") for t in (4, 8, 16, 32)]
     for number, each in enumerate(arms):
         each.name = str(number)
     repeated = repeat(arms)
-    order = shuffle(repeated, seed=1)
-    assert [each.repeat for each in order] == [n for n in range(4) for _ in arms]
+    order = balance(repeated, seed=1)
     assert Counter(map(id, order)) == Counter(map(id, repeated))
     assert [each.name for each in order] != [each.name for each in repeated]
-    assert [each.name for each in shuffle(repeated, 1)] == [each.name for each in order]
-    assert [each.name for each in shuffle(repeated, 2)] != [each.name for each in order]
+    assert [each.name for each in balance(repeated, 1)] == [each.name for each in order]
+    assert [each.name for each in balance(repeated, 2)] != [each.name for each in order]
 
 
 def test_the_hash_forgets_what_cannot_change_a_measurement() -> None:

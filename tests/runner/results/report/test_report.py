@@ -61,7 +61,7 @@ def test_the_page_needs_nothing_else(page: str) -> None:
 def test_the_first_screen_has_verdict_proof_validity_and_environment(page: str) -> None:
     seen = first_screen(page)
     assert "made_up-20260301-100000" in seen
-    assert "xsched is better than native: p99 of priority 1 is" in seen
+    assert "xsched is better than native: p90 of priority 1 is" in seen
     assert "xsched_null against native: no difference shown" in seen
     assert "not claimed 3 of 3" in seen
     assert "proven 3 of 3" in seen

@@ -1,7 +1,8 @@
 from typing import Any
 
 from runner.metrics.intervals import Estimate, Interval
-from runner.results.comparison import BETTER, NO_DIFFERENCE, TOO_FEW, WORSE, Comparison, Row
+from runner.results.comparison import Comparison, Row
+from runner.results.judging import BETTER, NO_DIFFERENCE, TOO_FEW, WORSE, Beside
 from runner.results.report.page import BAD, GOOD, NEITHER
 from runner.results.report.verdict import conclusions, controls
 
@@ -25,15 +26,16 @@ def row(verdict: str = BETTER, treatment: str = "xsched", **changes: Any) -> Row
         "difference": None,
         "interval": None if few else Interval(0.2, 0.3),
         "p": None if few else 0.001,
+        "p_flips": None,
         "primary": True,
         "verdict": verdict,
-        "ineffective": None,
+        "beside_null": None,
     }
     return Row(**fields | changes)
 
 
 def found(*rows: Row) -> Comparison:
-    return Comparison("native", ["xsched.threshold"], [], list(rows), [])
+    return Comparison("native", ["xsched.threshold"], [], list(rows), [], [])
 
 
 def test_one_treatment_is_a_sentence_with_its_interval() -> None:
@@ -60,9 +62,12 @@ def test_no_difference_is_said_as_such() -> None:
 
 
 def test_what_the_null_control_does_as_well_is_ineffective() -> None:
-    ((sentence, kind),) = conclusions(found(row(ineffective=True)))
-    assert sentence.endswith("It cannot be told from xsched_null: ineffective.")
+    ((sentence, kind),) = conclusions(found(row(beside_null=Beside.INEFFECTIVE)))
+    said = "xsched is ineffective: shown to differ from xsched_null by less than 10 %."
+    assert sentence.endswith(said)
     assert kind == BAD
+    ((sentence, kind),) = conclusions(found(row(beside_null=Beside.UNDECIDED)))
+    assert (kind, "ineffective" in sentence) == (GOOD, False)
 
 
 def test_several_treatments_are_counted_and_span_a_range() -> None:
