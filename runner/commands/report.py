@@ -27,7 +27,8 @@ def main() -> None:
     add(
         "--primary",
         metavar="METRIC/SCOPE",
-        help="as of runner.compare (sweep.primary, else p99_ms of the highest priority, p90_ms below 200 requests)",
+        help="as of runner.compare (sweep.primary, else p99_ms of the highest priority, p90_ms "
+        "below 200 requests)",
     )
     add("--uri", help="the tracking store (tracking.uri)")
     asked = options.parse_args()

@@ -165,15 +165,19 @@ def mean(values: ArrayLike, level: float = LEVEL) -> Estimate:
 
 
 def proportion(hits: ArrayLike) -> Estimate:
-    """Share of true values and its Clopper-Pearson (1934) interval with the effective sample size;
-    values in the order of time."""
+    """Share of true values, its interval with the effective sample size; values in the order of
+    time."""
     series = np.asarray(hits, dtype=np.float64)
-    count, share, miss = len(series), float(series.mean()), (1 - LEVEL) / 2
-    size = count / correlation_time(series)
-    hit, missed = size * share, size * (1 - share)
-    low = float(scipy.special.betaincinv(hit, missed + 1, miss)) if hit else 0.0
-    high = float(scipy.special.betaincinv(hit + 1, missed, 1 - miss)) if missed else 1.0
-    return Estimate(share, Interval(low, high), step=1 / count)
+    share, size = float(series.mean()), len(series) / correlation_time(series)
+    return Estimate(share, exact_share(size * share, size), step=1 / len(series))
+
+
+def exact_share(hits: float, count: float) -> Interval:
+    """Of so many hits among so many independent trials: that of Clopper and Pearson (1934)."""
+    miss, missed = (1 - LEVEL) / 2, count - hits
+    low = float(scipy.special.betaincinv(hits, missed + 1, miss)) if hits else 0.0
+    high = float(scipy.special.betaincinv(hits + 1, missed, 1 - miss)) if missed else 1.0
+    return Interval(low, high)
 
 
 def t_interval(

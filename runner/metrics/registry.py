@@ -25,8 +25,8 @@ class About(Enum):
     RUN = auto()
 
 
-#: Called with the tasks of the scope (REQUESTS, TASKS, SYSTEM), with these and all tasks (PART), or with the
-#: `Measurement` (RUN). A figure, or None where they do not have it.
+#: Called with the tasks of the scope (REQUESTS, TASKS, SYSTEM), with these and all tasks (PART), or
+#: with the `Measurement` (RUN). A figure, or None where they do not have it.
 Compute = Callable[..., Estimate | None]
 
 

@@ -21,6 +21,7 @@ from runner.results.wording import (
     value,
     verdict,
     warnings,
+    within,
 )
 
 #: Of comparison.json. In version 1 a task that is alone in its priority had a row of its own; in
@@ -57,7 +58,7 @@ def _arms(comparison: Comparison) -> Table:
             row.arm,
             *(row.values.get(key) or ANY for key in comparison.swept),
             f"{amount} {row.unit}",
-            interval,
+            interval + within(row.repeats),
             str(row.repeats),
         )
         lines.add_row(*map(Text, cells))

@@ -54,6 +54,11 @@ def value(estimate: Estimate | None) -> tuple[str, str]:
     return amount(estimate), interval(estimate.interval)
 
 
+def within(repeats: int) -> str:
+    """Behind an interval that knows nothing of other runs."""
+    return " (this run only)" if repeats == 1 else ""
+
+
 def amount(estimate: Estimate) -> str:
     """A quantile that is the maximum for want of requests is called that."""
     return significant(estimate.value) + (IS_MAXIMUM if estimate.is_maximum else "")

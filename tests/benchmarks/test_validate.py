@@ -37,22 +37,30 @@ FACTS = validate.Facts(
 )
 
 
-def made_sweep(place: Path, repeats: int, slowdown: float = 1.1, extra: int = 13) -> Path:
-    """Four runs a repeat; repeats differ by 10 % in speed and runs of one repeat by 2 %."""
+def made_sweep(
+    place: Path,
+    repeats: int,
+    slowdown: float = 1.1,
+    extra: int = 13,
+    second: float = 1.0,
+    by_time: bool = False,
+) -> Path:
+    """Four runs a repeat; repeats differ by 10 % in speed and runs of one repeat by 2 %. The order
+    of twins alternates. second: how much slower the second twin is, or with by_time the one that
+    runs second."""
     chance = np.random.default_rng(3)
     folder, entries = place / "two_bert-1", []
     for repeat in range(repeats):
         speed = chance.lognormal(0, 0.1)
         for seed in ("0", "1"):
-            for twin in ("600", "601"):
+            twins = ("600", "601")[:: -1 if repeat % 2 else 1]
+            for twin in twins:
+                later = twin == (twins[1] if by_time else "601")
+                times = speed * (slowdown if seed == "1" else 1) * (second if later else 1)
                 run = write_run(
                     folder / f"seed={seed}-{twin}-r{repeat}",
                     "xsched",
-                    {
-                        "first": MadeTask(
-                            _latencies(chance, speed, slowdown if seed == "1" else 1), 1
-                        )
-                    },
+                    {"first": MadeTask(_latencies(chance, times), 1)},
                 )
                 executed = COMMANDS + (extra if seed == "1" else 0)
                 seen = check_interception([Interception("first", executed, executed)])
@@ -63,10 +71,8 @@ def made_sweep(place: Path, repeats: int, slowdown: float = 1.1, extra: int = 13
     return write_sweep(folder, entries)
 
 
-def _latencies(
-    chance: np.random.Generator, speed: float, slowdown: float
-) -> np.typing.NDArray[np.float64]:
-    return 12 * speed * slowdown * chance.lognormal(0, 0.02) * chance.lognormal(0, 0.1, 100)
+def _latencies(chance: np.random.Generator, times: float) -> np.typing.NDArray[np.float64]:
+    return 12 * times * chance.lognormal(0, 0.02) * chance.lognormal(0, 0.1, 100)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +126,7 @@ def test_a_run_without_a_valid_result_leaves_its_repeat_out(
     assert all(run.repeat > 0 for repeat in pool for run in (*repeat.plain, *repeat.slower))
 
 
-def test_pairs_come_from_different_repeats(runs: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_repeat_is_in_two_comparisons(runs: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = []
 
     def compared(pairs: Sequence[Sequence[Run]], primary: str) -> SimpleNamespace:
@@ -128,31 +134,48 @@ def test_pairs_come_from_different_repeats(runs: Sweep, monkeypatch: pytest.Monk
         return SimpleNamespace(verdict=NO_DIFFERENCE)
 
     monkeypatch.setattr(validate, "compared", compared)
-    found = validate.verdicts(validate.pool_of(runs), [validate.same], validate.P99)
-    assert len(drawn) == found[NO_DIFFERENCE] == 200
+    found = validate.verdicts(validate.pool_of(runs), validate.by_label, validate.P90)
+    assert found == [NO_DIFFERENCE] * 4, "two of each five of twelve repeats"
+    taken = [run.name for pairs in drawn for pair in pairs for run in pair]
+    assert len(taken) == len(set(taken)) == 4 * 5 * 2
     for pairs in drawn:
-        assert len({one.repeat for one, _ in pairs}) == len(pairs) == 5
-        assert all(one.repeat == other.repeat and one is not other for one, other in pairs)
-        assert {run.values["model.seed"] for pair in pairs for run in pair} == {"0"}
+        assert all(one.repeat == other.repeat for one, other in pairs)
+        assert [(one.values["limit_s"], other.values["limit_s"]) for one, other in pairs] == [
+            ("600", "601")
+        ] * 5
 
 
 # ------------------------------------------------------------------------------ judging
 
 
-def test_verdicts_over_runs_of_known_difference(
-    runs: Sweep, monkeypatch: pytest.MonkeyPatch
+def test_what_is_slower_is_found(runs: Sweep) -> None:
+    found = validate.verdicts(validate.pool_of(runs), validate.against_slower, validate.P50)
+    assert found == [WORSE] * 4
+
+
+def test_what_is_the_same_is_not(runs: Sweep) -> None:
+    for pairs in (validate.by_label, validate.by_position):
+        assert WORSE not in validate.verdicts(validate.pool_of(runs), pairs, validate.P50)
+
+
+@pytest.mark.parametrize(("by_time", "pairs"), [(False, "by_label"), (True, "by_position")])
+def test_a_twin_that_is_slower_and_a_place_that_costs_are_false_alarms(
+    tmp_path: Path, by_time: bool, pairs: str
 ) -> None:
-    monkeypatch.setattr(validate, "COMPARISONS", 40)
-    pool = validate.pool_of(runs)
-    found = validate.verdicts(pool, [validate.against_slower], validate.P50)
-    alarms = validate.verdicts(pool, [validate.same, validate.same_slower], validate.P50)
-    assert found.total() == alarms.total() == 40
-    assert found[WORSE] > 35
-    assert alarms[NO_DIFFERENCE] > 30
+    """Fails if the order of each pair is drawn at random, as it was."""
+    pool = validate.pool_of(load(made_sweep(tmp_path, repeats=10, second=2.0, by_time=by_time)))
+    found = validate.verdicts(pool, getattr(validate, pairs), validate.P50)
+    assert found == [WORSE] * 4
+    other = {"by_label": validate.by_position, "by_position": validate.by_label}[pairs]
+    assert WORSE not in validate.verdicts(pool, other, validate.P50)
 
 
-def test_runs_are_kept_and_judged_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(validate, "COMPARISONS", 10)
+def test_the_share_of_alarms_has_an_exact_interval() -> None:
+    share, said = validate.share_of([WORSE] * 3 + [NO_DIFFERENCE] * 57, (WORSE,))
+    assert (share, said) == (0.05, "3 of 60 (1.0 to 13.9 %)")
+
+
+def test_runs_are_kept_and_judged_again(tmp_path: Path) -> None:
     data = tmp_path / "docs" / "results" / "validation"
     data.mkdir(parents=True)
     validate.keep(made_sweep(tmp_path / "made", repeats=6), data / validate.RUNS)
@@ -164,7 +187,7 @@ def test_runs_are_kept_and_judged_again(tmp_path: Path, monkeypatch: pytest.Monk
     )
     validate.write(tmp_path / "docs")
     page = (tmp_path / "docs" / validate.PAGE).read_text()
-    assert "| A/A, 10 comparisons of 5 repeats" in page
+    assert "| A/A, 5 repeats, by label: false alarms on p50 | 0 of 2 " in page
     assert "24 of bert_mini on host" in page
     assert (
         "2026-01-01; a processor, 2 cores, 8.0 GiB, Python 3.11, torch 2; commit 0123456." in page

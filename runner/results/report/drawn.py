@@ -69,7 +69,7 @@ def _runs(points: Sequence[Point]) -> str:
     """How many runs are behind a drawing, and what its intervals are."""
     number = spread((len(point.counted) for point in points), "d")
     if number == "1":
-        return f"One run each; {INTERVAL}s within the run, an arrow where it has no end."
+        return f"One run each; {INTERVAL}s of this run only, an arrow where one has no end."
     return f"Geometric mean of {number} runs each, with {INTERVAL}s over the runs."
 
 

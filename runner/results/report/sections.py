@@ -25,6 +25,7 @@ from runner.results.wording import (
     treatment_name,
     value,
     verdict,
+    within,
 )
 from runner.runs.run import Run
 from runner.trial.status import Status
@@ -54,7 +55,7 @@ def points_table(points: Sequence[Point], comparison: Comparison | None) -> Tabl
             *(number(short_key(key), point.values.get(key) or ANY) for key in keys),
             number("runs", str(len(point.runs))),
             number(primary, amount),
-            number(INTERVAL, interval),
+            number(INTERVAL, interval + within(len(point.counted))),
             Cell("proof", _proof(point.runs)),
             Cell("valid", _valid(point.runs)),
         ]
@@ -103,7 +104,7 @@ def latency_table(points: Sequence[Point]) -> Table:
             number("p50 (ms)", p50),
             number("p90 (ms)", p90),
             number("p99 (ms)", p99),
-            number(INTERVAL, interval),
+            number(INTERVAL, interval + within(len(point.counted))),
             number("max (ms)", significant(float(latencies.max()))),
             number("throughput (1/s)", throughput),
             number("saturation", saturation or UNKNOWN),

@@ -118,8 +118,8 @@ def test_a_p99_that_is_the_maximum_is_called_that(tmp_path: Path) -> None:
 
 
 def test_tails_are_compared_over_equal_numbers_of_requests(tmp_path: Path) -> None:
-    """Of one distribution, 20 requests against 60 in the same time. Fails if all requests count: p99
-    of 60 is then a fifth above that of 20."""
+    """Of one distribution, 20 requests against 60 in the same time. Fails if all requests count:
+    p99 of 60 is then a fifth above that of 20."""
     drawn = np.random.default_rng(3).lognormal(0, 0.5, (2, 40, 60))
     arms = {"native": list(drawn[0]), "xsched": [each[:20] for each in drawn[1]]}
     row = compared(write_repeats(tmp_path, arms), primary="p99_ms").primary[0]

@@ -104,7 +104,7 @@ def test_two_swept_keys_are_a_heat_map(tmp_path: Path) -> None:
     html = report(folder)
     assert stems(folder) == ["heat_map", "latency_cdf", "p99", "timeline"]
     assert "p99 of priority 1 by threshold and batch size" in html
-    assert "One run each; 95 % intervals within the run" in html
+    assert "One run each; 95 % intervals of this run only" in html
 
 
 def test_partition_policies_have_their_shares(tmp_path: Path) -> None:
