@@ -292,11 +292,11 @@ machine. How verdicts are made: [statistics.md](statistics.md).
   executors of all {slower} slower runs were seen to complete {after} commands a request, those of
   the others {before}.
 * **Comparisons.** Every {each} repeats in the order of time make comparisons, and no repeat is in
-  two of a kind: {groups} groups, with two comparisons each (of the plain runs and of the slower ones;
-  or of each plain run with a slower one). They are given to the code behind `runner.compare` as two
-  arms. By label, the twins are told apart by a setting that does nothing; by position, by which ran
-  first. A twin that is always slower would be called different by label; a random order of each
-  pair would hide it.
+  two of a kind: {groups} groups, with two comparisons each (of the plain runs and of the slower
+  ones; or of each plain run with a slower one). They are given to the code behind `runner.compare`
+  as two arms. By label, the twins are told apart by a setting that does nothing; by position, by
+  which ran first. A twin that is always slower would be called different by label; a random order
+  of each pair would hide it.
 * **Intervals** of shares are exact (Clopper and Pearson).
 * **What it does not say.** How small an effect is found depends on the machine's noise and on the
   length of the runs: {each} repeats find 10 % in four comparisons of five where that scatter is
