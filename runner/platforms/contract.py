@@ -148,13 +148,15 @@ class WindowFindings:
     marks: of this process's tasks. checks: that what was set up before the window still is.
     saturation: share of the window that the device worked; nan where it only follows from the
     requests. events: the scheduler's log by column, None where there is none. stood_still: of what
-    the platform runs for the trial."""
+    the platform runs for the trial. pace_us: CPU time of the platform's fixed work in the window,
+    None where there is none."""
 
     marks: tuple[Marks, ...] = ()
     checks: tuple[Check, ...] = ()
     saturation: float = math.nan
     events: dict[str, list[Any]] | None = None
     stood_still: tuple[Standstill, ...] = ()
+    pace_us: float | None = None
 
 
 class TaskLane(Protocol):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import IO
 
 from xsched_bindings.host.executor import Memory
+from xsched_bindings.host.pace import Pace, PaceMemory
 from xsched_bindings.host.stream import HostStream, LoadedProgram
 from xsched_bindings.host.warm import FDS_PER_MESSAGE, Spec, WarmProcess, WarmSession
 
@@ -63,7 +64,10 @@ class DeviceSession(WarmSession):
         memory = os.memfd_create("xsched-stream")
         os.ftruncate(memory, Memory.BYTES)
         theirs = [command_read, gate, memory, *(write for _, write in replies)]
-        question = {"do": "fork", "specs": [dict(spec) for spec in specs], "niceness": niceness}
+        question = {
+            **{"do": "fork", "role": "executor", "niceness": niceness},
+            "specs": [dict(spec) for spec in specs],
+        }
         try:
             reply = self.ask(question, theirs)
         except BaseException:
@@ -81,6 +85,23 @@ class DeviceSession(WarmSession):
             gate_fd=gate,
             memory_fd=memory,
         )
+
+    @property
+    def cores(self) -> set[int]:
+        """Those of the device, once it has answered something."""
+        return os.sched_getaffinity(self.pid)
+
+    def keep_pace(self, core: int) -> Pace:
+        """Keep that core awake and tell its pace, until the session ends."""
+        fd = os.memfd_create("xsched-pace")
+        try:
+            os.ftruncate(fd, PaceMemory.BYTES)
+            asked = {"do": "fork", "core": core}
+            awake = self.ask({**asked, "role": "awake"})
+            pace = self.ask({**asked, "role": "pace"}, [fd])
+            return Pace(core, [awake["pid"], pace["pid"]], PaceMemory(fd))
+        finally:
+            os.close(fd)
 
     def fate(self, pid: int) -> str:
         """How the executor `pid` ended, in words; "running" while it has not."""

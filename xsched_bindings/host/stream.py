@@ -153,14 +153,14 @@ class HostStream:
 
     def marks_since(self, completed: int) -> Marks:
         """Of the commands after the first `completed`."""
-        at, dropped = _kept(completed, self.completed, MARKS)
+        at, dropped = kept(completed, self.completed, MARKS)
         whole = np.frombuffer(self._memory.at_ns, np.int64)
         return Marks(whole[at], np.frombuffer(self._memory.codes, np.int32)[at], dropped)
 
     def results_since(self, results: int) -> NDArray[np.float64]:
         """What the requests came to after the first `results` of them, the last ones if the ring
         no longer has all."""
-        at, _ = _kept(results, self.results, RESULTS_KEPT)
+        at, _ = kept(results, self.results, RESULTS_KEPT)
         return np.asarray(self._memory.results)[at]
 
     @property
@@ -217,7 +217,7 @@ class HostStream:
             os.close(fd)
 
 
-def _kept(begin: int, end: int, size: int) -> tuple[NDArray[np.int64], int]:
+def kept(begin: int, end: int, size: int) -> tuple[NDArray[np.int64], int]:
     """Where in a ring the entries from `begin` to `end` are, and how many of the first it lacks."""
     first = max(begin, end - size)
     return np.arange(first, end) % size, first - begin

@@ -5,6 +5,7 @@ warm up and calibrate on the bare streams, prove levels on queues of the app-man
 then open the queues of the measurement under its policy and prove interception and policy.
 """
 
+import os
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -27,6 +28,7 @@ from runner.proof import checks as proof
 from runner.proof.marks import Marks
 from xsched_bindings.errors import DeviceLost
 from xsched_bindings.host import DeviceSession, HostQueue, HostScheduler, HostStream
+from xsched_bindings.host.pace import Pace
 from xsched_bindings.host.processes import readable
 from xsched_bindings.host.scheduler import Event
 from xsched_bindings.host.stream import LoadedProgram
@@ -35,6 +37,9 @@ from xsched_bindings.types import PolicyType, SchedulerType
 
 #: Commands that must still be pending when a suspended queue has gone quiet.
 PROBE_MARGIN = 16
+
+#: Share of the pieces of work, at either end, that do not count for the pace.
+TRIMMED = 0.1
 
 #: Niceness of each lower priority where streams have some: five steps are a factor of three.
 NICENESS_STEP = 5
@@ -93,11 +98,12 @@ class HostSession:
         self._window_from = 0
         self._busy_from_ns = self._window_from_ns = 0
         self._stops = Stops()
+        self._paces: list[Pace] = []
 
     # --- set-up --------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Load the models and open every task's stream."""
+        """Load the models, open every task's stream, and keep the device's cores awake."""
         tasks = self.trial.tasks
         for model in dict.fromkeys(task.model for task in tasks):
             self._say(f"loading {model.name}")
@@ -115,6 +121,9 @@ class HostSession:
                 )
                 program, probe = stream.programs
                 self.lanes.append(HostLane(task, stream, program, probe))
+        # Where this process has to run as well (a machine of one core) it would be in the way.
+        alone = self._device.cores - os.sched_getaffinity(0)
+        self._paces = [self._device.keep_pace(core) for core in sorted(alone)]
 
     def _probe(self, task: TaskSpec) -> dict[str, Any]:
         """Commands of fixed work, so many that some are pending when a suspended queue is quiet."""
@@ -231,6 +240,7 @@ class HostSession:
     def begin_window(self) -> None:
         self._window_from = len(self._scheduler.log)
         self._begin = [lane.so_far for lane in self.lanes]
+        self._paced = [pace.pieces for pace in self._paces]
         self._busy_from_ns, self._window_from_ns = self._busy_ns(), time.monotonic_ns()
         self._stops = Stops()
 
@@ -245,11 +255,19 @@ class HostSession:
             marks=tuple(map(self._marks, self.lanes, self._begin)),
             saturation=busy_ns / elapsed_ns / self.trial.device_cores,
             stood_still=self._stops.end(),
+            pace_us=self._pace_us(),
         )
         if not self.trial.uses_xsched:
             return found
         events = self._scheduler.log[self._window_from :]
         return replace(found, events=_columns(self.lanes, events))
+
+    def _pace_us(self) -> float | None:
+        """Trimmed, for interruptions are no pace."""
+        begun = zip(self._paces, self._paced, strict=True)
+        ordered = np.sort([us for pace, begin in begun for us in pace.cpu_us_since(begin)])
+        cut = int(TRIMMED * len(ordered))
+        return float(ordered[cut : len(ordered) - cut].mean()) if len(ordered) else None
 
     def _marks(self, lane: HostLane, begin: _SoFar) -> Marks:
         """The executor's, without those of other tasks on the same stream."""
@@ -287,17 +305,24 @@ class HostSession:
 
     def watch(self, stop_fd: int | None, timeout_s: float) -> str:
         """It also notes who is stopped."""
-        streams = {lane.stream.pidfd: lane for lane in self.lanes}
+        forks = {
+            lane.stream.pidfd: (lane.stream.pid, f"the executor of task {lane.task.name}")
+            for lane in self.lanes
+        } | {
+            pidfd: (pid, f"what keeps the pace of core {pace.core}")
+            for pace in self._paces
+            for pid, pidfd in zip(pace.pids, pace.pidfds, strict=True)
+        }
         stop_fds = [] if stop_fd is None else [stop_fd]
-        ready = readable([self._device.fileno(), *streams, *stop_fds], timeout_s)
+        ready = readable([self._device.fileno(), *forks, *stop_fds], timeout_s)
         if self._device.fileno() in ready:
             return "the device process was lost, and its executors with it"
-        for lane in (streams[fd] for fd in ready if fd in streams):
+        for pid, who in (forks[fd] for fd in ready if fd in forks):
             try:
-                fate = self._device.fate(lane.stream.pid)
+                fate = self._device.fate(pid)
             except DeviceLost as lost:
                 return f"the device process was lost, and its executors with it ({lost})"
-            return f"the executor of task {lane.task.name} was lost: {fate}"
+            return f"{who} was lost: {fate}"
         if self._scheduler.error is not None:
             return f"the scheduler failed: {self._scheduler.error!r}"
         self._stops.look(self._stopped())

@@ -1,0 +1,94 @@
+"""What a device core runs besides executors, for as long as a session lasts: two processes that no
+scheduling touches, forked from the device process as executors are.
+
+One keeps the core awake: a core that sleeps between requests is slow when one comes, and a task
+alone on it would be no floor for tasks in company. The other tells the core's pace. On a shared
+machine a core's speed changes with what neighbours do to the caches and to the memory behind its
+own, so its work is to read memory, and the pace is the CPU time of that.
+"""
+
+import mmap
+import os
+import time
+from collections.abc import Sequence
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xsched_bindings.host.stream import kept
+
+Floats = NDArray[np.float32]
+
+#: Floats that are read at a time, and all that are read in turn: more than a core's own caches
+#: hold, so that each piece comes from behind them. Of less, a core that has nothing else to do
+#: would still have the piece, and its pace were another one's than that of a core at work.
+PIECE, WHOLE = 1 << 19, 1 << 22
+#: Read before each piece and not timed: what it costs to come to work after somebody else.
+LEAD = 1 << 14
+#: Reading takes 1 % of a core at most.
+PERIOD_S = 0.03
+#: Pieces whose times are kept: half an hour of them.
+PIECES = 1 << 16
+
+
+def fixed_work() -> Floats:
+    """The memory to read. It is made once for all sessions of a device, since where its pages lie
+    makes a difference of its own."""
+    return np.ones(WHOLE, np.float32)
+
+
+class PaceMemory:
+    """What a core's pace process and its session share: how many pieces have been read, and a ring
+    of the CPU nanoseconds of each."""
+
+    BYTES = mmap.PAGESIZE + 8 * PIECES
+
+    def __init__(self, fd: int) -> None:
+        memory = memoryview(mmap.mmap(fd, self.BYTES))
+        self.pieces = memory[:8].cast("q")
+        self.cpu_ns = memory[mmap.PAGESIZE :].cast("q")
+
+
+def stay_awake(core: int) -> NoReturn:
+    """Keep the core busy whenever nobody else wants it. It is in the executors' group of processes
+    (the kernel's autogroup), for only within one does the idle class give way at once."""
+    os.sched_setaffinity(0, {core})
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    while True:
+        pass
+
+
+def keep_pace(core: int, work: Floats, memory: PaceMemory) -> NoReturn:
+    """Read a piece now and then, for ever. Its time is CPU time, so that waiting for executors does
+    not count."""
+    os.sched_setaffinity(0, {core})
+    pieces, done = work.reshape(-1, PIECE), 0
+    while True:
+        time.sleep(PERIOD_S)
+        pieces[done % len(pieces) - 1, :LEAD].sum()
+        begin_ns = time.thread_time_ns()
+        pieces[done % len(pieces)].sum()
+        memory.cpu_ns[done % PIECES] = time.thread_time_ns() - begin_ns
+        done += 1
+        memory.pieces[0] = done
+
+
+class Pace:
+    """A core's pace, seen from the session. pids: of the two processes. pidfds: likewise, readable
+    once they have ended."""
+
+    def __init__(self, core: int, pids: Sequence[int], memory: PaceMemory) -> None:
+        self.core, self.pids = core, list(pids)
+        self.pidfds = [os.pidfd_open(pid) for pid in pids]
+        self._memory = memory
+
+    @property
+    def pieces(self) -> int:
+        """How many have been read."""
+        return self._memory.pieces[0]
+
+    def cpu_us_since(self, pieces: int) -> NDArray[np.float64]:
+        """CPU microseconds of each after the first `pieces`, the last ones if they are too many."""
+        at, _ = kept(pieces, self.pieces, PIECES)
+        return np.asarray(self._memory.cpu_ns)[at] / 1e3
