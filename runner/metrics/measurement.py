@@ -28,6 +28,7 @@ class Measurement:
     against_policy: float | None = None
     saturation: float | None = None
     stolen: float | None = None
+    pace_us: float | None = None
 
     def scopes(self) -> Iterator[Scope]:
         """Priorities, the most urgent first; tasks; all of them together."""

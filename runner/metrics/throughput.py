@@ -24,10 +24,19 @@ def throughput_rps(tasks: Tasks) -> Estimate:
     return Estimate(rate, Interval(rate * gap.value / longest, high, gap.interval.level))
 
 
-def _counted(tag: str, unit: str, formula: str, higher_is_better: bool | None) -> None:
+def _counted(
+    tag: str, unit: str, formula: str, higher_is_better: bool | None, by_ratio: bool = False
+) -> None:
     """What the `Measurement` says under the metric's tag."""
 
-    @metric(tag, unit, formula, higher_is_better=higher_is_better, by_ratio=False, about=About.RUN)
+    @metric(
+        tag,
+        unit,
+        formula,
+        higher_is_better=higher_is_better,
+        by_ratio=by_ratio,
+        about=About.RUN,
+    )
     def compute(run: Measurement) -> Estimate | None:
         value = getattr(run, tag)
         return None if value is None else Estimate(float(value))
@@ -43,4 +52,7 @@ _counted(
 _counted("saturation", "share", "time that the device was at work ÷ window", True)
 _counted(
     "stolen", "share", "time stolen by a hypervisor of the core that lost most ÷ window", False
+)
+_counted(
+    "pace_us", "µs", "mean CPU time of the platform's fixed work, trimmed", None, by_ratio=True
 )

@@ -59,6 +59,7 @@ def figures(trial: TrialSpec, result: TrialResult) -> RunFigures:
         result.against_policy,
         None if math.isnan(result.saturation) else result.saturation,
         result.stolen,
+        result.pace_us,
     )
     return RunFigures(total_s, tasks, dict(_every(counted)))
 

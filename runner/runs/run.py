@@ -120,6 +120,7 @@ class Run:
             facts.against_policy,
             facts.saturation,
             facts.stolen,
+            facts.pace_us,
         )
 
     def figure(self, name: str) -> Estimate | None:

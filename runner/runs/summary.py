@@ -59,6 +59,7 @@ def summarise(trial: TrialSpec, result: TrialResult, name: str) -> Summary:
         against_policy=result.against_policy,
         saturation=None if math.isnan(result.saturation) else result.saturation,
         stolen=result.stolen,
+        pace_us=result.pace_us,
         cut=result.cut,
         steady=not result.unsteady,
         preemption_ms=preemption_latency(result),

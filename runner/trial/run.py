@@ -35,8 +35,8 @@ class TrialResult:
     """What a trial left. status: FINISHED, FAILED or KILLED, with the reason for the latter two.
     solo: solo seconds of a request, newly measured ones included. preemptions, against_policy: see
     `runner.proof.window.Judged`. stolen: share of a CPU core's time that a hypervisor took in the
-    window. stood_still: who else did, for no scheduling. observations: what the parent saw of the
-    device."""
+    window. pace_us: CPU time of the platform's fixed work in it. stood_still: who else did, for no
+    scheduling. observations: what the parent saw of the device."""
 
     status: Status
     reason: str
@@ -49,6 +49,7 @@ class TrialResult:
     preemptions: int | None = None
     against_policy: float | None = None
     stolen: float = 0.0
+    pace_us: float | None = None
     stood_still: tuple[Standstill, ...] = ()
     timing_s: dict[str, float] = field(default_factory=dict)
     marks: tuple[Marks, ...] = ()
@@ -118,6 +119,7 @@ def run_trial(
         result.saturation = outcome.found.saturation
         if math.isnan(result.saturation):
             result.saturation = _busy(trial, outcome.proof.alone, requests)
+        result.pace_us = outcome.found.pace_us
         result.stood_still = outcome.found.stood_still
         result.preemptions, result.against_policy = judged.preemptions, judged.against_policy
         result.marks = outcome.found.marks

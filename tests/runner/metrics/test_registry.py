@@ -15,7 +15,7 @@ DOCS = Path(__file__).parents[3] / "docs" / "statistics.md"
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=list(METRICS))
 def test_every_metric_says_unit_and_formula(metric: Metric) -> None:
-    assert metric.unit in ("ms", "1/s", "ratio", "tasks", "share", "preemptions")
+    assert metric.unit in ("ms", "1/s", "ratio", "tasks", "share", "preemptions", "µs")
     assert metric.formula
 
 
@@ -40,6 +40,7 @@ def test_the_figures_of_the_plan_are_there() -> None:
         *("throughput_rps", "slowdown_p50", "slowdown_p99", "stp", "antt"),
         *("jain", "share_error", "slo_attainment"),
         *("share", "preemptions", "against_policy", "saturation", "stolen", "preemption_p50_ms"),
+        "pace_us",
     }
 
 
@@ -77,7 +78,7 @@ def test_only_metrics_of_the_whole_are_named_without_a_scope() -> None:
     of_all = {tag for tag, metric in METRICS.items() if metric.of_all}
     assert of_all == {
         *("stp", "antt", "jain", "share_error"),
-        *("preemptions", "against_policy", "saturation", "stolen"),
+        *("preemptions", "against_policy", "saturation", "stolen", "pace_us"),
     }
     assert METRICS["share"].about is About.PART
     assert Metric("x", "ms", "f", True, lambda tasks: Estimate(1.0)).about is About.TASKS

@@ -165,6 +165,7 @@ def test_the_summary_and_the_run_that_is_read_back_say_the_same(arm: str, tmp_pa
         preemptions=7,
         against_policy=0.125,
         stolen=0.0625,
+        pace_us=210.5,
     )
     files.write_config(tmp_path, config, spec)
     keep(tmp_path, summarise(spec, result, "one"), result.proof, requests)
@@ -318,10 +319,10 @@ def test_what_was_counted_of_the_whole_is_a_figure_where_it_is_known() -> None:
     spec = trial(requests=1, a=1)
     requests = read(spec, record({0: [(0, 0, 10)]}))
     known = TrialResult(Status.FINISHED, "", requests, {}, saturation=0.5, preemptions=0)
-    known.against_policy = 0.25
-    names = ("preemptions", "against_policy", "saturation", "stolen")
+    known.against_policy, known.pace_us = 0.25, 210.5
+    names = ("preemptions", "against_policy", "saturation", "stolen", "pace_us")
     values = figures(spec, known).figures
-    assert [values[name].value for name in names] == [0, 0.25, 0.5, 0]
+    assert [values[name].value for name in names] == [0, 0.25, 0.5, 0, 210.5]
     assert {values[name].interval for name in names} == {None}
     assert set(names) & found(spec, requests).figures.keys() == {"stolen"}
 

@@ -70,6 +70,7 @@ RECORDS = {
         against_policy=0.25,
         saturation=0.9,
         stolen=0.01,
+        pace_us=210.5,
         cut=True,
         steady=False,
         preemption_ms={"p50": 1.5},

@@ -205,7 +205,7 @@ def test_figures_were_below_their_task_or_priority(tmp_path: Path) -> None:
         "throughput_rps/priority_-1": Figure(0.0),
     }
     assert (summary.name, summary.proof, summary.valid) == ("", None, False)
-    assert (summary.preemptions, summary.saturation) == (None, None)
+    assert (summary.preemptions, summary.saturation, summary.pace_us) == (None, None, None)
     assert (summary.tasks["a"].solo_ms, summary.tasks["lost"].priority) == (None, -1)
 
 

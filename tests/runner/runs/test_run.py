@@ -216,6 +216,7 @@ def test_figures_are_computed_from_the_requests_by_name(tmp_path: Path) -> None:
             against_policy=0.125,
             saturation=0.5,
             stolen=0.25,
+            pace_us=210.5,
         )
     )
     expected = {
@@ -227,6 +228,7 @@ def test_figures_are_computed_from_the_requests_by_name(tmp_path: Path) -> None:
         "against_policy": 0.125,
         "saturation": 0.5,
         "stolen": 0.25,
+        "pace_us": 210.5,
     }
     for name, value in expected.items():
         found = run.figure(name)

@@ -209,6 +209,7 @@ def test_arms_without_xsched_have_no_policy_and_level() -> None:
 def test_it_names_the_run_and_what_it_was_of() -> None:
     spec = trial()
     measured = result(timing_s={"window": 1.0}, cut=True, unsteady=("low",), against_policy=0.02)
+    measured.pace_us = 210.5
     made = summary(spec, measured)
     assert (made.name, made.status, made.arm) == ("r", Status.FINISHED, "xsched")
     assert (made.task_set, made.platform, made.placement) == (
@@ -218,7 +219,7 @@ def test_it_names_the_run_and_what_it_was_of() -> None:
     )
     assert (made.policy, made.level, made.priority) == ("hpf", "block", "applied")
     assert (made.proof, made.preemptions, made.saturation) == (Verdict.PROVEN, 9, 0.97)
-    assert made.against_policy == 0.02
+    assert (made.against_policy, made.pace_us) == (0.02, 210.5)
     assert (made.cut, made.steady, made.timing_s) == (True, False, {"window": 1.0})
     assert made.config_hash == spec.config_hash
     assert made.priorities == [2, 1]

@@ -20,6 +20,7 @@ from runner.config.arms import Arm
 from runner.config.resolve import resolve
 from runner.config.schema import Config, ModelOverride, TaskConfig
 from runner.platforms.host.session import HostLane, HostSession
+from runner.platforms.machine import available_cores
 from runner.proof.checks import Verdict
 from runner.runs import files
 from runner.runs.load import load
@@ -156,6 +157,12 @@ def test_every_arm_runs_and_claims_what_it_can(all_arms: dict[str, Run]) -> None
     assert max(counted[arm] for arm in ("native", "default_stream", "xsched_null")) < 10
     p50 = {arm: summary.figures["p50_ms/urgent"].value for arm, summary in found.items()}
     assert p50["xsched"] < p50["default_stream"]
+
+
+def test_every_arm_tells_the_device_s_pace(all_arms: dict[str, Run]) -> None:
+    for each in all_arms.values():
+        found = each.figure("pace_us")
+        assert (found is not None) is (len(available_cores()) > 1), each.arm
 
 
 def test_all_arms_share_one_schedule(all_arms: dict[str, Run]) -> None:
