@@ -44,6 +44,12 @@ class Metric:
     about: About = About.TASKS
 
     @property
+    def pace_power(self) -> int:
+        """How the figure goes with the time that fixed work takes: times with it, rates against it,
+        others not."""
+        return {"ms": 1, "1/s": -1}.get(self.unit, 0)
+
+    @property
     def of_all(self) -> bool:
         """Whether it has one value a run and no scope is said with it."""
         return self.about in (About.SYSTEM, About.RUN)

@@ -11,6 +11,7 @@ from runner.config.errors import UserError
 from runner.metrics.intervals import Estimate, Interval
 from runner.metrics.measurement import Scope
 from runner.metrics.names import figure_named, name_of
+from runner.metrics.paired import Paired
 from runner.metrics.registry import Metric
 from runner.results.judging import BETTER, Beside, contrasts_of, corrected
 from runner.results.pairs import (
@@ -42,11 +43,13 @@ class Row:
 
     figure: its name as --primary takes it. scope, tasks: what it is about; of a task that is alone
     in its priority it is the priority's figure, unless the task's was asked for. baseline_value,
-    treatment_value: over the repeats that have both. ratio: treatment ÷ baseline, None for a metric
-    that is compared by its difference. interval: of the one that is there; None with fewer than
-    three repeats, as is p. p: of the t-test, Holm-corrected with all rows that decide, or with all
-    others. p_flips: by flipped signs, not corrected; None with fewer than six repeats. beside_null:
-    what the treatment does beside xsched_null, by the primary figure; None if there is no telling.
+    treatment_value: over the repeats that have both. ratio: treatment ÷ baseline at equal pace of
+    the device, None for a metric that is compared by its difference. as_measured: that ratio with
+    its interval whatever the pace, None where the pace is not known. interval: of the ratio or the
+    difference; None with fewer than three repeats, as is p. p: of the t-test, Holm-corrected with
+    all rows that decide, or with all others. p_flips: by flipped signs, not corrected; None with
+    fewer than six repeats. beside_null: what the treatment does beside xsched_null, by the primary
+    figure; None if there is no telling.
     clock_ratio: of the median SM clocks, treatment ÷ baseline, in the pair of runs in which they
     are furthest apart; None where no pair has them. places: where the workers of baseline and
     treatment lived ("threads", "processes, MPS")."""
@@ -73,6 +76,7 @@ class Row:
     beside_null: Beside | None
     clock_ratio: float | None = None
     places: tuple[str, str] = ("", "")
+    as_measured: Estimate | None = None
 
     @property
     def effect(self) -> float | None:
@@ -293,6 +297,7 @@ def _rows(
                     beside_null=beside_null(point) if each.primary else None,
                     clock_ratio=clock_ratio,
                     places=places,
+                    as_measured=_estimate(each.as_measured),
                 )
             )
     return rows
@@ -324,6 +329,10 @@ def _beside_null(point: Point, points: list[Point], deciding: Primary) -> Beside
     paired = pairs(point, points, Selector(NULL_CONTROL, {}))
     contrasts = contrasts_of(paired, deciding.of(point.task_set), ())
     return contrasts[0].beside if contrasts else None
+
+
+def _estimate(found: Paired | None) -> Estimate | None:
+    return Estimate(found.effect, found.interval) if found else None
 
 
 def _clock_ratio(paired: Sequence[tuple[Run, Run]]) -> float | None:

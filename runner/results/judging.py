@@ -32,31 +32,45 @@ class Beside(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class Contrast:
-    """One figure on both sides, over the repeats that have it on both."""
+    """One figure on both sides, over the repeats that have it on both. paces: how much longer fixed
+    work took beside the treatment than beside the baseline, in each repeat; empty where that is not
+    known of all, or the figure does not go with it."""
 
     metric: Metric
     scope: Scope
     primary: bool
     baseline: Sequence[Estimate]
     treatment: Sequence[Estimate]
+    paces: Sequence[float] = ()
 
     @cached_property
     def effect(self) -> float | None:
-        """None for a ratio of values that are not positive."""
-        found = effect(*self._sides, self.metric.by_ratio)
+        """At equal pace; None for a ratio of values that are not positive."""
+        found = effect(*self._sides(), self.metric.by_ratio)
         return None if math.isnan(found) else found
 
     @cached_property
     def result(self) -> Paired | None:
-        """None if there is no telling."""
+        """At equal pace; None if there is no telling."""
+        return self._judged(*self._sides())
+
+    @cached_property
+    def as_measured(self) -> Paired | None:
+        """Whatever the pace; None if that is the same."""
+        return self._judged(*self._sides(at_equal_pace=False)) if self.paces else None
+
+    def _judged(self, baseline: list[float], treatment: list[float]) -> Paired | None:
         if len(self.baseline) < MIN_REPEATS or self.effect is None:
             return None
         step = max(figure.step for figure in (*self.baseline, *self.treatment))
-        return paired(*self._sides, self.metric.by_ratio, step)
+        return paired(baseline, treatment, self.metric.by_ratio, step)
 
-    @property
-    def _sides(self) -> tuple[list[float], list[float]]:
-        return [figure.value for figure in self.baseline], [f.value for f in self.treatment]
+    def _sides(self, at_equal_pace: bool = True) -> tuple[list[float], list[float]]:
+        before, after = ([each.value for each in side] for side in (self.baseline, self.treatment))
+        if at_equal_pace and self.paces:
+            power = self.metric.pace_power
+            after = [value / pace**power for value, pace in zip(after, self.paces, strict=True)]
+        return before, after
 
     def verdict(self, p: float | None) -> str:
         """p: corrected for all that is judged beside this. Flipped signs have to agree, where there
@@ -90,6 +104,7 @@ def contrasts_of(
 ) -> list[Contrast]:
     """All figures that both sides have, the one that decides first. A priority that has a single
     task is the same test as the task, and is made once."""
+    paces = [_pace(*pair) for pair in paired_runs]
     scopes = list(dict.fromkeys(s for _, run in paired_runs for s in run.measured.scopes()))
     wanted = [(m, scope) for m in secondary for scope in scopes if m.of_all == scope.of_all]
     if decides:
@@ -100,11 +115,25 @@ def contrasts_of(
         if which in found:
             continue
         figures = [both_figures(b, t, metric, scope) for b, t in paired_runs]
-        both = [(b, t) for b, t in figures if b is not None and t is not None]
+        both = [
+            (b, t, pace)
+            for (b, t), pace in zip(figures, paces, strict=True)
+            if b is not None and t is not None
+        ]
         if both:
+            before, after, known = zip(*both, strict=True)
+            goes_with_it = all(known) and metric.pace_power
             primary = (metric, scope) == decides
-            found[which] = Contrast(metric, scope, primary, *zip(*both, strict=True))
+            found[which] = Contrast(
+                metric, scope, primary, before, after, known if goes_with_it else ()
+            )
     return list(found.values())
+
+
+def _pace(baseline: Run, treatment: Run) -> float | None:
+    """How much longer fixed work took beside the treatment; None where a run does not know."""
+    before, after = baseline.summary.pace_us, treatment.summary.pace_us
+    return after / before if before and after else None
 
 
 def corrected(contrasts: Sequence[Contrast]) -> dict[Contrast, float]:

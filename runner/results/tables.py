@@ -69,8 +69,9 @@ def _show_treatment(title: str, rows: list[Row]) -> None:
     counts = {row.repeats for row in rows}
     varying = len(counts) > 1
     console.print(Text(title if varying else f"{title}, {repeats(*counts)}", style="bold"))
+    paced = any(row.as_measured for row in rows)
     heads = ("primary", "baseline", "treatment", "ratio", INTERVAL)
-    lines = table(*heads, *(["repeats"] if varying else []))
+    lines = table(*heads, *(["as measured"] if paced else []), *(["repeats"] if varying else []))
     lines.add_column("verdict")
     for number, row in enumerate(rows):
         if number and rows[number - 1].primary and not row.primary:
@@ -80,6 +81,7 @@ def _show_treatment(title: str, rows: list[Row]) -> None:
         cells = (
             f"{row.figure} ({row.tasks[0]})" if alone else row.figure,
             *numbers(row),
+            *([" ".join(value(row.as_measured))] if paced else []),
             *([str(row.repeats)] if varying else []),
             verdict(row),
         )
@@ -119,6 +121,7 @@ def _csv_line(comparison: Comparison, row: Row) -> dict[str, object]:
         "difference": row.difference,
         "low": row.interval.low if row.interval else None,
         "high": row.interval.high if row.interval else None,
+        **_ends("as_measured_", row.as_measured),
         "level": LEVEL,
         "p": row.p,
         "p_sign_flips": row.p_flips,
@@ -131,10 +134,10 @@ def _csv_line(comparison: Comparison, row: Row) -> dict[str, object]:
     }
 
 
-def _ends(prefix: str, estimate: Estimate) -> dict[str, float | None]:
-    interval = estimate.interval
+def _ends(prefix: str, estimate: Estimate | None) -> dict[str, float | None]:
+    interval = estimate.interval if estimate else None
     return {
-        f"{prefix}value": estimate.value,
+        f"{prefix}value": estimate.value if estimate else None,
         f"{prefix}low": interval.low if interval else None,
         f"{prefix}high": interval.high if interval else None,
     }

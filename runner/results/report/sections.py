@@ -137,6 +137,7 @@ def expectations_table(findings: Sequence[Finding]) -> Table:
 def comparison_table(rows: Sequence[Row]) -> Table:
     """Treatments against the baseline."""
     heads = ("baseline", "treatment", "change", INTERVAL)
+    paced = any(row.as_measured for row in rows)
     lines = []
     for row in rows:
         doubtful = row.beside_null is Beside.INEFFECTIVE or not row.alike
@@ -146,6 +147,7 @@ def comparison_table(rows: Sequence[Row]) -> Table:
             Cell("figure", f"{figure_name(row.metric)} ({row.unit})"),
             Cell("of", row.scope),
             *map(number, heads, numbers(row)),
+            *([number("as measured", " ".join(value(row.as_measured)))] if paced else []),
             number("repeats", str(row.repeats)),
             Cell("verdict", Mark(verdict(row), kind)),
         )

@@ -236,6 +236,49 @@ def test_an_arm_as_fast_as_the_tasks_alone_is_none(tmp_path: Path) -> None:
     assert compared(write_repeats(tmp_path, arms)).too_fast == []
 
 
+# ------------------------------------------------------------------------- pace
+
+
+def at_paces(folder: Path, *pairs: tuple[float | None, float | None]) -> Comparison:
+    """A repeat for each pair of paces, of native and of xsched, which do the same work."""
+    folders = [
+        write_run(
+            folder / f"{arm}-{repeat}",
+            arm,
+            {"urgent": MadeTask(np.linspace(9, 11, 200) * (pace or 1.0) * off, 1)},
+            repeat=repeat,
+            pace_us=pace,
+        )
+        for repeat, paces in enumerate(pairs)
+        for arm, pace, off in zip(
+            ("native", "xsched"), paces, (1, 1.01 if repeat % 2 else 0.99), strict=True
+        )
+    ]
+    return compare(load(*folders).runs)
+
+
+def test_a_core_that_was_slower_is_taken_out(tmp_path: Path) -> None:
+    """Fails if ratios are as measured."""
+    found = at_paces(tmp_path, (1.0, 1.3), (1.0, 1.2), (1.1, 1.3))
+    rows = {row.metric: row for row in found.rows}
+    for metric in ("p99_ms", "p50_ms"):
+        assert rows[metric].ratio == pytest.approx(1, abs=0.01)
+        assert rows[metric].as_measured is not None
+        assert rows[metric].as_measured.value == pytest.approx(
+            (1.3 * 1.2 * 1.3 / 1.1) ** (1 / 3), rel=0.01
+        )
+    assert rows["p99_ms"].verdict == NO_DIFFERENCE
+    throughput, raw = rows["throughput_rps"], rows["throughput_rps"].as_measured
+    assert throughput.ratio is not None
+    assert raw is not None
+    assert throughput.ratio == pytest.approx(raw.value * (1.3 * 1.2 * 1.3 / 1.1) ** (1 / 3))
+
+
+def test_where_one_pace_is_not_known_ratios_are_as_measured(tmp_path: Path) -> None:
+    row = at_paces(tmp_path, (1.0, 1.3), (1.0, None), (1.1, 1.3)).rows[0]
+    assert (row.as_measured, row.verdict) == (None, NO_DIFFERENCE)
+
+
 # ------------------------------------------------------------------------- clocks
 
 
