@@ -4,7 +4,6 @@ their marks and requests alone. For runs that were recorded before a rule was ma
 import sys
 from pathlib import Path
 
-import numpy as np
 from omegaconf import OmegaConf
 
 from runner.config.resolve import as_config, resolve
@@ -18,7 +17,7 @@ from runner.proof.window import Judged, judge
 from runner.runs import files
 from runner.runs.files import starts_of
 from runner.runs.load import load
-from runner.runs.run import Run, times_of
+from runner.runs.run import Run
 
 
 def main(sweeps: list[str]) -> None:
@@ -54,26 +53,29 @@ def again(run: Run) -> Judged:
 
 def trial_of(run: Run) -> TrialSpec:
     """What its configuration asks for."""
-    written = OmegaConf.load(run.folder / files.CONFIG)
+    written = files.read_config(run.folder)
     written.pop("defaults", None)
     return resolve(as_config(OmegaConf.merge(OmegaConf.structured(Config), written)))
 
 
 def _requests(run: Run, trial: TrialSpec) -> dict[str, TaskRequests]:
     table = run.requests()
-    starts, times = starts_of(table), times_of(table)
-    none = np.zeros((0, 3), np.int64)
-    return {
-        task.name: TaskRequests(
+    starts, rows = starts_of(table), table.to_pandas()
+    times = ["scheduled_ns", "started_ns", "completed_ns"]
+    found = {}
+    for task in trial.tasks:
+        mine = rows[rows.task == task.name]
+        lead_in = mine[mine.lead_in][times].to_numpy()
+        found[task.name] = TaskRequests(
             task.name,
             task.priority,
-            times[task.name][1],
-            *times[task.name][0].T,
-            none,
+            int((~mine.warmup & ~mine.extra).sum()),
+            *mine[~mine.warmup][times].to_numpy().T,
+            lead_in,
             starts[task.name],
+            len(lead_in),
         )
-        for task in trial.tasks
-    }
+    return found
 
 
 def _marks(run: Run, task: TaskSpec, alone: Interception, requests: TaskRequests) -> Marks:
@@ -91,8 +93,8 @@ def _marks(run: Run, task: TaskSpec, alone: Interception, requests: TaskRequests
         alone.executed,
         mine.at_ns.to_numpy(),
         results,
-        dropped=int(mine.request.iloc[0] * parts + mine.part.iloc[0]),
-        turn=(second - (len(requests.completed) - len(results))) % INPUTS,
+        dropped=int((mine.request.iloc[0] + requests.lead_in) * parts + mine.part.iloc[0]),
+        turn=(second - (len(requests.spans) - len(results))) % INPUTS,
         counted=counted,
     )
 

@@ -22,6 +22,7 @@ from runner.sweep.run import Ended
 #: One run, not the repeats of its sweep nor what they were meant to show; its own number stays.
 OVERRIDES = ("sweep.resume=false", "sweep.repeats=1", "expect=[]")
 OUTPUT_ROOT = "output_root="
+LEAD_IN = "task_set.lead_in_s"
 FIGURES, WHEN = ("p50", "p99"), ("then", "now", "ratio")
 #: Of a summary, what a reader of two columns must know if it differs.
 REMARKED = {
@@ -139,8 +140,10 @@ def _again(original: Run, overrides: list[str]) -> int:
     place = str(_output_root(original.parameters, overrides))
     quoted = place.replace("\\", "\\\\").replace("'", "\\'")  # for Hydra's override grammar
     logged = ("--config-path", str(original.folder.absolute()), "--config-name", "config")
+    # The file of an old run does not say it, and today's default is another.
+    lead_in = f"{LEAD_IN}={original.parameters.get(LEAD_IN, 0.0)}"
     try:
-        runner.run([*logged, *OVERRIDES, f"{OUTPUT_ROOT}'{quoted}'", *overrides])
+        runner.run([*logged, *OVERRIDES, lead_in, f"{OUTPUT_ROOT}'{quoted}'", *overrides])
     except Ended as end:
         for run in load(end.folder) if end.folder else ():
             _compare(original.summary, run.summary)

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from models import CATALOG, ModelSpec, weights
 from runner.config.arms import Arm
 from runner.config.arrivals import PROCESSES
-from runner.config.arrivals.trace import read_trace, times_ns
+from runner.config.arrivals.trace import read_trace, window_ns
 from runner.config.errors import UserError
 from runner.config.names import check_names
 from runner.config.schema import (
@@ -66,6 +66,7 @@ def resolve(config: Config) -> TrialSpec:
         shim=config.xsched.shim,
         mps=config.platform.mps == "on",
         keep_load=task_set.keep_load,
+        lead_in_s=task_set.lead_in_s,
         duration_s=task_set.duration_s,
         warmup=config.warmup,
         limit_s=config.limit_s,
@@ -139,7 +140,7 @@ def _rate(config: Config, own: ArrivalOverride, process: str, path: str) -> floa
 
 
 def _trace(config: Config, own: ArrivalOverride, requests: int, path: str) -> bytes:
-    """The trace's arrival times, as many as the task wants and before the window's limit."""
+    """The trace's arrival times: in the window as many as the task wants, before its limit."""
     file = own.trace or config.arrival.trace
     if not file:
         where = "arrival.trace" if own.process is None else f"{path}.trace"
@@ -147,9 +148,11 @@ def _trace(config: Config, own: ArrivalOverride, requests: int, path: str) -> by
         raise UserError(where, "null", "process trace needs a file", allowed)
     where = f"{path}.trace" if own.trace else "arrival.trace"
     trace = read_trace(file, where)
-    times = times_ns(trace)
+    lead_in_s = config.task_set.lead_in_s
+    times = window_ns(trace, lead_in_s)
     if len(times) < requests:
-        problem = f"{len(times)} arrivals, and the task is to complete {requests} requests"
+        count = f"{len(times)} arrivals after the lead-in of {lead_in_s:g} s"
+        problem = f"{count}, and the task is to complete {requests} requests"
         remedy = "lower the task's requests (task_set.requests) or give a longer trace"
         raise UserError(where, file, problem, remedy=remedy)
     last_s = times[requests - 1] / 1e9
@@ -157,7 +160,7 @@ def _trace(config: Config, own: ArrivalOverride, requests: int, path: str) -> by
         raise UserError(
             where,
             file,
-            f"request {requests} arrives {last_s:.6g} s after the start, and the window ends at "
+            f"request {requests} arrives {last_s:.6g} s after the lead-in, and the window ends at "
             f"limit_s={config.limit_s:g}",
             remedy="timestamps count from the start: subtract the first; or raise limit_s",
         )

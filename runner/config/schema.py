@@ -139,8 +139,8 @@ class ArrivalConfig:
     burst_size: int = key(4, "burst: requests that arrive at once.", "requests", 1, 10_000)
     trace: str | None = key(
         None,
-        "trace: path of a file with one timestamp a line, in seconds after the start, ascending; "
-        "lines that start with # are skipped.",
+        "trace: path of a file with one timestamp a line, in seconds after the start of the "
+        "lead-in, ascending; lines that start with # are skipped.",
     )
 
 
@@ -236,7 +236,17 @@ class TaskSetConfig:
     """The tasks that run side by side."""
 
     name: str = key("unnamed", "Names the MLflow experiment and the output folder.")
-    requests: int = key(30, "Requests that every task completes.", low=1, high=1_000_000)
+    requests: int = key(
+        30, "Requests that every task completes after the lead-in.", low=1, high=1_000_000
+    )
+    lead_in_s: float = key(
+        1.0,
+        "Length of the lead-in, in which all tasks run side by side as in the window that follows: "
+        "requests that arrive in it are in no figure. 0 is none.",
+        "s",
+        0,
+        3600,
+    )
     duration_s: float | None = key(
         None,
         "Length of the window, in place of `requests`: what completes in it counts. null ends it "
@@ -390,13 +400,17 @@ class Config:
     )
     warmup: int = key(
         2,
-        "Least requests of each task before the window; more follow until two medians agree. 0 is "
-        "none.",
+        "Least requests of each task, alone, before the lead-in; more follow until two medians "
+        "agree. 0 is none.",
         low=0,
         high=10_000,
     )
     limit_s: float = key(
-        900.0, "Longest window; then the run is cut and says so.", "s", 0.1, 86_400
+        900.0,
+        "Longest window, without its lead-in; then the run is cut and says so.",
+        "s",
+        0.1,
+        86_400,
     )
     output_root: str = key("outputs", "Folder that everything is written below.")
 

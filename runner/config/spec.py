@@ -77,8 +77,9 @@ class TrialSpec:
     """One arm over one task set, once. Two equal specifications ask for the same measurement.
 
     scheduler, platform, placement: "auto" until `runner.platforms.choose.settle` has decided. mps:
-    whether NVIDIA's Multi-Process Service is between the processes and the GPU. duration_s: length
-    of the window, None if it ends with the tasks' requests."""
+    whether NVIDIA's Multi-Process Service is between the processes and the GPU. lead_in_s: from the
+    common start of a group to its window. duration_s: length of the window, None if it ends with
+    the tasks' requests."""
 
     task_set: str
     arm: Arm
@@ -95,6 +96,7 @@ class TrialSpec:
     shim: bool
     mps: bool
     keep_load: bool
+    lead_in_s: float
     duration_s: float | None
     warmup: int
     limit_s: float
@@ -104,6 +106,10 @@ class TrialSpec:
     @property
     def uses_xsched(self) -> bool:
         return self.arm.uses_xsched
+
+    @property
+    def lead_in_ns(self) -> int:
+        return round(self.lead_in_s * 1e9)
 
     @property
     def priorities(self) -> list[int]:
@@ -131,6 +137,8 @@ class TrialSpec:
 
     def _measured(self) -> dict[str, Any]:
         plain = asdict(self)
+        if not self.lead_in_s:  # as when hashes began: there were no lead-ins
+            plain.pop("lead_in_s")
         for task, made in zip(self.tasks, plain["tasks"], strict=True):
             made["model"] = task.model.identity
             made |= dict.fromkeys(HASHED_HINTS) | dict(made.pop("hints"))

@@ -11,9 +11,11 @@ LATE_NS = 1_000_000
 
 @dataclass(frozen=True)
 class TaskRequests:
-    """One task's requests in the window, times in nanoseconds after the common start of its group,
-    shape (requests,) each; and its warm-up requests before it, likewise (so below zero). start_ns:
-    that start on the monotonic clock, 0 if nothing is known to have been started."""
+    """One task's requests in the window: those that arrived after it began. Times in nanoseconds
+    from then, shape (requests,) each. warmup: requests before those, which are in no figure, shape
+    (requests, 3); the last `lead_in` of them arrived after the common start of the task's group.
+    start_ns: when the window began on the monotonic clock, 0 if nothing is known to have been
+    started."""
 
     name: str
     priority: int
@@ -23,6 +25,7 @@ class TaskRequests:
     completed: Times
     warmup: Times
     start_ns: int = 0
+    lead_in: int = 0
 
     @property
     def counted(self) -> slice:
@@ -38,8 +41,16 @@ class TaskRequests:
         return (self.completed - self.started)[self.counted] / 1e6
 
     @property
+    def spans(self) -> Times:
+        """When all requests from the common start on were in service, those of the lead-in too:
+        monotonic nanoseconds, shape (requests, 2)."""
+        lead_in = self.warmup[len(self.warmup) - self.lead_in :, 1:]
+        window = np.stack([self.started, self.completed], axis=1)
+        return np.concatenate([lead_in, window]) + self.start_ns
+
+    @property
     def late_starts(self) -> int:
         """Requests that began over 1 ms after both their arrival and the end of the one before:
         the runner's own fault."""
-        free = np.concatenate([[0], self.completed[:-1]])
+        free = np.concatenate([[0], self.warmup[:, 2], self.completed])[len(self.warmup) : -1]
         return int((self.started - np.maximum(self.scheduled, free) > LATE_NS).sum())

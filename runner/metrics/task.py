@@ -14,10 +14,11 @@ class Task:
     """What one task did in one run.
 
     response_ms and service_ms: of the requests that count, in order, from the scheduled arrival and
-    from the start of the request. completed_ms: after the common start, those requests first, then
-    extra ones that only kept the load up. window_ms: length of the window. solo_ms: of a request
-    with nobody beside it, nan if it is not known. utilization: the configured share in percent.
-    preemption_ms: from a suspension to the queue's quiet, of each one that proved the level.
+    from the start of the request. completed_ms: after the window's beginning, those requests first,
+    then extra ones that only kept the load up. window_ms: length of the window. solo_ms: of a
+    request with nobody beside it, nan if it is not known. utilization: the configured share in
+    percent. preemption_ms: from a suspension to the queue's quiet, of each one that proved the
+    level. busy_ms: how long a closed loop in the window was still at a request of the lead-in.
     """
 
     name: str
@@ -30,11 +31,14 @@ class Task:
     utilization: float | None = None
     deadline_ms: float | None = None
     preemption_ms: Times = field(default_factory=lambda: np.empty(0))
+    busy_ms: float = 0.0
 
     @property
     def throughput_rps(self) -> float:
-        """Completions within the window, extra ones included, by its length."""
-        return float((self.completed_ms <= self.window_ms).sum()) / self.window_ms * 1e3
+        """Completions within the window, extra ones included, by its length. A closed loop is
+        given no time in which it was still at a request that is in no figure."""
+        done = float((self.completed_ms <= self.window_ms).sum())
+        return done / (self.window_ms - self.busy_ms) * 1e3
 
     def thinned(self, requests: int) -> "Task":
         """With so many of the requests that count, evenly over the window, and no others: for

@@ -16,7 +16,8 @@ def throughput_rps(tasks: Tasks) -> Estimate:
     the mean gap between completions: gaps are what scatters."""
     rate = sum(task.throughput_rps for task in tasks)
     completed = [task.completed_ms[task.completed_ms <= task.window_ms] for task in tasks]
-    gap = mean(np.diff(np.sort(np.concatenate(completed)), prepend=0.0))
+    begin_ms = min(task.busy_ms for task in tasks)
+    gap = mean(np.diff(np.sort(np.concatenate(completed)), prepend=begin_ms))
     if gap.interval is None or gap.value == 0:
         return Estimate(rate)
     shortest, longest = gap.interval.low, gap.interval.high

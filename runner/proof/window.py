@@ -5,8 +5,6 @@ does not, and what cannot be seen: docs/proof.md."""
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from models import ModelSpec
 from runner.config.arms import Arm
 from runner.config.spec import TrialSpec
@@ -26,7 +24,8 @@ MakePolicy = Callable[[TrialSpec], Policy]
 class Judged:
     """checks: those that the arm is held to. preemptions: requests that were stopped and went on.
     against_policy: share of the time in which the policy, with the tasks' own hints, holds tasks
-    back that they went on for. Both are told of any arm; None where nobody can say."""
+    back that they went on for. Both are told of any arm, of the lead-in as of the window; None
+    where nobody can say."""
 
     checks: tuple[Check, ...] = ()
     preemptions: int | None = None
@@ -41,30 +40,24 @@ def judge(
     alone: Sequence[Interception],
     solo: Mapping[ModelSpec, float],
 ) -> Judged:
-    """requests: of all tasks, in the trial's order. marks: of those that ran. alone: requests with
+    """Of all that ran since the common start: scheduling is to be in effect in the lead-in, too.
+
+    requests: of all tasks, in the trial's order. marks: of those that ran. alone: requests with
     nobody beside them. solo: seconds of a request."""
     of = {each.task: each for each in marks}
-    completed = {task.name: len(task.completed) for task in requests}
+    spans = {task.name: task.spans for task in requests}
+    completed = {name: len(each) for name, each in spans.items()}
     checks = [check_outputs({each.task: each for each in alone}, marks, completed)]
     if not checks[0].passed:  # then there is nothing to schedule
         return Judged(tuple(checks))
     if trial.uses_xsched:
         checks.append(check_all_queued(marks, completed))
-    running = [
-        (task, request)
-        for task, request in zip(trial.tasks, requests, strict=True)
-        if task.name in of and len(request.completed)
-    ]
     served = [
-        Served(
-            task,
-            np.stack([request.started, request.completed], axis=1) + request.start_ns,
-            of[task.name],
-            solo[task.model],
-        )
-        for task, request in running
+        Served(task, spans[task.name], of[task.name], solo[task.model])
+        for task in trial.tasks
+        if task.name in of and completed[task.name]
     ]
-    ran = replace(trial, tasks=tuple(task for task, _ in running))
+    ran = replace(trial, tasks=tuple(each.task for each in served))
     if trial.arm.runs_tasks_alone or len(served) < 2:
         return Judged(tuple(checks))
     return _scheduled(ran, make_policy, served, checks)

@@ -12,7 +12,7 @@ from runner.metrics.measurement import Measurement
 from runner.metrics.names import name_of
 from runner.metrics.requests import TaskRequests
 from runner.runs.record import Figure, TaskSummary
-from runner.runs.run import quiet_ms
+from runner.runs.run import busy_ms, quiet_ms
 from runner.trial.measured import window_s
 from runner.trial.run import TrialResult
 from xsched_bindings.policies.base import DEADLINE, UTILIZATION
@@ -20,7 +20,7 @@ from xsched_bindings.policies.base import DEADLINE, UTILIZATION
 
 @dataclass(frozen=True)
 class RunFigures:
-    """window_s: length of the window, of all groups together. figures: by name."""
+    """window_s: length of the window without lead-in, of all groups together. figures: by name."""
 
     window_s: float
     tasks: dict[str, TaskSummary]
@@ -50,6 +50,7 @@ def figures(trial: TrialSpec, result: TrialResult) -> RunFigures:
                 spec.hint(UTILIZATION),
                 None if deadline_us is None else deadline_us / 1e3,
                 quiet_ms(result.proof, task.name),
+                busy_ms(task.scheduled, spec.closed),
             )
             tasks[task.name] = _task_summary(trial, spec, task, solo_s, end_ns)
     counted = Measurement(
@@ -98,13 +99,14 @@ def _task_summary(
 def arrived(
     trial: TrialSpec, task: TaskSpec, requests: TaskRequests, solo_s: float, end_ns: int
 ) -> int | None:
-    """Requests of the task that had arrived by `end_ns` after the common start, those that never
-    began included; None if that cannot be known without the solo time."""
+    """Requests of the task that had arrived in a window of `end_ns`, those that never began
+    included; None if that cannot be known without the solo time."""
     if task.closed:
         return int((requests.scheduled < end_ns).sum())
     if task.arrival.load is not None and math.isnan(solo_s):
         return None
     schedule = arrivals.schedule(task, solo_s, trial.seed) or iter(())
-    count = sum(1 for _ in takewhile(lambda at_ns: at_ns <= end_ns, schedule))
+    in_time = takewhile(lambda at_ns: at_ns <= trial.lead_in_ns + end_ns, schedule)
+    count = sum(at_ns >= trial.lead_in_ns for at_ns in in_time)
     endless = trial.keep_load or trial.duration_s is not None
     return count if endless else min(count, task.requests)

@@ -144,7 +144,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         config = yaml.load(text, loader)
     except (OSError, ValueError, RecursionError, yaml.YAMLError, UserError):
         return {}
-    return config if isinstance(config, dict) else {}
+    return migrate.configuration(config) if isinstance(config, dict) else {}
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -170,8 +170,11 @@ def read_table(path: Path) -> pa.Table:
 
 
 def read_requests(path: Path) -> pa.Table:
-    """requests.parquet. Raises `UserError` for what cannot be read or has other columns."""
+    """requests.parquet, without a lead-in if it is from before there was one. Raises `UserError`
+    for what cannot be read or has other columns."""
     table = read_table(path)
+    if LEAD_IN not in table.column_names:
+        table = table.append_column(LEAD_IN, pa.array(np.zeros(len(table), bool)))
     known = {column.name: column.type for column in table.schema}
     for name, kind in zip(REQUEST_ROWS.names, REQUEST_ROWS.types, strict=True):
         if name not in known or (name != "task" and known[name] != kind):
@@ -181,19 +184,21 @@ def read_requests(path: Path) -> pa.Table:
 
 #: In the metadata of requests.parquet: JSON, by task the instant that its times count from.
 START_NS = b"start_ns"
+LEAD_IN = "lead_in"
 
 
 def request_table(requests: Sequence[TaskRequests]) -> pa.Table:
-    """requests.parquet: one row a request, nanoseconds after the common start, int64. Warm-up
-    requests count from -n to -1; `extra` ones came after the task had completed its count."""
+    """requests.parquet: one row a request, nanoseconds after the window began, int64. `warmup` ones
+    arrived earlier, are in no figure and count from -n to -1; the last of them are the `lead_in`.
+    `extra` ones came after the task had completed its count."""
     table = pa.concat_tables([_request_table(task) for task in requests])
     starts = json.dumps({task.name: int(task.start_ns) for task in requests})
     return table.replace_schema_metadata({START_NS: starts})
 
 
 def starts_of(requests: pa.Table) -> dict[str, int]:
-    """By task, the common start on the monotonic clock, as `request_table` recorded it; {} for a
-    file without."""
+    """By task, when the window began on the monotonic clock, as `request_table` recorded it; {} for
+    a file without."""
     recorded = (requests.schema.metadata or {}).get(START_NS, b"{}")
     return {name: int(start_ns) for name, start_ns in json.loads(recorded).items()}
 
@@ -207,6 +212,7 @@ REQUEST_ROWS = pa.schema(
         ("completed_ns", pa.int64()),
         ("warmup", pa.bool_()),
         ("extra", pa.bool_()),
+        (LEAD_IN, pa.bool_()),
     ]
 )
 EVENT_ROWS = pa.schema(
@@ -230,14 +236,15 @@ MARK_ROWS = pa.schema(
 )
 
 
-def mark_table(marks: Sequence[Marks]) -> pa.Table:
-    """marks.parquet: one row a mark, on the monotonic clock; `part` of `request` had completed. A
-    request's last part tells its result, where it has one; null elsewhere."""
-    tables = [_mark_table(each) for each in marks]
+def mark_table(marks: Sequence[Marks], lead_in: Mapping[str, int]) -> pa.Table:
+    """marks.parquet: one row a mark, on the monotonic clock; `part` of `request` had completed,
+    numbered as in requests.parquet. A request's last part tells its result, where it has one; null
+    elsewhere. lead_in: by task, how many of its requests were of the lead-in."""
+    tables = [_mark_table(each, lead_in[each.task]) for each in marks]
     return pa.concat_tables(tables).unify_dictionaries() if tables else MARK_ROWS.empty_table()
 
 
-def _mark_table(marks: Marks) -> pa.Table:
+def _mark_table(marks: Marks, lead_in: int) -> pa.Table:
     numbers = np.arange(len(marks.at_ns)) + marks.dropped
     results = np.full(len(numbers), np.nan)
     ends = np.flatnonzero((numbers + 1) % max(marks.parts, 1) == 0)
@@ -246,7 +253,7 @@ def _mark_table(marks: Marks) -> pa.Table:
     task = pa.DictionaryArray.from_arrays(np.zeros(len(numbers), np.int32), [marks.task])
     columns = {
         "task": task,
-        "request": numbers // max(marks.parts, 1),
+        "request": numbers // max(marks.parts, 1) - lead_in,
         "part": (numbers % max(marks.parts, 1)).astype(np.int32),
         "at_ns": marks.at_ns,
         "result": pa.array(results, from_pandas=True),
@@ -266,6 +273,7 @@ def _request_table(task: TaskRequests) -> pa.Table:
             **columns,
             "warmup": request < 0,
             "extra": request >= task.wanted,
+            LEAD_IN: (request < 0) & (request >= -task.lead_in),
         },
         REQUEST_ROWS,
     )
@@ -288,7 +296,7 @@ def keep(
     already. Returns the summary as it was written. Raises OSError."""
     contents = {
         REQUESTS: _parquet(request_table(requests)),
-        MARKS: _parquet(mark_table(marks)),
+        MARKS: _parquet(mark_table(marks, {task.name: task.lead_in for task in requests})),
         EVENTS: _parquet(pa.table(events, EVENT_ROWS)),
         PROOF: as_json({"verdict": proof.verdict} | msgspec.to_builtins(proof)),
         PROVENANCE: as_json(provenance),

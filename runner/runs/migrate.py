@@ -19,6 +19,13 @@ def current(name: str, content: Any) -> Any:
         raise ValueError(f"it is no record of version {OLD}: {error!r}") from error
 
 
+def configuration(old: dict[str, Any]) -> dict[str, Any]:
+    """A run's configuration with the keys that runs from before them had no choice about."""
+    if isinstance(task_set := old.get("task_set"), dict):
+        task_set.setdefault("lead_in_s", 0.0)
+    return old
+
+
 def _current(name: str, content: Any) -> Any:
     if not isinstance(content, dict):
         return content

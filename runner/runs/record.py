@@ -88,10 +88,10 @@ class Summary:
     as_expected: whether it ended as it was meant to; a refusal may be what was to be shown. level:
     in effect; asked_level: as configured. priority: what became of the tasks' priorities (equal,
     applied, not applied). preemptions, against_policy: see `runner.proof.window.Judged`. stolen:
-    share of a core's time that a hypervisor took. pace_us: CPU time of the platform's fixed work in
-    the window, None where there is none. cut: whether the window hit its limit.
-    preemption_ms: of the level's probes, by percentile. timing_s: how long each step took. figures:
-    every metric about every scope that the run has, by name (``p99_ms/priority_3``;
+    share of a core's time that a hypervisor took, from the common start on. pace_us: CPU time of
+    the platform's fixed work meanwhile, None where there is none. cut: whether the window hit its
+    limit. preemption_ms: of the level's probes, by percentile. timing_s: how long each step took.
+    figures: every metric about every scope that the run has, by name (``p99_ms/priority_3``;
     `runner.metrics.names`)."""
 
     name: str

@@ -84,8 +84,9 @@ class Run:
         return files.read_provenance(self.folder)
 
     def requests(self) -> pa.Table:
-        """requests.parquet: one row a request, nanoseconds after the start (docs/outputs.md).
-        With pandas, ``run.requests().to_pandas()`` is a DataFrame. Raises `UserError`."""
+        """requests.parquet: one row a request, nanoseconds after the window's beginning
+        (docs/outputs.md). With pandas, ``run.requests().to_pandas()`` is a DataFrame. Raises
+        `UserError`."""
         return files.read_requests(self.folder / files.REQUESTS)
 
     def marks(self) -> pa.Table:
@@ -148,12 +149,16 @@ class Run:
             self._configured(name, "utilization"),
             None if deadline_us is None else deadline_us / 1e3,
             quiet_ms(self.proof, name),
+            busy_ms(scheduled, self._arrival_process(name) == "closed"),
         )
 
     def priority(self, task: str) -> int:
         """0 where nobody says it. A failed run's summary has no tasks, its configuration has."""
         measured = self.summary.tasks.get(task)
         return int(measured.priority if measured else self._configured(task, "priority") or 0)
+
+    def _arrival_process(self, task: str) -> Any:
+        return self._configured(task, "arrival.process") or self.parameters.get("arrival.process")
 
     def _configured(self, task: str, key: str) -> Any:
         return self.parameters.get(f"task_set.tasks.{task}.{key}")
@@ -193,8 +198,8 @@ def read_run(folder: Path, entry: Entry | None = None, held: Any = None) -> Run:
 
 
 def times_of(rows: pa.Table) -> dict[str, tuple[NDArray[np.int64], int]]:
-    """By task its requests after the warm-up as (scheduled, started, completed) in nanoseconds,
-    shape (requests, 3), and how many of them count."""
+    """By task its requests in the window as (scheduled, started, completed) in nanoseconds, shape
+    (requests, 3), and how many of them count."""
     found = {}
     for name in rows["task"].unique().to_pylist():
         mine = rows.filter(pc.and_(pc.equal(rows["task"], name), pc.invert(rows["warmup"])))
@@ -202,6 +207,12 @@ def times_of(rows: pa.Table) -> dict[str, tuple[NDArray[np.int64], int]]:
         counted = pc.sum(pc.invert(mine["extra"])).as_py() or 0
         found[str(name)] = np.stack(times, axis=1), int(counted)
     return found
+
+
+def busy_ms(scheduled: NDArray[np.int64], closed: bool) -> float:
+    """See `runner.metrics.task.Task`. A closed loop's first request in the window arrives when the
+    last one of the lead-in is done."""
+    return scheduled[0] / 1e6 if closed and len(scheduled) else 0.0
 
 
 def quiet_ms(proof: Proof, task: str) -> NDArray[np.float64]:

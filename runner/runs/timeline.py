@@ -1,8 +1,8 @@
 """What happened when in a run: its requests, marks and the scheduler's log on one clock, as a trace
 that opens in Perfetto and as a figure.
 
-Marks and the scheduler's log are on the monotonic clock; the requests count from the common start
-of their group, whose instant requests.parquet knows.
+Marks and the scheduler's log are on the monotonic clock; the requests count from the beginning of
+their group's window, whose instant requests.parquet knows. Warm-up and lead-in are left out.
 """
 
 import itertools
@@ -37,8 +37,8 @@ TRACKS = 10
 
 
 class Suspension(NamedTuple):
-    """From the moment that it had taken effect to the resumption, nanoseconds after the common
-    start. passed: commands that completed meanwhile; None if the log ends before the resumption."""
+    """From the moment that it had taken effect to the resumption, nanoseconds after the window
+    began. passed: commands that completed meanwhile; None if the log ends before the resumption."""
 
     from_ns: int
     until_ns: int
@@ -46,7 +46,7 @@ class Suspension(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """A part of a request had completed, nanoseconds after the common start. share: of all parts
+    """A part of a request had completed, nanoseconds after the window began. share: of all parts
     of the request, 0 to 1."""
 
     at_ns: int
@@ -54,7 +54,7 @@ class Mark(NamedTuple):
 
 
 class SchedulerEvent(NamedTuple):
-    """A line of the scheduler's log, after the common start. completed: commands of the task."""
+    """A line of the scheduler's log, after the window began. completed: commands of the task."""
 
     at_ns: int
     name: str
@@ -134,22 +134,29 @@ def build(
         return Timeline(tasks, [*notes, "the scheduler's log cannot be placed: no start recorded"])
     for task in tasks:
         mine = events.filter(pc.equal(events["task"], task.name)).sort_by("at_ns")
-        # What was so when the window began is so from its beginning.
-        at_ns = np.maximum(0, mine["at_ns"].to_numpy() - starts[task.name]).tolist()
+        at_ns = (mine["at_ns"].to_numpy() - starts[task.name]).tolist()
         rest = mine["event"].to_pylist(), mine["completed"].to_pylist()
-        task.events.extend(map(SchedulerEvent, at_ns, *rest))
-        task.suspensions.extend(_suspensions(task.events, _end_ns(tasks)))
+        log = list(map(SchedulerEvent, at_ns, *rest))
+        task.events.extend(event for event in log if event.at_ns >= 0)
+        # What was so when the window began is so from its beginning.
+        task.suspensions.extend(
+            each._replace(from_ns=max(0, each.from_ns))
+            for each in _suspensions(log, _end_ns(tasks))
+            if each.until_ns > 0
+        )
     return Timeline(tasks, list(notes))
 
 
 def _some(marks: pa.Table, start_ns: int) -> Iterator[Mark]:
-    """Of a task's marks, `MARKS_SHOWN` a request: its last one and others as far apart."""
+    """Of a task's marks in the window, `MARKS_SHOWN` a request: its last one and others as far
+    apart."""
     part = marks["part"].to_numpy()
     if not len(part):
         return
     parts = int(part.max()) + 1
     step = -(-parts // MARKS_SHOWN)
     shown = (parts - 1 - part) % step == 0
+    shown &= marks["at_ns"].to_numpy() >= start_ns
     at_ns = (marks["at_ns"].to_numpy()[shown] - start_ns).tolist()
     yield from map(Mark, at_ns, ((part[shown] + 1) / parts).tolist())
 
@@ -245,7 +252,9 @@ def _process(pid: int, name: str) -> list[Event]:
 
 
 def _names(pid: int, task: TaskTimeline) -> list[Event]:
-    tracks = {REQUEST_TRACK: "requests"} | ({QUEUE_TRACK: "queue"} if task.events else {})
+    tracks = {REQUEST_TRACK: "requests"} | (
+        {QUEUE_TRACK: "queue"} if task.events or task.suspensions else {}
+    )
     return _process(pid, f"{task.name} (priority {task.priority})") + [
         {"ph": "M", "name": "thread_name", "args": {"name": name}} | _track(pid, track)
         for track, name in tracks.items()

@@ -4,8 +4,9 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from runner.config.arrivals import mean_gap_ns, times_ns
-from runner.config.spec import TaskSpec
+from runner.config.arrivals import mean_gap_ns
+from runner.config.arrivals.trace import window_ns
+from runner.config.spec import TaskSpec, TrialSpec
 from runner.platforms.choose import shared
 from runner.runs import solo
 from runner.sweep.plan import Planned
@@ -38,17 +39,23 @@ def _minutes(each: Planned) -> float | None:
     known = solo.known(Path(each.config.output_root), platform.fingerprint(each.trial), models)
     if models - set(known):
         return None
-    set_up_s = SET_UP_S.get(each.trial.platform, SET_UP_S["host"])
-    seconds = set_up_s
+    seconds = SET_UP_S.get(each.trial.platform, SET_UP_S["host"])
     for group in each.trial.groups:
         tasks = [each.trial.tasks[index] for index in group]
-        seconds += max(window_s(task, known[task.model], len(tasks)) for task in tasks)
-    return min(seconds, each.trial.limit_s + set_up_s) / 60
+        longest_s = max(window_s(each.trial, t, known[t.model], len(tasks)) for t in tasks)
+        seconds += each.trial.lead_in_s + longest_s
+    return seconds / 60
 
 
-def window_s(task: TaskSpec, solo_s: float, beside: int) -> float:
+def window_s(trial: TrialSpec, task: TaskSpec, solo_s: float, beside: int) -> float:
     """An open loop lasts as long as its arrivals; a closed one shares the device."""
+    if trial.duration_s is not None:
+        return trial.duration_s
+    return min(trial.limit_s, _requests_s(trial, task, solo_s, beside))
+
+
+def _requests_s(trial: TrialSpec, task: TaskSpec, solo_s: float, beside: int) -> float:
     if task.arrival.process == "trace":
-        return float(times_ns(task.arrival.trace)[task.requests - 1]) / 1e9
+        return float(window_ns(task.arrival.trace, trial.lead_in_s)[task.requests - 1]) / 1e9
     closed = math.isnan(gap_ns := mean_gap_ns(task, solo_s))
     return task.requests * (solo_s * beside if closed else gap_ns / 1e9)

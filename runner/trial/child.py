@@ -169,6 +169,8 @@ class Trial:
     def _run_group(self, group: list[int], stop: StopSignal, solo: dict[ModelSpec, float]) -> None:
         """Run these tasks side by side until all have completed their requests."""
 
+        lead_in_ns = self.spec.lead_in_ns
+
         def on_done() -> bool:
             if self.recording.all_done(group):
                 stop.set()
@@ -179,7 +181,7 @@ class Trial:
             request, writer = self.lanes[index].request, self.writers[index]
             requests = ENDLESS if self.spec.duration_s is not None else task.requests
             try:
-                run_task(request, schedule, requests, start_ns, writer, stop, on_done)
+                run_task(request, schedule, requests, start_ns, writer, stop, on_done, lead_in_ns)
             except BaseException:
                 stop.set()
                 raise
@@ -192,18 +194,19 @@ class Trial:
             for index, schedule in zip(mine, schedules, strict=True)
         ]
         self.beat.begin()
-        self._follow(running, start_ns, stop)
+        self._follow(running, start_ns + lead_in_ns, stop)
         self.cut = any(self.peers.gather(self.cut))
 
     def _schedule(self, index: int, solo: dict[ModelSpec, float]) -> Any:
         task = self.spec.tasks[index]
         return arrivals.schedule(task, solo[task.model], self.spec.seed)
 
-    def _follow(self, running: list["Future[None]"], start_ns: int, stop: StopSignal) -> None:
-        """Wait for the workers, twice a second looking whether everything is still alive."""
+    def _follow(self, running: list["Future[None]"], window_ns: int, stop: StopSignal) -> None:
+        """Wait for the workers, twice a second looking whether everything is still alive.
+        window_ns: when the window begins, after the lead-in."""
         planned_s = self.spec.duration_s
         length_s = self.spec.limit_s if planned_s is None else planned_s
-        end_ns = start_ns + int(length_s * 1e9)
+        end_ns = window_ns + int(length_s * 1e9)
         while not _have_ended(running) and not stop.is_set:
             left_s = (end_ns - time.monotonic_ns()) / 1e9
             self._look_after(stop.fd, max(0.0, min(WATCH_S, left_s)))

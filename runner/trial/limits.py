@@ -14,6 +14,6 @@ MESSAGE_S = 30
 
 
 def window_s(trial: TrialSpec) -> float:
-    """From the go to the outcome."""
+    """From the go to the outcome, lead-ins included."""
     length_s = trial.limit_s if trial.duration_s is None else trial.duration_s
-    return len(trial.groups) * (length_s + WIND_DOWN_S) + ENDING_S
+    return len(trial.groups) * (trial.lead_in_s + length_s + WIND_DOWN_S) + ENDING_S

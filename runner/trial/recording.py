@@ -11,8 +11,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-HEADER = 5
-ROWS, WARMUPS, DONE, START_NS, STOP = range(HEADER)
+HEADER = 4
+ROWS, DONE, START_NS, STOP = range(HEADER)
 COLUMNS = 3
 SCHEDULED, STARTED, COMPLETED = range(COLUMNS)
 
@@ -52,16 +52,17 @@ class Recording:
         return all(self._words[task * self._task_words + DONE] for task in tasks)
 
     def progress(self, task: int) -> tuple[int, int]:
-        """Requests recorded so far in the window, and warm-up requests before them."""
-        base = task * self._task_words
-        return self._words[base + ROWS] - self._words[base + WARMUPS], self._words[base + WARMUPS]
+        """Requests so far that arrived in the window, and those before it, of the lead-in too."""
+        scheduled, start_ns = self.rows(task)[:, SCHEDULED], self.start_ns(task)
+        within = int((scheduled >= start_ns).sum()) if start_ns else 0
+        return within, len(scheduled) - within
 
     def start_ns(self, task: int) -> int:
-        """The common start of the group that the task ran in; 0 if it never began."""
+        """When the window of the task's group begins, after the lead-in; 0 before its tasks run."""
         return self._words[task * self._task_words + START_NS]
 
     def rows(self, task: int) -> NDArray[np.int64]:
-        """What was recorded, a copy of shape (requests with warm-up, 3)."""
+        """What was recorded, a copy of shape (requests, 3), those before the window included."""
         base = task * self._task_words
         count = self._words[base + ROWS]
         flat = np.frombuffer(self._memory, np.int64, COLUMNS * count, (base + HEADER) * 8)
@@ -85,9 +86,8 @@ class TaskWriter:
         return self._rows == self._capacity
 
     def start(self, start_ns: int) -> None:
-        """Everything recorded before this was warm-up."""
+        """The window begins then: requests that arrive earlier are not of it."""
         self._words[START_NS] = start_ns
-        self._words[WARMUPS] = self._rows
 
     def record(self, scheduled_ns: int, started_ns: int, completed_ns: int) -> None:
         words, at = self._words, HEADER + COLUMNS * self._rows

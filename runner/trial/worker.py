@@ -51,14 +51,17 @@ def run_task(
     writer: TaskWriter,
     stop: StopSignal,
     on_done: Callable[[], bool],
+    lead_in_ns: int = 0,
 ) -> None:
     """Run requests until told to stop.
 
     request: runs one request and returns when it has completed.
     arrivals: nanoseconds after `start_ns`, endless; None for a closed loop.
     on_done: called when `requests` have completed; returns whether to keep the load up.
+    lead_in_ns: requests that arrive so soon after `start_ns` are run alike, and do not count.
     """
-    writer.start(start_ns)
+    window_ns = start_ns + lead_in_ns
+    writer.start(window_ns)
     stop.wait_until(start_ns)
     completed_ns = start_ns
     remaining = requests
@@ -75,7 +78,7 @@ def run_task(
         request()
         completed_ns = monotonic_ns()
         writer.record(due_ns, started_ns, completed_ns)
-        remaining -= 1
+        remaining -= due_ns >= window_ns
         if remaining == 0:
             writer.done()
             if not on_done():

@@ -154,5 +154,8 @@ def test_a_task_that_leaves_its_arrivals_open_takes_the_groups() -> None:
     ids=str,
 )
 def test_a_hash_is_the_same_for_ever(overrides: tuple[str, ...], config_hash: str) -> None:
-    """Sweeps that were begun with an older version go on, and runs of both are compared."""
-    assert resolve(composed(*overrides)).config_hash == config_hash
+    """Sweeps that were begun with an older version go on, and runs of both are compared. There was
+    no lead-in then; one is another measurement."""
+    assert resolve(composed(*overrides, "task_set.lead_in_s=0")).config_hash == config_hash
+    hashes = {resolve(composed(*overrides, f"task_set.lead_in_s={s}")).config_hash for s in (1, 2)}
+    assert len(hashes - {config_hash}) == 2

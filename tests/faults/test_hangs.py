@@ -110,7 +110,7 @@ def two_tasks(arm: str = "native", **changes: object) -> TrialSpec:
     config.platform.name = "host"
     config.arm.name = Arm(arm)
     config.warmup = 2
-    config.task_set.requests = 5
+    config.task_set.requests, config.task_set.lead_in_s = 5, 0
     model = ModelOverride(name=MODEL.name, size=MODEL.size, work_us=MODEL.work_us)
     config.task_set.tasks = {
         "first": TaskConfig(priority=1, model=model),

@@ -19,6 +19,7 @@ AT = np.arange(20, dtype=np.int64)
 REQUESTS = [
     TaskRequests(name, 1, 20, AT, AT + 1, AT + 2, np.zeros((0, 3), np.int64)) for name in "ab"
 ]
+LEAD_IN = {"a": 0, "b": 0}
 MARKS = [Marks("a", 2, 4, np.arange(40), AT / 2), Marks("b", 1, 2, np.arange(20), AT[:0] / 2)]
 EVENTS: dict[str, list[object]] = {
     "at_ns": list(range(500)),
@@ -71,7 +72,7 @@ def _check(run: Path) -> None:
     """By their content, and not by the seals."""
     read = read_run(run)
     assert read.requests().to_pylist() == files.request_table(REQUESTS).to_pylist()
-    assert read.marks().to_pylist() == files.mark_table(MARKS).to_pylist()
+    assert read.marks().to_pylist() == files.mark_table(MARKS, LEAD_IN).to_pylist()
     assert read.events().to_pydict() == EVENTS
     assert files.read_json(run / files.PROOF, Proof) == Proof()
     assert read.provenance == Provenance(time="now")

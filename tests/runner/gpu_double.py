@@ -259,6 +259,7 @@ def trial(platform: DoublePlatform, **changes: Any) -> TrialSpec:
     config.xsched.on_unsupported_level = changes.pop("unsupported", "error")
     config.xsched.scheduler = changes.pop("scheduler", "auto")
     config.task_set.requests = changes.pop("requests", 10)
+    config.task_set.lead_in_s = 0
     config.warmup = 1
     config.limit_s = changes.pop("limit_s", 20)
     hints, arrival = changes.pop("hints", {}), changes.pop("arrival", "jitter")

@@ -332,7 +332,7 @@ def trial(platform: HostPlatform, **changes: Any) -> TrialSpec:
     for key in ("policy", "threshold", "batch_size", "timeslice_us"):
         setattr(config.xsched, key, changes.pop(key, getattr(config.xsched, key)))
     config.xsched.level = PreemptLevel[changes.pop("level", "block")]
-    config.task_set.requests = changes.pop("requests", 8)
+    config.task_set.requests, config.task_set.lead_in_s = changes.pop("requests", 8), 0
     config.warmup, config.limit_s = 1, 6
     model = changes.pop("model", None)
     low, comes = changes.pop("low", ("low-1", "low-2")), changes.pop("low_arrival", "closed")

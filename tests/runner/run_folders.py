@@ -24,13 +24,15 @@ GAP_MS = 100.0
 
 @dataclass
 class MadeTask:
-    """A task whose requests take `response_ms` each, arriving every `GAP_MS`."""
+    """A task whose requests take `response_ms` each, arriving every `GAP_MS`. lead_in: how many of
+    the warm-up's are the lead-in's."""
 
     response_ms: ArrayLike
     priority: int = 0
     solo_ms: float | None = 1.0
     extra: int = 0
     warmup: int = 2
+    lead_in: int = 0
     configured: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -126,6 +128,7 @@ def _rows(name: str, task: MadeTask) -> pa.Table:
             "completed_ns": (scheduled + latency * 1e6).round().astype(np.int64),
             "warmup": request < 0,
             "extra": request >= len(response),
+            "lead_in": (request < 0) & (request >= -task.lead_in),
         },
         files.REQUEST_ROWS,
     )

@@ -36,6 +36,17 @@ def test_a_sweep_has_its_runs_values_figures_and_tables() -> None:
     assert len(first.events()) > 0
 
 
+def test_what_was_recorded_before_there_were_lead_ins_had_none() -> None:
+    """Its figures, computed anew, are those that it was recorded with."""
+    for run in runner.load(THRESHOLDS)[:4]:
+        assert run.parameters["task_set.lead_in_s"] == 0
+        assert not any(run.requests()["lead_in"].to_pylist())
+        for name, recorded in run.summary.figures.items():
+            computed = run.figure(name)
+            assert computed is not None, name
+            assert computed.value == pytest.approx(recorded.value), name
+
+
 def test_figures_are_one_table_that_pandas_reads() -> None:
     sweep = runner.load(THRESHOLDS)
     table = sweep.figures("p50_ms/highest", "stp")

@@ -36,6 +36,12 @@ def times_ns(trace: bytes) -> Times:
     return np.frombuffer(trace, np.int64)
 
 
+def window_ns(trace: bytes, lead_in_s: float) -> Times:
+    """The arrival times of what counts, nanoseconds after the lead-in."""
+    times = times_ns(trace) - round(lead_in_s * 1e9)
+    return times[times >= 0]
+
+
 def read_trace(path: str, key: str) -> bytes:
     """The arrival times of a trace file as int64 nanoseconds after the common start.
 

@@ -38,7 +38,7 @@ def timelines(shown: Sequence[tuple[str, Timeline]], until_ns: int) -> Figure:
     figure, axes = panels(titles, height, sharex=True, gridspec_kw=ratios)
     for panel, (_, course) in zip(axes, shown, strict=True):
         _timeline(panel, course, until_ns)
-    axes[-1].set_xlabel(f"time since the common start ({_unit(until_ns)[0]})")
+    axes[-1].set_xlabel(f"time since the window began ({_unit(until_ns)[0]})")
     parts: list[Any] = [Patch(facecolor="#666666", label="request")]
     tasks = [task for _, course in shown for task in course.tasks]
     if any((task.requests[:, 1] - task.requests[:, 0]).max(initial=0) > MS for task in tasks):

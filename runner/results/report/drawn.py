@@ -286,5 +286,5 @@ def _timelines(points: Sequence[Point]) -> Iterator[Sketch]:
     readable = [timeline.readable_ns(panel) for _, panel in panels]
     until_ns = min(max(readable), 3 * min(readable))
     cut = " The first run of each." if any(len(point.counted) > 1 for point in points) else ""
-    caption = f"Requests from the common start, one colour a priority.{cut}"
+    caption = f"Requests from the window's beginning, one colour a priority.{cut}"
     yield "timeline", timelines(panels, until_ns), caption

@@ -285,6 +285,20 @@ def test_a_repeat_runs_again_on_its_own_schedule(place: Path) -> None:
     assert row[1:] == said
 
 
+@pytest.mark.parametrize("lead_in_s", [None, 0.0, 0.2])
+def test_a_run_has_the_lead_in_again_that_it_had(
+    lead_in_s: float | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None: it is from before there were any."""
+    said = {} if lead_in_s is None else {"lead_in_s": lead_in_s}
+    made = {"a": MadeTask([1.0])}
+    write_run(tmp_path / "run", "native", made, {"task_set": {"name": "made", **said}})
+    asked: list[str] = []
+    monkeypatch.setattr(runner, "run", asked.extend)
+    replay._again(replay.found(str(tmp_path / "run"), None), [])
+    assert f"task_set.lead_in_s={lead_in_s or 0.0}" in asked
+
+
 def test_dry_shows_the_differences_and_runs_nothing(place: Path, tmp_path: Path) -> None:
     copy, before = tmp_path / "run", sweeps(place)
     shutil.copytree(second(place), copy)

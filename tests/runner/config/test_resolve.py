@@ -87,14 +87,14 @@ def test_what_a_task_says_itself_goes_before_what_it_inherits(
     assert resolve(made).tasks[0].arrival == gives
 
 
-def traced(file: Path, content: str, **changes: Any) -> Config:
+def traced(file: Path, content: str, lead_in_s: float = 0.0, **changes: Any) -> Config:
     """Two tasks of three requests, one by this trace, one in a closed loop."""
     file.write_text(content)
     made = config(
         a=TaskConfig(arrival=ArrivalOverride("trace", trace=str(file))),
         b=TaskConfig(arrival=ArrivalOverride("closed")),
     )
-    made.task_set.requests = 3
+    made.task_set.requests, made.task_set.lead_in_s = 3, lead_in_s
     return dataclasses.replace(made, **changes)
 
 
@@ -111,8 +111,8 @@ def test_a_trace_is_its_content_and_not_its_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("", ".trace={}: 0 arrivals, and the task is to complete 3 requests"),
-        ("1\n2\n", ".trace={}: 2 arrivals, and the task is to complete 3 requests"),
+        ("", ".trace={}: 0 arrivals after the lead-in of 0 s, and the task is to complete 3"),
+        ("1\n2\n", ".trace={}: 2 arrivals after the lead-in of 0 s, and the task is to complete 3"),
         ("1\nx\n3\n", ".trace={}: line 2 is no timestamp: x"),
         ("1\n3\n2\n", ".trace={}: line 3 goes back in time"),
         ("1700000000\n1700000001\n1700000002\n", "the window ends at limit_s=900"),
@@ -130,6 +130,15 @@ def test_a_trace_that_cannot_serve_is_refused(tmp_path: Path, content: str, says
 def test_a_trace_may_end_with_the_last_request_in_the_window(tmp_path: Path) -> None:
     made = traced(tmp_path / "trace", "1\n2\n3\n99\n", limit_s=3.0)
     assert resolve(made).tasks[0].arrival.process == "trace"
+
+
+def test_a_trace_serves_by_what_arrives_after_the_lead_in(tmp_path: Path) -> None:
+    file, content = tmp_path / "trace", "0.5\n1.4\n1.5\n2\n4.5\n"
+    assert resolve(traced(file, content, lead_in_s=1.5, limit_s=3.0)).lead_in_ns == 1.5e9
+    with pytest.raises(UserError, match=r": 2 arrivals after the lead-in of 1\.6 s, and the task"):
+        resolve(traced(file, content, lead_in_s=1.6))
+    with pytest.raises(UserError, match=r"request 3 arrives 3 s after the lead-in, and the window"):
+        resolve(traced(file, content, lead_in_s=1.5, limit_s=2.9))
 
 
 def test_a_trace_that_is_missing_is_named_where_it_was_asked_for(tmp_path: Path) -> None:
@@ -332,6 +341,7 @@ def test_weights_are_their_content_and_not_their_path(tmp_path: Path) -> None:
 
 def test_random_weights_keep_the_hashes_that_were_recorded_before_there_were_others() -> None:
     made = config()
+    made.task_set.lead_in_s = 0
     assert resolve(made).config_hash == "73c2bbd1c58f"
     made.model = ModelConfig(name="gpt2", dtype="float16", seed=3)
     made.arm.name = "native"

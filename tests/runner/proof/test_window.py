@@ -36,7 +36,30 @@ def trial(arm: str = "xsched", policy: str = "hpf", low: int = 0) -> TrialSpec:
     return replace(spec, scheduler="local", placement="threads")
 
 
-def judged(spec: TrialSpec, kept: bool = True, counted: int = 1_000_000, **marks: Any) -> Judged:
+def cut(task: TaskRequests, lead_in_ms: int, forget: bool) -> TaskRequests:
+    """The same requests, of which those that arrived before are the lead-in's. forget: that they
+    were."""
+    rows = np.stack([task.scheduled, task.started, task.completed], axis=1) - lead_in_ms * MS
+    before = int((rows[:, 0] < 0).sum())
+    return replace(
+        task,
+        scheduled=rows[before:, 0],
+        started=rows[before:, 1],
+        completed=rows[before:, 2],
+        warmup=rows[:before],
+        start_ns=lead_in_ms * MS,
+        lead_in=0 if forget else before,
+    )
+
+
+def judged(
+    spec: TrialSpec,
+    kept: bool = True,
+    counted: int = 1_000_000,
+    lead_in_ms: int = 0,
+    forget: bool = False,
+    **marks: Any,
+) -> Judged:
     """kept: whether the lower task stops while the urgent one has work."""
     begun = np.array([begin for begin, _ in URGENT]) * MS
     ended = begun + 40 * MS
@@ -55,7 +78,7 @@ def judged(spec: TrialSpec, kept: bool = True, counted: int = 1_000_000, **marks
     return judge(
         spec,
         lambda of: pure_policy(of, dict(enumerate(of.tasks))),
-        requests,
+        [cut(each, lead_in_ms, forget) for each in requests],
         [
             Marks("high", 1, 40, ended, np.zeros(0), counted=queue),
             Marks("low", results=np.zeros(0), counted=queue, **low),
@@ -63,6 +86,17 @@ def judged(spec: TrialSpec, kept: bool = True, counted: int = 1_000_000, **marks
         [Interception("high", 40, 40), Interception("low", len(at_ns), len(at_ns))],
         {ModelSpec(**each.model.as_dict()): 1.2 for each in spec.tasks},
     )
+
+
+def test_what_ran_in_the_lead_in_is_judged_with_the_rest() -> None:
+    """Cut at 550 ms, in one request of each task: the same judgement of the same marks."""
+    whole = judged(trial())
+    led_in = judged(trial(), lead_in_ms=550)
+    assert led_in == whole
+    assert not judged(trial(), kept=False, lead_in_ms=550).checks[-1].passed
+    forgotten = judged(trial(), lead_in_ms=550, forget=True).checks[0]
+    assert not forgotten.passed
+    assert "high: 5 requests ended, and the device completed the work of 10" in forgotten.finding
 
 
 def names(found: Judged) -> list[str]:

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import math
 from pathlib import Path
@@ -41,17 +42,20 @@ def found(
 def trial(arm: str = "native", requests: int = 2, **priorities: int) -> TrialSpec:
     config = Config()
     config.arm.name = arm
-    config.task_set.requests = requests
+    config.task_set.requests, config.task_set.lead_in_s = requests, 0
     config.task_set.tasks = {n: TaskConfig(priority=p) for n, p in priorities.items()}
     return resolve(config)
 
 
-def record(rows: dict[int, list[tuple[int, int, int]]], start_ns: int = 1000 * MS) -> Recording:
-    """Rows in milliseconds after the start; one warm-up request before them."""
+def record(
+    rows: dict[int, list[tuple[int, int, int]]], start_ns: int = 1000 * MS, lead_in_ms: int = 0
+) -> Recording:
+    """Rows in milliseconds after the window's beginning; a warm-up request before the lead-in."""
     recording = Recording.create(len(rows), capacity=100)
     for task, times in rows.items():
         writer = recording.writer(task)
-        writer.record(start_ns - 9 * MS, start_ns - 9 * MS, start_ns - 5 * MS)
+        alone_ns = start_ns - (lead_in_ms + 9) * MS
+        writer.record(alone_ns, alone_ns, alone_ns + 4 * MS)
         writer.start(start_ns)
         for row in times:
             writer.record(*(start_ns + t * MS for t in row))
@@ -82,14 +86,70 @@ def test_a_run_by_hand() -> None:
     assert a.solo_ms == 10
     assert requests[0].warmup.tolist() == [[-9 * MS, -9 * MS, -5 * MS]]
     assert [task.start_ns for task in requests] == [1000 * MS] * 2
+    assert [task.lead_in for task in requests] == [0, 0]
+
+
+def led_in(spec: TrialSpec, lead_in_ms: int) -> TrialSpec:
+    return dataclasses.replace(spec, lead_in_s=lead_in_ms / 1e3)
+
+
+@pytest.mark.parametrize("slow", [1, 11, 19])
+def test_no_figure_knows_of_the_lead_in(slow: int) -> None:
+    """However slow its requests are; the first that counts even waits for one of them."""
+    spec = led_in(open_loop(rate_rps=100.0), 30)
+    lead_in = {0: [(-30, -30, -30 + slow), (-20, -10, -10 + slow)], 1: [(-30, -30, 0)]}
+    window = {0: [(3, 10, 20), (13, 20, 30)], 1: [(0, 0, 60), (60, 60, 95)]}
+    rows = {task: lead_in[task] + window[task] for task in window}
+    requests = read(spec, record(rows, lead_in_ms=30))
+    assert [(task.lead_in, len(task.warmup)) for task in requests] == [(2, 3), (1, 2)]
+    without = [dataclasses.replace(task, warmup=task.warmup[:0]) for task in requests]
+    run = found(spec, requests)
+    assert run.figures == found(spec, without).figures
+    assert run.figures["max_ms/a"].value == 17
+    assert run.window_s == pytest.approx(0.095)
+    late = [task.late_starts for task in requests]
+    assert late == [0 if slow == 19 else 1, 0], "it waited for its own request, or for nothing"
+
+
+def test_what_is_offered_is_what_arrives_after_the_lead_in() -> None:
+    """An arrival each 10 ms, in the window as before it."""
+    spec = open_loop(rate_rps=100.0)
+    rows = {0: [(0, 0, 5), (10, 10, 30)], 1: [(0, 0, 60), (60, 60, 95)]}
+    expected = found(spec, read(spec, record(rows))).tasks["a"]
+    for lead_in_ms in (30, 1000):
+        later = led_in(spec, lead_in_ms)
+        run = found(later, read(later, record(rows, lead_in_ms=lead_in_ms)))
+        assert rates(run.tasks["a"]) == rates(expected)
+
+
+@pytest.mark.parametrize("left", [0, 5, 9])
+def test_a_closed_loop_is_not_idle_while_it_ends_its_lead_in(left: int) -> None:
+    """Requests of 10 ms: 100 a second, wherever among them the window begins."""
+    spec = led_in(trial(requests=3, a=1), 20)
+    before = [(at, at, at + 10) for at in (left - 20, left - 10)]
+    rows = {0: before + [(at, at, at + 10) for at in range(left, left + 30, 10)]}
+    throughput = found(spec, read(spec, record(rows, lead_in_ms=20))).figures["throughput_rps/a"]
+    assert throughput.value == pytest.approx(100)
+    assert throughput.interval == pytest.approx((100, 100))
+
+
+def test_a_duration_counts_from_the_end_of_the_lead_in() -> None:
+    spec = dataclasses.replace(led_in(trial(a=1), 20), duration_s=0.03)
+    rows = [(-20, -20, -2), (-2, -2, 8), (8, 8, 20), (20, 20, 30), (30, 30, 41)]
+    (task,) = read(spec, record({0: rows}, lead_in_ms=20))
+    assert (task.lead_in, task.wanted) == (2, 2)
+    assert found(spec, [task]).window_s == pytest.approx(0.03)
 
 
 LATENCIES = ("p50", "p90", "p95", "p99", "p99.9", "mean", "max")
 
 
-def closed_loop(task: str, priority: int, service_ms: list[float]) -> TaskRequests:
-    ends = np.cumsum(np.array(service_ms) * MS).astype(np.int64)
-    starts = np.concatenate([[0], ends[:-1]])
+def closed_loop(
+    task: str, priority: int, service_ms: list[float], first_ms: float = 0.0
+) -> TaskRequests:
+    first = int(first_ms * MS)
+    ends = first + np.cumsum(np.array(service_ms) * MS).astype(np.int64)
+    starts = np.concatenate([[first], ends[:-1]])
     return TaskRequests(task, priority, len(ends), starts, starts, ends, np.zeros((0, 3), np.int64))
 
 
@@ -141,14 +201,18 @@ def swept_config(arm: str) -> Config:
     return config
 
 
+@pytest.mark.parametrize("later_ms", [0.0, 4.5])
 @pytest.mark.parametrize("arm", ["native", "xsched", "solo"])
-def test_the_summary_and_the_run_that_is_read_back_say_the_same(arm: str, tmp_path: Path) -> None:
-    """Every metric about every scope: one from memory, one from the folder."""
+def test_the_summary_and_the_run_that_is_read_back_say_the_same(
+    arm: str, later_ms: float, tmp_path: Path
+) -> None:
+    """Every metric about every scope: one from memory, one from the folder. later_ms: when the
+    loops are done with the lead-in."""
     random = np.random.default_rng(5)
     config = swept_config(arm)
     spec = resolve(config)
     requests = [
-        closed_loop(task.name, task.priority, random.exponential(10.0, 50).tolist())
+        closed_loop(task.name, task.priority, random.exponential(10.0, 50).tolist(), later_ms)
         for task in spec.tasks
     ]
     probes = [
@@ -214,7 +278,9 @@ def test_a_trial_that_died_while_warming_up() -> None:
     recording.writer(0).record(5, 6, 7)
     (requests,) = read(spec, recording)
     assert len(requests.completed) == 0
-    assert len(requests.warmup) == 1
+    assert (len(requests.warmup), requests.lead_in) == (1, 0)
+    (later,) = read(led_in(spec, 10), recording)
+    assert (len(later.warmup), later.lead_in) == (1, 0), "that one was no more of the lead-in"
     run = found(spec, [requests])
     assert (run.tasks["a"].requests, run.tasks["a"].wanted) == (0, 2)
     assert not [name for name in run.figures if "/" in name]
@@ -231,6 +297,7 @@ def open_loop(keep_load: bool = True, requests: int = 2, **own: float) -> TrialS
     """A periodic task a (10 ms, phase by the seed) beside a closed loop b."""
     config = Config()
     config.task_set.requests, config.task_set.keep_load = requests, keep_load
+    config.task_set.lead_in_s = 0
     config.task_set.tasks = {
         "a": TaskConfig(arrival=ArrivalOverride("periodic", **own)),  # type: ignore[arg-type]
         "b": TaskConfig(),

@@ -356,21 +356,38 @@ def test_the_config_says_what_was_decided_and_how_to_run_it_again(tmp_path: Path
 
 def test_requests_are_one_row_each_also_of_a_task_that_never_ran(tmp_path: Path) -> None:
     times = np.arange(3, dtype=np.int64)
-    warmup = np.array([[-9, -9, -5]])
+    warmup = np.array([[-9, -9, -5], [-3, -3, -2], [-2, -2, 0]])
     none = np.zeros((0, 3), np.int64)
     tasks = [
-        TaskRequests("a", 1, 2, times, times + 1, times + 2, warmup, 7 * 10**18),
+        TaskRequests("a", 1, 2, times, times + 1, times + 2, warmup, 7 * 10**18, lead_in=2),
         TaskRequests("b", 1, 2, times[:0], times[:0], times[:0], none),
     ]
     keep(tmp_path, requests=tasks)
     table = pq.read_table(tmp_path / files.REQUESTS)
     assert files.starts_of(table) == {"a": 7 * 10**18, "b": 0}
     rows = table.to_pylist()
-    assert [row["request"] for row in rows] == [-1, 0, 1, 2]
-    assert [row["warmup"] for row in rows] == [True, False, False, False]
-    assert [row["extra"] for row in rows] == [False, False, False, True]
-    assert rows[1] | {"task": "a"} == rows[1]
-    assert (rows[1]["scheduled_ns"], rows[1]["started_ns"], rows[1]["completed_ns"]) == (0, 1, 2)
+    assert [row["request"] for row in rows] == [-3, -2, -1, 0, 1, 2]
+    assert [row["warmup"] for row in rows] == [True, True, True, False, False, False]
+    assert [row["lead_in"] for row in rows] == [False, True, True, False, False, False]
+    assert [row["extra"] for row in rows] == [False] * 5 + [True]
+    assert rows[3] | {"task": "a"} == rows[3]
+    assert (rows[3]["scheduled_ns"], rows[3]["started_ns"], rows[3]["completed_ns"]) == (0, 1, 2)
+
+
+def test_requests_of_before_there_were_lead_ins_had_none(tmp_path: Path) -> None:
+    old = files.request_table([THREE_REQUESTS]).drop_columns(["lead_in"])
+    pq.write_table(old, tmp_path / files.REQUESTS)
+    read = files.read_requests(tmp_path / files.REQUESTS)
+    assert read.column_names == files.REQUEST_ROWS.names
+    assert read["lead_in"].to_pylist() == [False] * 3
+    assert files.starts_of(read) == {"a": 0}
+
+
+def test_a_configuration_of_before_there_were_lead_ins_had_none(tmp_path: Path) -> None:
+    (tmp_path / files.CONFIG).write_text("task_set: {requests: 3}")
+    assert files.read_config(tmp_path)["task_set"] == {"requests": 3, "lead_in_s": 0}
+    (tmp_path / files.CONFIG).write_text("task_set: {lead_in_s: 2.5}")
+    assert files.read_config(tmp_path)["task_set"] == {"lead_in_s": 2.5}
 
 
 def test_an_empty_log_of_events_has_its_columns(tmp_path: Path) -> None:
@@ -379,10 +396,12 @@ def test_an_empty_log_of_events_has_its_columns(tmp_path: Path) -> None:
     assert events.column_names == ["at_ns", "event", "task", "completed"]
 
 
-def marked(at_ns: list[int], results: list[float], **known: Any) -> list[tuple[Any, ...]]:
+def marked(
+    at_ns: list[int], results: list[float], lead_in: int = 0, **known: Any
+) -> list[tuple[Any, ...]]:
     """(request, part, result) of marks of three parts a request."""
     marks = Marks("a", 3, 9, np.array(at_ns, np.int64), np.array(results, np.float64), **known)
-    rows = files.mark_table([marks]).to_pylist()
+    rows = files.mark_table([marks], {"a": lead_in}).to_pylist()
     assert [row["at_ns"] for row in rows] == at_ns
     return [(row["request"], row["part"], row["result"]) for row in rows]
 
@@ -400,6 +419,13 @@ def test_marks_that_the_ring_no_longer_had_leave_the_others_at_their_requests() 
     assert marked([6, 7, 8, 9, 11], [0.5, 1.5, 2.5], dropped=4) == [
         *((1, 1, None), (1, 2, 1.5)),
         *((2, 0, None), (2, 1, None), (2, 2, 2.5)),
+    ]
+
+
+def test_marks_are_numbered_as_the_requests_that_reached_them() -> None:
+    assert marked([2, 3, 5, 6], [1.5], lead_in=1) == [
+        *((-1, 0, None), (-1, 1, None), (-1, 2, 1.5)),
+        (0, 0, None),
     ]
 
 
@@ -504,7 +530,7 @@ def test_version_1_listed_nothing_and_is_believed(tmp_path: Path) -> None:
     assert files.broken(tmp_path, summary) == ""
 
 
-@pytest.mark.parametrize("column", files.REQUEST_ROWS.names)
+@pytest.mark.parametrize("column", files.REQUEST_ROWS.names[:-1])  # lead_in came later
 def test_version_1_with_a_table_of_other_columns_is_broken(column: str, tmp_path: Path) -> None:
     table = files.request_table([THREE_REQUESTS])
     pq.write_table(table.drop_columns([column]), tmp_path / files.REQUESTS)

@@ -12,7 +12,7 @@ from runner.runs import files
 from runner.runs.record import Entry, Provenance, Summary, TaskSummary
 from runner.runs.run import read_run
 from runner.trial.status import Status
-from tests.runner.run_folders import GAP_MS, MadeTask, keep, seal, write_run
+from tests.runner.run_folders import GAP_MS, THREE_REQUESTS, MadeTask, keep, seal, write_run
 from xsched_bindings.types import PreemptLevel
 
 ONE = {"urgent": MadeTask([10.0, 20.0, 30.0], priority=1)}
@@ -132,7 +132,7 @@ def test_the_table_of_marks_is_what_the_device_told(tmp_path: Path) -> None:
         Marks("urgent", 2, 8, np.array([5, 7, 9, 12]), np.array([1.5, 2.5])),
         Marks("low", 1, 4, np.array([8]), np.array([])),
     ]
-    keep(tmp_path, marks=marks)
+    keep(tmp_path, marks=marks, requests=[replace(THREE_REQUESTS, name=m.task) for m in marks])
     run = read_run(tmp_path)
     assert run.status is Status.FINISHED
     table = run.marks()

@@ -21,6 +21,7 @@ from runner.runs.timeline import (
     MARKS_SHOWN,
     MOST_EVENTS,
     Mark,
+    SchedulerEvent,
     Suspension,
     Timeline,
     build,
@@ -47,6 +48,7 @@ def requests(
             named = zip(("scheduled_ns", "started_ns", "completed_ns"), each, strict=True)
             at = {name: int(value * MS) for name, value in named}
             row = {"task": task, "request": number, "warmup": number < 0, "extra": number > 2}
+            row["lead_in"] = False
             rows.append(row | at)
     recorded = json.dumps(dict.fromkeys(times_ms, START) | (starts or {}))
     return pa.Table.from_pylist(rows, files.REQUEST_ROWS).replace_schema_metadata(
@@ -73,7 +75,8 @@ def marks(parts: int = 4) -> pa.Table:
         [
             Marks(task, parts, 8, START + (np.array(times) * MS).astype(np.int64), np.zeros(0))
             for task, times in at_ms.items()
-        ]
+        ],
+        dict.fromkeys(at_ms, 0),
     )
 
 
@@ -121,6 +124,23 @@ def test_what_was_so_before_the_start_is_so_from_the_start() -> None:
     assert low.suspensions == [Suspension(0, 4 * MS, 0)]
 
 
+def test_the_lead_in_is_left_out() -> None:
+    """Of its events and marks nothing is shown, but for a suspension that goes on."""
+    log = events(
+        (-9, "suspend", "low", 1),
+        (-8, "resume", "low", 1),
+        (-3, "suspend", "low", 2),
+        (4, "resume", "low", 5),
+    )
+    told = files.mark_table(
+        [Marks("low", 1, 1, START + np.array([-5, -1, 10]) * MS, np.zeros(0))], {"low": 2}
+    )
+    (low,) = build(requests({"low": [(0, 0, 10)]}), told, log, no_priority).tasks
+    assert low.suspensions == [Suspension(0, 4 * MS, 3)]
+    assert low.events == [SchedulerEvent(4 * MS, "resume", 5)]
+    assert low.marks == [Mark(10 * MS, 1.0)]
+
+
 def test_a_suspension_without_an_end_lasts_as_long_as_the_run() -> None:
     log = events((0, "ready", "low", 0), (2, "suspend", "low", 1))
     (low,) = build(requests({"low": [(0, 0, 10)]}), None, log, no_priority).tasks
@@ -142,7 +162,8 @@ def test_marks_of_groups_that_started_apart_are_each_placed_by_their_own() -> No
         [
             Marks(name, 1, 1, np.array([START + at * MS]), np.zeros(0))
             for name, at in (("a", 10), ("b", 60))
-        ]
+        ],
+        {"a": 0, "b": 0},
     )
     shown = build(apart, told, None, no_priority)
     assert [task.marks for task in shown.tasks] == [[Mark(10 * MS, 1.0)]] * 2
@@ -151,7 +172,7 @@ def test_marks_of_groups_that_started_apart_are_each_placed_by_their_own() -> No
 @pytest.mark.parametrize("parts", [1, 7, 10, 11, 24, 1000])
 def test_of_many_marks_a_few_of_each_request_are_shown_its_end_among_them(parts: int) -> None:
     at_ns = START + np.arange(3 * parts) * 1000
-    told = files.mark_table([Marks("a", parts, parts, at_ns, np.zeros(0))])
+    told = files.mark_table([Marks("a", parts, parts, at_ns, np.zeros(0))], {"a": 0})
     (task,) = build(requests({"a": [(0, 0, 10)]}), told, None, no_priority).tasks
     ends = [mark.at_ns for mark in task.marks if mark.share == 1]
     assert ends == [(number * parts - 1) * 1000 for number in (1, 2, 3)]

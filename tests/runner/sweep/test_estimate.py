@@ -11,7 +11,7 @@ from runner.sweep import estimate
 from runner.sweep.estimate import window_s
 from runner.sweep.plan import Planned
 
-TRACE = np.array([1, 2, 3.5, 9]) * 1e9
+TRACE = np.array([0.5, 1, 2, 4.5, 9]) * 1e9
 
 
 @pytest.mark.parametrize(
@@ -28,9 +28,29 @@ def test_a_window_is_as_long_as_three_requests_beside_another_task(
 ) -> None:
     config = Config()
     config.task_set.tasks = {"a": TaskConfig(requests=3)}
-    (task,) = resolve(config).tasks
-    found = window_s(dataclasses.replace(task, arrival=arrival), 0.1, 2)
-    assert math.isclose(found, seconds)
+    config.task_set.lead_in_s = 1.0
+    trial = resolve(config)
+    (task,) = trial.tasks
+    task = dataclasses.replace(task, arrival=arrival)
+    assert math.isclose(window_s(trial, task, 0.1, 2), seconds)
+    assert window_s(dataclasses.replace(trial, limit_s=0.4), task, 0.1, 2) == 0.4
+    assert window_s(dataclasses.replace(trial, duration_s=7.0), task, 0.1, 2) == 7
+
+
+@pytest.mark.parametrize(("arm", "lead_ins"), [("native", 1), ("solo", 2)])
+def test_every_group_has_its_lead_in(
+    monkeypatch: pytest.MonkeyPatch, arm: str, lead_ins: int
+) -> None:
+    config = Config()
+    config.platform.name, config.arm.name = "host", arm
+    config.task_set.lead_in_s, config.task_set.duration_s = 2.0, 3.0
+    config.task_set.tasks = {"a": TaskConfig(), "b": TaskConfig()}
+    point = Planned([], {})
+    point.config, point.trial = config, resolve(config)
+    known = {task.model: 0.1 for task in point.trial.tasks}
+    monkeypatch.setattr(estimate.solo, "known", lambda *_: known)
+    (minutes,) = estimate.minutes([point])
+    assert minutes == pytest.approx((estimate.SET_UP_S["host"] + lead_ins * (2 + 3)) / 60)
 
 
 def test_a_warm_parent_is_paid_for_once_a_loader_environment(

@@ -16,6 +16,7 @@ from runner.config.resolve import resolve
 from runner.config.schema import Config, TaskConfig
 from runner.config.spec import TrialSpec
 from runner.proof.checks import Interception, Verdict
+from runner.trial.measured import read
 from runner.trial.messages import Begin, Gather, Gathered, Go, Outcome, Ready, Role, Saying, Solo
 from runner.trial.recording import Recording
 from tests.conftest import environment
@@ -28,7 +29,7 @@ def spec(**changes: Any) -> TrialSpec:
     config = Config()
     config.platform.name = "host"
     config.warmup = 2
-    config.task_set.requests = REQUESTS
+    config.task_set.requests, config.task_set.lead_in_s = REQUESTS, 0
     config.task_set.tasks = {"first": TaskConfig(), "second": TaskConfig()}
     return replace(resolve(config), **changes)
 
@@ -180,6 +181,29 @@ def test_a_window_ends_by_its_duration() -> None:
         outcome = child.to_the_end()
         assert (outcome.error, outcome.cut) == ("", False)
         assert child.recording.progress(0)[0] > REQUESTS
+
+
+def test_requests_duration_and_limit_count_from_the_end_of_the_lead_in() -> None:
+    endless = tuple(replace(task, requests=10**6) for task in spec().tasks)
+    for trial in (
+        spec(lead_in_s=0.3),
+        spec(lead_in_s=0.3, duration_s=0.1),
+        spec(lead_in_s=0.3, limit_s=0.1, tasks=endless),
+    ):
+        with started(trial) as child:
+            assert child.to_the_end().error == ""
+            requests = read(trial, child.recording)
+        for task in requests:
+            # Of 2 ms each; a busy machine makes fewer, and many a thread takes turns.
+            assert 10 <= task.lead_in <= 150
+            assert task.spans[0, 0] >= task.start_ns - trial.lead_in_ns > task.spans[0, 0] - 10**8
+            assert len(task.completed) >= REQUESTS
+            assert (task.scheduled >= 0).all()
+        if trial.duration_s or trial.limit_s < 1:
+            last_ns = max(int(task.completed[-1]) for task in requests)
+            assert 0.09 < last_ns / 1e9 < 0.3, "without the lead-in"
+        else:
+            assert all(task.wanted == REQUESTS for task in requests)
 
 
 def test_one_of_two_runs_its_task_and_takes_what_the_other_says() -> None:

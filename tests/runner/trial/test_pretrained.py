@@ -16,7 +16,8 @@ def test_weights_that_do_not_fit_fail_their_run_alone(run_forked: Run, tmp_path:
     encoder = build(ModelSpec("bert_mini", size=4)).module
     torch.save(encoder.state_dict(), tmp_path / "good.pt")
     torch.save({"pooler.dense.bias": torch.zeros(256)}, tmp_path / "bad.pt")
-    arguments = "task_set=two_bert model=bert_mini task_set.requests=3 tracking=none -m arm=native"
+    short = "task_set=two_bert model=bert_mini task_set.requests=3 task_set.lead_in_s=0"
+    arguments = f"{short} tracking=none -m arm=native"
     done = run_forked(*arguments.split(), "model.pretrained=bad.pt,good.pt")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr

@@ -34,7 +34,13 @@ from xsched_bindings.host import Device, HostQueue
 from xsched_bindings.types import PreemptLevel
 
 #: A quick real model, and an urgent task that comes and goes.
-QUICK = ("task_set=two_bert", "model=bert_mini", "task_set.requests=10", "warmup=1")
+QUICK = (
+    "task_set=two_bert",
+    "model=bert_mini",
+    "task_set.requests=10",
+    "task_set.lead_in_s=0.2",
+    "warmup=1",
+)
 SMOKE = ("task_set=smoke", "tracking=none", "warmup=1")
 
 
@@ -96,13 +102,20 @@ def test_a_sweep_over_a_real_model_leaves_everything_behind(
         counted = rows[(rows.task == "first") & ~rows.warmup & ~rows.extra]
         assert counted.request.tolist() == list(range(10))
         assert (rows[rows.warmup].request < 0).all()
+        lead_in = rows[rows.lead_in]
+        assert "second" in set(lead_in.task)
+        assert lead_in.warmup.all()
+        assert lead_in.scheduled_ns.between(-0.2e9, 0, inclusive="left").all()
+        assert (rows[~rows.warmup].scheduled_ns >= 0).all()
         marks = each.marks().to_pandas()
+        for task, mine in marks.groupby("task", observed=True):
+            ran = rows[(rows.task == task) & (rows.lead_in | ~rows.warmup)]
+            assert mine.request.unique().tolist() == ran.request.tolist()
         of_first = marks[marks.task == "first"]
-        assert of_first.request.max() + 1 == len(rows[(rows.task == "first") & ~rows.warmup])
         assert len(of_first) % (of_first.part.max() + 1) == 0
         assert of_first.at_ns.is_monotonic_increasing
         results = of_first.result.dropna()
-        assert len(results) == of_first.request.max() + 1
+        assert len(results) == of_first.request.nunique()
         assert results.nunique() == 2, "of two inputs in turn"
         events = pq.read_table(folder / "events.parquet").to_pandas()
         assert (events.event == "suspend").sum() >= summary.preemptions
@@ -169,11 +182,24 @@ def test_all_arms_share_one_schedule(all_arms: dict[str, Run]) -> None:
     scheduled = []
     for each in all_arms.values():
         rows = each.requests().to_pandas()
-        urgent = rows[(rows.task == "urgent") & ~rows.warmup & ~rows.extra]
-        scheduled.append(urgent.scheduled_ns.tolist())
+        urgent = rows[rows.task == "urgent"]
+        lead_in = urgent[urgent.lead_in].scheduled_ns.tolist()
+        scheduled.append((lead_in, urgent[~urgent.warmup & ~urgent.extra].scheduled_ns.tolist()))
     assert len(scheduled) == len(Arm)
-    assert len(scheduled[0]) == 20
+    thrown_away, counted = scheduled[0]
+    assert len(thrown_away) >= 1
+    assert len(counted) == 20
     assert all(each == scheduled[0] for each in scheduled)
+
+
+def test_tasks_that_run_one_after_another_have_a_lead_in_each(all_arms: dict[str, Run]) -> None:
+    requests = all_arms["solo"].requests()
+    rows, starts = requests.to_pandas(), files.starts_of(requests)
+    for task in ("urgent", "background"):
+        lead_in = rows[(rows.task == task) & rows.lead_in]
+        assert -0.2e9 <= lead_in.scheduled_ns.min() < 0, task
+    ended_ns = starts["urgent"] + rows[rows.task == "urgent"].completed_ns.max()
+    assert starts["background"] - 0.2e9 > ended_ns, "its lead-in follows the other's window"
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +234,7 @@ def test_the_utilization_policy_shares_the_device(run_forked: Command, tmp_path:
             "task_set.tasks.first.arrival.process=closed",
             "xsched.timeslice_us=40000",
             "task_set.requests=150",
+            "task_set.lead_in_s=0",
             "tracking=none",
         )
     )
@@ -225,7 +252,7 @@ OTHERS = ("kedf", "lax", "cfs", "mlfq")
 def policies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     folder = tmp_path_factory.mktemp("policies")
     small = ("model=synthetic", "model.size=150", "model.work_us=300", "task_set.requests=8")
-    asked = ("task_set=two_bert", *small, "tracking=none", "warmup=0")
+    asked = ("task_set=two_bert", *small, "task_set.lead_in_s=0", "tracking=none", "warmup=0")
     ok(forked_run(folder, *asked, "-m", f"xsched={','.join(OTHERS)}"))
     return {each.summary.policy: each for each in runs(folder / "out").values()}
 

@@ -3,6 +3,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import pytest
 
 from runner.config.arrivals.trace import replay
 from runner.trial.recording import COMPLETED, SCHEDULED, STARTED, Recording
@@ -16,6 +17,7 @@ def run(
     arrivals: Iterator[int] | None,
     requests: int,
     keep: int = 0,
+    lead_in_ns: int = 0,
 ) -> tuple[Recording, int]:
     """Run until `requests` are done and, if `keep`, that many more."""
     recording, stop = Recording.create(1), StopSignal()
@@ -26,10 +28,11 @@ def run(
         nonlocal count
         request()
         count += 1
-        if count == requests + keep:
+        if count == requests + keep and not lead_in_ns:
             stop.set()
 
-    run_task(counted, arrivals, requests, start_ns, recording.writer(0), stop, lambda: keep > 0)
+    writer = recording.writer(0)
+    run_task(counted, arrivals, requests, start_ns, writer, stop, lambda: keep > 0, lead_in_ns)
     return recording, start_ns
 
 
@@ -64,6 +67,33 @@ def test_a_task_that_is_done_keeps_its_load_up_if_asked() -> None:
     recording, _ = run(lambda: None, None, 3, keep=4)
     assert recording.all_done([0])
     assert recording.progress(0) == (7, 0)
+
+
+@pytest.mark.parametrize("slow", [0.0, 0.045])
+def test_requests_that_arrive_in_the_lead_in_do_not_count(slow: float) -> None:
+    """Also those that wait until it is over, as the first makes the others."""
+    times = iter([0.0, slow])
+
+    def request() -> None:
+        time.sleep(next(times, 0.0))
+
+    arrivals = iter(range(0, 10**10, 10 * MS))
+    recording, start_ns = run(request, arrivals, 5, lead_in_ns=30 * MS)
+    assert recording.all_done([0])
+    assert recording.progress(0) == (5, 3)
+    rows = recording.rows(0) - start_ns
+    assert rows[:, SCHEDULED].tolist() == [at * 10 * MS for at in range(8)]
+    assert recording.start_ns(0) == start_ns + 30 * MS
+
+
+def test_a_closed_loop_counts_from_its_first_request_after_the_lead_in() -> None:
+    recording, _ = run(lambda: time.sleep(0.008), None, 3, lead_in_ns=20 * MS)
+    counted, before = recording.progress(0)
+    rows = recording.rows(0) - recording.start_ns(0)
+    assert (counted, before >= 1) == (3, True)
+    assert rows[0, SCHEDULED] == -20 * MS
+    assert rows[before - 1, SCHEDULED] < 0 <= rows[before, SCHEDULED]
+    assert rows[before, SCHEDULED] == rows[before - 1, COMPLETED]
 
 
 def test_a_stop_wakes_a_sleeping_task_at_once() -> None:
