@@ -141,9 +141,9 @@ def _again(original: Run, overrides: list[str]) -> int:
     quoted = place.replace("\\", "\\\\").replace("'", "\\'")  # for Hydra's override grammar
     logged = ("--config-path", str(original.folder.absolute()), "--config-name", "config")
     # The file of an old run does not say it, and today's default is another.
-    lead_in = f"{LEAD_IN}={original.parameters.get(LEAD_IN, 0.0)}"
+    lead_in = [f"{key}={value}" for key, value in original.parameters.items() if key == LEAD_IN]
     try:
-        runner.run([*logged, *OVERRIDES, lead_in, f"{OUTPUT_ROOT}'{quoted}'", *overrides])
+        runner.run([*logged, *OVERRIDES, *lead_in, f"{OUTPUT_ROOT}'{quoted}'", *overrides])
     except Ended as end:
         for run in load(end.folder) if end.folder else ():
             _compare(original.summary, run.summary)
