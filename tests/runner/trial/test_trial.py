@@ -174,8 +174,7 @@ def test_every_arm_runs_and_claims_what_it_can(all_arms: dict[str, Run]) -> None
 
 def test_every_arm_tells_the_device_s_pace(all_arms: dict[str, Run]) -> None:
     for each in all_arms.values():
-        found = each.figure("pace_us")
-        assert (found is not None) is (len(available_cores()) > 1), each.arm
+        assert (each.summary.pace_us is not None) is (len(available_cores()) > 1), each.arm
 
 
 def test_all_arms_share_one_schedule(all_arms: dict[str, Run]) -> None:
