@@ -37,8 +37,8 @@ from runner.trial.status import Status
 ROOT = Path(__file__).parents[1]
 POOL = 150
 REPEATS = 5
-#: Length of a window.
-SECONDS = 2
+#: Lengths of a window and of its lead-in.
+SECONDS, LEAD_IN_S = 1.5, 0.3
 #: False alarms: that of a test at 5 %, and how far up its interval may reach.
 ALARM, MOST_ALARMS, FOUND = 0.05, 0.15, 0.8
 P90, P50 = "p90_ms/priority_1", "p50_ms/priority_1"
@@ -54,6 +54,7 @@ SETTINGS = (
     "platform=host",
     "tracking=none",
     f"task_set.duration_s={SECONDS}",
+    f"task_set.lead_in_s={LEAD_IN_S}",
     "task_set.tasks.first.arrival.load=null",
     "task_set.tasks.first.arrival.rate_rps=25",
     "sweep.resume=false",
