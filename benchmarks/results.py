@@ -15,14 +15,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
 from benchmarks import published
 from runner.commands.export import export
 from runner.config.errors import UserError
+from runner.config.schema import ExpectConfig
 from runner.metrics.intervals import significant
 from runner.results.comparison import ArmRow, Comparison, compare
-from runner.results.expectations import Finding, read_findings
+from runner.results.expectations import Finding, evaluate
 from runner.results.points import spoken
 from runner.results.report.build import build
 from runner.results.wording import INTERVAL, numbers, treatment_name, value, verdict
@@ -31,6 +33,7 @@ from runner.runs.load import load
 from runner.runs.provenance import ABSOLUTE, MAX_DIFF
 from runner.runs.record import Provenance, Summary
 from runner.runs.sweep import Sweep
+from runner.trial.status import Status
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
@@ -106,7 +109,7 @@ def _section(path: Path, remarks: dict[str, Any]) -> str:
     with tempfile.TemporaryDirectory() as folder:
         build(sweep, Path(folder), name)
         images = _images(Path(folder) / "figures", path)
-    findings = read_findings(sweep.folder)
+    findings = evaluate(_expected(name), sweep.runs)
     try:
         found = compare(sweep.runs)
     except UserError:  # a single arm
@@ -119,6 +122,7 @@ def _section(path: Path, remarks: dict[str, Any]) -> str:
         remarks.get(name, "").strip(),
         _arms(found.arms) if found else "",
         _verdicts(found) if found else "",
+        _left_out(found) if found else "",
         *images,
         f"Raw data, proofs, provenance: [{path.name}]({path.parent.name}/{path.name}); "
         f"`python -m runner.report docs/results/{path.parent.name}/{path.name}` makes its page.",
@@ -132,6 +136,12 @@ def _question(name: str) -> str:
     return " ".join(line[2:] for line in lines[: [line[:1] for line in lines].index("d")])
 
 
+def _expected(name: str) -> list[ExpectConfig]:
+    """What the experiment is meant to show, as it is checked in: judged as it would be today."""
+    said = yaml.safe_load((CONF / f"{name}.yaml").read_text()).get("expect", [])
+    return msgspec.convert(said, list[ExpectConfig])
+
+
 def _ended(sweep: Sweep) -> str:
     """The command, and how its runs ended."""
     words = sweep.record.command.split()
@@ -141,6 +151,12 @@ def _ended(sweep: Sweep) -> str:
     wrong = sum(not run.summary.valid for run in sweep)
     count = f"{len(sweep)} runs" if len(sweep) > 1 else "one run"
     return f"`{' '.join(kept)}`: {count}; proof: {counts}; {wrong or 'none'} not valid."
+
+
+def _left_out(found: Comparison) -> str:
+    """Runs with a result that are compared with nothing, and why."""
+    named = [f"{run.name}: {why}" for run, why in found.left_out if run.status is Status.FINISHED]
+    return f"Not compared: {'; '.join(named)}." if named else ""
 
 
 def _images(figures: Path, path: Path) -> list[str]:

@@ -243,20 +243,29 @@ def judge(pool: Sequence[Repeat]) -> list[Figure]:
         alarms("the same on p90, by position", by_position, P90),
         found_slower(f"{slower}: found on p50", P50),
         found_slower("the same on p90: found", P90),
-        report("scatter of p50 between two runs that are the same", 100 * scatter(pool), " %"),
+        report(
+            "scatter of p50 between two runs that are the same, as measured",
+            100 * scatter(pool, lambda run: 1.0),
+            " %",
+        ),
+        report("the same at equal pace", 100 * scatter(pool, _pace), " %"),
         over_all("A ÷ A, by label", [by_label(repeat)[0] for repeat in pool]),
         over_all("A ÷ A, by position", [by_position(repeat)[0] for repeat in pool]),
         over_all("slower ÷ plain", [against_slower(repeat)[0] for repeat in pool]),
     ]
 
 
-def scatter(pool: Sequence[Repeat]) -> float:
+def scatter(pool: Sequence[Repeat], pace: Callable[[Run], float]) -> float:
     """Standard deviation of the logarithm of the ratio of p50s of two runs that are the same, over
-    the repeats: what a comparison has to see through."""
+    the repeats: what a comparison has to see through. pace: by which p50s are divided."""
     pairs = [pair for repeat in pool for pair in (repeat.plain, repeat.slower)]
-    p50s = [[_p50(run) for run in pair] for pair in pairs]
+    p50s = [[_p50(run) / pace(run) for run in pair] for pair in pairs]
     # Nobody is first by nature, so the mean is zero.
     return math.sqrt(fmean(math.log(one / other) ** 2 for one, other in p50s))
+
+
+def _pace(run: Run) -> float:
+    return run.summary.pace_us or math.nan
 
 
 def _p50(run: Run) -> float:

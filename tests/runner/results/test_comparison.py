@@ -442,6 +442,23 @@ def test_failed_interrupted_and_invalid_runs_are_listed(tmp_path: Path) -> None:
     assert "late" not in {r.name for r, _ in compare(load(*folders).runs, invalid=True).left_out}
 
 
+def test_runs_that_lack_their_slowest_requests_are_listed(tmp_path: Path) -> None:
+    """Of a window that ends with its requests, what had piled up behind them is no lack."""
+    task = {"urgent": MadeTask([1.0] * 9)}
+    censored = ("censored, as they were open when the window ended: requests of urgent 8",)
+    timed = {"task_set": {"name": "made", "duration_s": 2.0}}
+    cut = ("the window was cut at limit_s=2 (urgent 9/30)",)
+    folders = [
+        write_run(tmp_path / "native", "native", task),
+        write_run(tmp_path / "xsched", "xsched", task, notes=censored),
+        write_run(tmp_path / "timed", "xsched", task, timed, repeat=1, notes=censored),
+        write_run(tmp_path / "cut", "xsched", task, repeat=2, notes=cut, cut=True),
+    ]
+    left_out = compare(load(*folders).runs).left_out
+    assert {run.name: reason for run, reason in left_out} == {"timed": censored[0], "cut": cut[0]}
+    assert compare(load(*folders).runs, invalid=True).left_out == []
+
+
 def test_nothing_to_compare(tmp_path: Path) -> None:
     task = {"urgent": MadeTask([1.0] * 9)}
     native = write_run(tmp_path / "native", "native", task)
