@@ -243,6 +243,7 @@ def judge(pool: Sequence[Repeat]) -> list[Figure]:
         alarms("the same on p90, by position", by_position, P90),
         found_slower(f"{slower}: found on p50", P50),
         found_slower("the same on p90: found", P90),
+        Figure("found on p50 as measured, whatever the pace", as_measured(pool)),
         report(
             "scatter of p50 between two runs that are the same, as measured",
             100 * scatter(pool, lambda run: 1.0),
@@ -253,6 +254,16 @@ def judge(pool: Sequence[Repeat]) -> list[Figure]:
         over_all("A ÷ A, by position", [by_position(repeat)[0] for repeat in pool]),
         over_all("slower ÷ plain", [against_slower(repeat)[0] for repeat in pool]),
     ]
+
+
+def as_measured(pool: Sequence[Repeat]) -> str:
+    """How many slower runs are found on p50 without knowing the pace."""
+
+    def strip(runs: Sequence[Run]) -> tuple[Run, ...]:
+        return tuple(replace(run, summary=replace(run.summary, pace_us=None)) for run in runs)
+
+    raw = [Repeat(strip(repeat.plain), strip(repeat.slower)) for repeat in pool]
+    return share_of(verdicts(raw, against_slower, P50), (WORSE,))[1]
 
 
 def scatter(pool: Sequence[Repeat], pace: Callable[[Run], float]) -> float:

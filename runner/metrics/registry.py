@@ -45,9 +45,9 @@ class Metric:
 
     @property
     def pace_power(self) -> int:
-        """How the figure goes with the time that fixed work takes: times with it, rates against it,
-        others not."""
-        return {"ms": 1, "1/s": -1}.get(self.unit, 0)
+        """How the figure goes with the time that fixed work takes: times with it, others not, for
+        the rate of an open loop is its arrivals'."""
+        return 1 if self.unit == "ms" else 0
 
     @property
     def of_all(self) -> bool:

@@ -256,6 +256,7 @@ def _some(points: Sequence[Point]) -> list[Point]:
 
 def _share_rows(point: Point) -> list[Share]:
     runs = [list(run.tasks.values()) for run in point.counted]
+    runs = [tasks for tasks in runs if len(tasks) == max(map(len, runs))]  # one may have had none
     done = [progress(tasks) for tasks in runs]
     entitled = entitlements(runs[0])
     if entitled is None or any(np.isnan(total := work.sum()) or not total for work in done):
