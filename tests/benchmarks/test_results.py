@@ -9,7 +9,6 @@ import pytest
 
 from benchmarks import results
 from runner.config.errors import UserError
-from runner.results.expectations import MET, Finding
 from runner.runs import files
 from runner.runs.load import load
 from runner.runs.provenance import MAX_DIFF
@@ -27,8 +26,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = f"python -m runner experiment=level_sweep output_root={root}"
     files.write_json(folder / files.SWEEP, replace(files.read_sweep(folder), command=command))
     (folder / "stray.log").write_text("last words")
-    findings = [Finding("a claim", MET, 0.5, (0.4, None), "≤ 1")]
-    files.write_json(folder / files.EXPECTATIONS, findings)
     (place / "results" / "here").mkdir(parents=True)
     remarks = "title: Here\nintro: Measured.\nlevel_sweep: A remark.\n"
     (place / "results" / "here" / "remarks.yaml").write_text(remarks)
@@ -59,7 +56,9 @@ def test_the_page_says_what_was_expected_and_found(kept: Path) -> None:
     page = (kept / "here.md").read_text()
     assert page.startswith("# Here\n\nMeasured.\n\n## level_sweep\n\nA higher level stops")
     assert "`python -m runner experiment=level_sweep`: 9 runs; proof: " in page
-    assert "| a claim | ≤ 1 | 0.500 | [0.400, –] | **met** |" in page
+    none = "there is no such run that is valid"
+    assert f"| deactivation beats blocking | ≤ 0.98 | – | {none} | **inconclusive** |" in page
+    assert "| interruption beats blocking | ≤ 0.98 | 0.986 | [0.939, 1.03] | **inconclusive** |" in page
     assert "A remark." in page
     assert "| xsched, level=block | p90_ms/priority_1 | " in page
     for image in (kept / "here").glob("*.png"):
