@@ -25,7 +25,7 @@ from benchmarks.report import Figure, report, table
 from benchmarks.slower import PLAIN, SLOWER, more
 from runner.commands.command import end_well
 from runner.config.errors import UserError
-from runner.metrics.intervals import exact_share
+from runner.metrics.intervals import Interval, exact_share
 from runner.results import comparison
 from runner.results.judging import BETTER, WORSE
 from runner.runs import archive, files, provenance
@@ -212,12 +212,24 @@ def verdicts(pool: Sequence[Repeat], pairs: Pairs, primary: str) -> list[str]:
     return found
 
 
-def share_of(found: Sequence[str], wanted: Sequence[str]) -> tuple[float, str]:
-    """The share of these verdicts with its exact interval, and both in words."""
-    hits = sum(each in wanted for each in found)
-    known = exact_share(hits, len(found))
-    between = f"{100 * known.low:.1f} to {100 * known.high:.1f} %"
-    return hits / len(found), f"{hits} of {len(found)} ({between})"
+@dataclass(frozen=True)
+class Share:
+    """How many of so many comparisons came to a verdict."""
+
+    hits: int
+    of: int
+
+    @property
+    def interval(self) -> Interval:
+        return exact_share(self.hits, self.of)
+
+    def __str__(self) -> str:
+        between = f"{100 * self.interval.low:.1f} to {100 * self.interval.high:.1f} %"
+        return f"{self.hits} of {self.of} ({between})"
+
+
+def share_of(found: Sequence[str], wanted: Sequence[str]) -> Share:
+    return Share(sum(each in wanted for each in found), len(found))
 
 
 def judge(pool: Sequence[Repeat]) -> list[Figure]:
@@ -226,15 +238,14 @@ def judge(pool: Sequence[Repeat]) -> list[Figure]:
     slower = f"{after} commands a request for {before}, {REPEATS} repeats"
 
     def alarms(what: str, pairs: Pairs, primary: str) -> Figure:
-        found = verdicts(pool, pairs, primary)
-        _, said = share_of(found, (BETTER, WORSE))
-        known = exact_share(sum(each in (BETTER, WORSE) for each in found), len(found))
-        met = ALARM in known and known.high <= MOST_ALARMS
-        return Figure(what, said, "interval with 5 %, ≤ 15 %", met)
+        share = share_of(verdicts(pool, pairs, primary), (BETTER, WORSE))
+        met = ALARM in share.interval and share.interval.high <= MOST_ALARMS
+        return Figure(what, str(share), "interval with 5 %, ≤ 15 %", met)
 
     def found_slower(what: str, primary: str) -> Figure:
-        share, said = share_of(verdicts(pool, against_slower, primary), (WORSE,))
-        return Figure(what, said, f"≥ {FOUND:.0%}".replace("%", " %"), share >= FOUND)
+        share = share_of(verdicts(pool, against_slower, primary), (WORSE,))
+        met = share.hits >= FOUND * share.of
+        return Figure(what, str(share), f"≥ {FOUND:.0%}".replace("%", " %"), met)
 
     return [
         alarms(f"A/A, {REPEATS} repeats, by label: false alarms on p50", by_label, P50),
@@ -263,7 +274,7 @@ def as_measured(pool: Sequence[Repeat]) -> str:
         return tuple(replace(run, summary=replace(run.summary, pace_us=None)) for run in runs)
 
     raw = [Repeat(strip(repeat.plain), strip(repeat.slower)) for repeat in pool]
-    return share_of(verdicts(raw, against_slower, P50), (WORSE,))[1]
+    return str(share_of(verdicts(raw, against_slower, P50), (WORSE,)))
 
 
 def scatter(pool: Sequence[Repeat], pace: Callable[[Run], float]) -> float:

@@ -44,10 +44,10 @@ class Metric:
     about: About = About.TASKS
 
     @property
-    def pace_power(self) -> int:
-        """How the figure goes with the time that fixed work takes: times with it, others not, for
-        the rate of an open loop is its arrivals'."""
-        return 1 if self.unit == "ms" else 0
+    def goes_with_pace(self) -> bool:
+        """Whether the figure grows with the time that fixed work takes: times do, and rates not,
+        for that of an open loop is its arrivals'."""
+        return self.unit == "ms"
 
     @property
     def of_all(self) -> bool:

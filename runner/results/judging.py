@@ -68,8 +68,7 @@ class Contrast:
     def _sides(self, at_equal_pace: bool = True) -> tuple[list[float], list[float]]:
         before, after = ([each.value for each in side] for side in (self.baseline, self.treatment))
         if at_equal_pace and self.paces:
-            power = self.metric.pace_power
-            after = [value / pace**power for value, pace in zip(after, self.paces, strict=True)]
+            after = [value / pace for value, pace in zip(after, self.paces, strict=True)]
         return before, after
 
     def verdict(self, p: float | None) -> str:
@@ -122,16 +121,17 @@ def contrasts_of(
         ]
         if both:
             before, after, known = zip(*both, strict=True)
-            goes_with_it = all(known) and metric.pace_power
             primary = (metric, scope) == decides
-            found[which] = Contrast(
-                metric, scope, primary, before, after, known if goes_with_it else ()
-            )
+            used = known if all(known) and metric.goes_with_pace else ()
+            found[which] = Contrast(metric, scope, primary, before, after, used)
     return list(found.values())
 
 
 def _pace(baseline: Run, treatment: Run) -> float | None:
-    """How much longer fixed work took beside the treatment; None where a run does not know."""
+    """How much longer fixed work took beside the treatment; None where a run does not know, or ran
+    its tasks alone: a core that others leave idle keeps more of the work in its caches."""
+    if baseline.alone or treatment.alone:
+        return None
     before, after = baseline.summary.pace_us, treatment.summary.pace_us
     return after / before if before and after else None
 

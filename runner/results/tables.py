@@ -14,6 +14,7 @@ from runner.results.console import console, table
 from runner.results.wording import (
     ANY,
     INTERVAL,
+    as_measured,
     ineffective,
     numbers,
     repeats,
@@ -81,7 +82,7 @@ def _show_treatment(title: str, rows: list[Row]) -> None:
         cells = (
             f"{row.figure} ({row.tasks[0]})" if alone else row.figure,
             *numbers(row),
-            *([" ".join(value(row.as_measured))] if paced else []),
+            *([as_measured(row)] if paced else []),
             *([str(row.repeats)] if varying else []),
             verdict(row),
         )
@@ -185,7 +186,10 @@ def latex(text: str) -> str:
 def as_latex(comparison: Comparison) -> str:
     """A tabular to \\input, for the package booktabs; primary figures are set in bold, and a dagger
     marks ratios of arms that differ in more than their scheduling."""
-    heads = ("arm", "metric", "of", "baseline", "treatment", "ratio", INTERVAL, "verdict")
+    paced = any(row.as_measured for row in comparison.rows)
+    heads = [*("arm", "metric", "of", "baseline", "treatment", "ratio", INTERVAL), "verdict"]
+    if paced:
+        heads.insert(-1, "as measured")
     notes = []
     if warning := " ".join(warnings(comparison)):
         text = rf"\parbox{{\linewidth}}{{\footnotesize {DAGGER} {latex(warning)}}}"
@@ -193,11 +197,11 @@ def as_latex(comparison: Comparison) -> str:
     lines = [
         f"% baseline {comparison.baseline}; bold: primary, the others are secondary "
         "(Holm-corrected)",
-        r"\begin{tabular}{lllrrrll}",
+        rf"\begin{{tabular}}{{lllrrrl{'l' * paced}l}}",
         r"\toprule",
         " & ".join(map(latex, heads)) + r" \\",
         r"\midrule",
-        *map(_latex_line, comparison.rows),
+        *(_latex_line(row, paced) for row in comparison.rows),
         *notes,
         r"\bottomrule",
         r"\end{tabular}",
@@ -205,12 +209,13 @@ def as_latex(comparison: Comparison) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _latex_line(row: Row) -> str:
+def _latex_line(row: Row, paced: bool) -> str:
     baseline, treatment, change, interval = map(latex, numbers(row))
     dagger = "" if row.alike else DAGGER
     texts = (
         *map(latex, (treatment_name(row), row.metric, row.scope)),
         *(baseline, treatment, change + dagger, interval),
+        *([latex(as_measured(row))] if paced else []),
         latex(verdict(row)),
     )
     return " & ".join(rf"\textbf{{{t}}}" if row.primary else t for t in texts) + r" \\"

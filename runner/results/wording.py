@@ -83,6 +83,11 @@ def numbers(row: Row) -> tuple[str, str, str, str]:
     return baseline, treatment, change(row), interval(row.interval)
 
 
+def as_measured(row: Row) -> str:
+    """The ratio with its interval whatever the pace."""
+    return " ".join(value(row.as_measured)) if row.as_measured else UNKNOWN
+
+
 def verdict(row: Row) -> str:
     """The verdict, what is known beside the null control, and what else differs."""
     told = row.beside_null in (Beside.INEFFECTIVE, Beside.UNDECIDED)

@@ -53,9 +53,9 @@ class Recording:
 
     def progress(self, task: int) -> tuple[int, int]:
         """Requests so far that arrived in the window, and those before it, of the lead-in too."""
-        scheduled, start_ns = self.rows(task)[:, SCHEDULED], self.start_ns(task)
-        within = int((scheduled >= start_ns).sum()) if start_ns else 0
-        return within, len(scheduled) - within
+        scheduled, start_ns = self._seen(task)[:, SCHEDULED], self.start_ns(task)
+        before = int(np.searchsorted(scheduled, start_ns)) if start_ns else len(scheduled)
+        return len(scheduled) - before, before
 
     def start_ns(self, task: int) -> int:
         """When the window of the task's group begins, after the lead-in; 0 before its tasks run."""
@@ -63,10 +63,14 @@ class Recording:
 
     def rows(self, task: int) -> NDArray[np.int64]:
         """What was recorded, a copy of shape (requests, 3), those before the window included."""
+        return self._seen(task).copy()
+
+    def _seen(self, task: int) -> NDArray[np.int64]:
+        """The same where it is; arrivals are in their order."""
         base = task * self._task_words
         count = self._words[base + ROWS]
         flat = np.frombuffer(self._memory, np.int64, COLUMNS * count, (base + HEADER) * 8)
-        return flat.reshape(count, COLUMNS).copy()
+        return flat.reshape(count, COLUMNS)
 
     def close(self) -> None:
         """Close the descriptor; the memory goes with the last writer or array that uses it."""

@@ -18,6 +18,7 @@ from runner.results.wording import (
     ANY,
     INTERVAL,
     UNKNOWN,
+    as_measured,
     figure_name,
     numbers,
     short_key,
@@ -147,7 +148,7 @@ def comparison_table(rows: Sequence[Row]) -> Table:
             Cell("figure", f"{figure_name(row.metric)} ({row.unit})"),
             Cell("of", row.scope),
             *map(number, heads, numbers(row)),
-            *([number("as measured", " ".join(value(row.as_measured)))] if paced else []),
+            *([number("as measured", as_measured(row))] if paced else []),
             number("repeats", str(row.repeats)),
             Cell("verdict", Mark(verdict(row), kind)),
         )

@@ -239,8 +239,12 @@ def test_an_arm_as_fast_as_the_tasks_alone_is_none(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------- pace
 
 
-def at_paces(folder: Path, *pairs: tuple[float | None, float | None]) -> Comparison:
-    """A repeat for each pair of paces, of native and of xsched, which do the same work."""
+def at_paces(
+    folder: Path,
+    *pairs: tuple[float | None, float | None],
+    arms: tuple[str, str] = ("native", "xsched"),
+) -> Comparison:
+    """A repeat for each pair of paces, of two arms that do the same work."""
     folders = [
         write_run(
             folder / f"{arm}-{repeat}",
@@ -250,9 +254,7 @@ def at_paces(folder: Path, *pairs: tuple[float | None, float | None]) -> Compari
             pace_us=pace,
         )
         for repeat, paces in enumerate(pairs)
-        for arm, pace, off in zip(
-            ("native", "xsched"), paces, (1, 1.01 if repeat % 2 else 0.99), strict=True
-        )
+        for arm, pace, off in zip(arms, paces, (1, 1.01 if repeat % 2 else 0.99), strict=True)
     ]
     return compare(load(*folders).runs)
 
@@ -269,6 +271,12 @@ def test_a_core_that_was_slower_is_taken_out(tmp_path: Path) -> None:
         )
     assert rows["p99_ms"].verdict == NO_DIFFERENCE
     assert rows["throughput_rps"].as_measured is None, "the rate of an open loop is its arrivals'"
+
+
+def test_arms_that_run_tasks_alone_are_compared_as_measured(tmp_path: Path) -> None:
+    """A core that nobody else wants keeps more of the fixed work in its caches."""
+    found = at_paces(tmp_path, (1.0, 1.3), (1.0, 1.2), (1.1, 1.3), arms=("native", "solo"))
+    assert {row.as_measured for row in found.rows} == {None}
 
 
 def test_where_one_pace_is_not_known_ratios_are_as_measured(tmp_path: Path) -> None:
