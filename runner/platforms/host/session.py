@@ -263,7 +263,10 @@ class HostSession:
         return replace(found, events=_columns(self.lanes, events))
 
     def _pace_us(self) -> float | None:
-        """Trimmed, for interruptions are no pace."""
+        """Trimmed, for interruptions are no pace. It is that of reading memory, so it says nothing
+        of bare commands, which compute in registers."""
+        if any(CATALOG[task.model.name].bare for task in self.trial.tasks):
+            return None
         begun = zip(self._paces, self._paced, strict=True)
         ordered = np.sort([us for pace, begin in begun for us in pace.cpu_us_since(begin)])
         cut = int(TRIMMED * len(ordered))

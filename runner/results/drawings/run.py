@@ -69,7 +69,7 @@ def sweep_p99(title: str, swept: str, rows: Sequence[tuple[str, Summary]]) -> Fi
         axes.plot(positions, p99, marker="o", color=colour, label=f"priority {priority}")
         if largest:
             axes.plot(positions[largest], np.take(p99, largest), "o", color="white", markersize=3)
-            axes.set_ylabel("p99 response latency (ms)\nhollow: the maximum, of few requests")
+            axes.set_ylabel("p99 response latency (ms)\nhollow: the maximum")
     axes.set_xticks(positions, [value for value, _ in rows])
     axes.set_xlim(-0.4, len(rows) - 0.6)
     plain_log(axes.yaxis, drawn)

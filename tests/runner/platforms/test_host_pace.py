@@ -20,13 +20,15 @@ needs_a_core_of_its_own = pytest.mark.skipif(
 )
 
 
-def opened(device: DeviceSession) -> HostSession:
+MODEL = ModelOverride(name="bert_mini", size=64)
+BARE = ModelOverride(name="synthetic", size=2, work_us=10)
+
+
+def opened(device: DeviceSession, model: ModelOverride = MODEL) -> HostSession:
     config = Config()
     config.arm.name, config.platform.name = "native", "host"
     config.platform.placement = "threads"
-    config.task_set.tasks = {
-        "only": TaskConfig(model=ModelOverride(name="synthetic", size=2, work_us=10))
-    }
+    config.task_set.tasks = {"only": TaskConfig(model=model)}
     session = HostSession(resolve(config), device, lambda text: None)
     session.open()
     return session
@@ -55,6 +57,11 @@ def test_a_window_has_the_pace_of_the_device_s_cores(session: DeviceSession) -> 
     assert found.pace_us is not None
     assert 0 < found.pace_us < 1e6
     assert found.stood_still == ()
+
+
+def test_what_reads_no_memory_has_no_pace(session: DeviceSession) -> None:
+    """Bare commands compute in registers: their times do not go with that of reading memory."""
+    assert paced(opened(session, BARE), [3.0, 1.0]) is None
 
 
 @needs_a_core_of_its_own
