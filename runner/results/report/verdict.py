@@ -59,7 +59,8 @@ def _one(row: Row) -> Mark:
         opening = f"No verdict on {arm} against {baseline}"
     before, after, effect, _ = numbers(row)
     sides = f"{after} against {before} {row.unit}"
-    by = f"{effect} times as much" if row.ratio is not None else f"a difference of {effect}"
+    pace = " at equal pace" if row.as_measured else ""
+    by = f"{effect} times as much{pace}" if row.ratio is not None else f"a difference of {effect}"
     sentence = f"{opening}: {_figure(row)} is {sides}, {by} ({_details(row)})."
     if row.beside_null is Beside.INEFFECTIVE:
         return Mark(f"{sentence} {ineffective(row)}.", BAD)

@@ -48,6 +48,11 @@ def test_one_treatment_is_a_sentence_with_its_interval() -> None:
     ]
 
 
+def test_a_ratio_that_is_not_that_of_its_sides_says_why() -> None:
+    ((sentence, _),) = conclusions(found(row(as_measured=Estimate(0.26))))
+    assert "0.250 times as much at equal pace (95 % interval" in sentence
+
+
 def test_a_verdict_is_not_claimed_without_the_repeats_for_it() -> None:
     ((sentence, kind),) = conclusions(found(row(TOO_FEW)))
     assert sentence.startswith("No verdict on xsched against native: ")
