@@ -36,7 +36,8 @@ def _minutes(each: Planned) -> float | None:
     known yet."""
     platform = shared(each.config)
     models = {task.model for task in each.trial.tasks}
-    known = solo.known(Path(each.config.output_root), platform.fingerprint(each.trial), models)
+    latest = Path(each.config.output_root) / solo.LATEST
+    known = solo.known(latest, platform.fingerprint(each.trial), models)
     if models - set(known):
         return None
     seconds = SET_UP_S.get(each.trial.platform, SET_UP_S["host"])

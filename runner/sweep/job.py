@@ -54,13 +54,14 @@ def _measure(
     config: Config, hydra: HydraConf, folder: Path, store: tracking.Store
 ) -> tuple[Summary, dict[str, str]]:
     """Run the trial and keep what it measured; from the end of the window on nothing comes before
-    that. Returns what was kept, and what went wrong afterwards."""
-    output_root = Path(config.output_root)
+    that but the solo times, which are those of the repeat's next trial. Returns what was kept, and
+    what went wrong beside it."""
     platform = shared(config)
     trial = settle(config, resolve(config), platform)
     models = {task.model for task in trial.tasks}
     fingerprint = platform.fingerprint(trial)
-    known = solo.known(output_root, fingerprint, models)
+    of_repeat = solo.of_repeat(Path(hydra.sweep.dir), config.repeat)
+    problems: dict[str, str] = {}
     load_before = provenance.load()
     files.write_config(folder, config, trial)
     with ExitStack() as undisturbed:
@@ -73,8 +74,14 @@ def _measure(
             TrialDisplay(trial, hydra.job.name) as progress,
             device_lock(platform.lock, config.platform.wait, progress.say),
         ):
+            known = solo.known(of_repeat, fingerprint, models)
             result = run_trial(trial, platform, known, folder, progress, before_window)
-        undisturbed.enter_context(interruption.deferred())  # of one that came to no window, too
+            undisturbed.enter_context(interruption.deferred())  # of one that came to no window, too
+            for path in (of_repeat, Path(config.output_root) / solo.LATEST):
+                try:
+                    solo.keep(path, fingerprint, result.solo)
+                except Exception as error:  # as of another user's cache
+                    problems[str(Path(*path.parts[-2:]))] = reason(error)
         summary = summarise(trial, result, hydra.job.name)
         summary = replace(
             summary,
@@ -91,11 +98,6 @@ def _measure(
         )
         measured = result.proof, result.requests, result.marks, result.events
         kept = files.keep(folder, summary, *measured, origin)
-    problems = {}
-    try:
-        solo.keep(output_root, fingerprint, result.solo)
-    except Exception as error:  # as of another user's cache: measured anew next time
-        problems[str(solo.FILE)] = reason(error)
     return kept, problems
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from models import ModelSpec
 from runner.commands.run import main
 from runner.config.spec import TaskSpec, TrialSpec
 from runner.metrics.requests import TaskRequests
@@ -27,7 +28,12 @@ LONGEST_S = 60.0
 
 
 def run_trial(
-    trial: TrialSpec, platform: Platform, solo: Any, folder: Path, progress: Any, before: Any
+    trial: TrialSpec,
+    platform: Platform,
+    solo: dict[ModelSpec, float],
+    folder: Path,
+    progress: Any,
+    before: Any,
 ) -> TrialResult:
     """In place of `runner.trial.run.run_trial`."""
     progress.say("measuring")
@@ -41,7 +47,7 @@ def run_trial(
         Status.FINISHED,
         "",
         requests,
-        {task.model: 0.01 for task in trial.tasks},
+        {task.model: 0.01 + its_own / 1e8 for task in trial.tasks} | solo,
         proof,
         saturation=1.0,
         preemptions=0,

@@ -11,6 +11,7 @@ import pytest
 from runner.platforms.contract import PlatformError
 from runner.proof.checks import Verdict
 from runner.runs import files, solo
+from runner.runs.load import load
 from runner.runs.record import Summary
 from runner.runs.run import Run, read_run
 from runner.sweep import job
@@ -86,8 +87,8 @@ def test_a_cache_of_another_user_costs_a_note(tmp_path: Path) -> None:
     assert ended.code == 1
     assert ran.status is Status.FINISHED
     said = f"File exists: {tmp_path / 'out' / '.cache'}"
-    assert problems_of(ran.folder) == {str(solo.FILE): said}
-    assert f"block: {solo.FILE}: {said} (the measurement is complete)" in ended.lines
+    assert problems_of(ran.folder) == {str(solo.LATEST): said}
+    assert f"block: {solo.LATEST}: {said} (the measurement is complete)" in ended.lines
     again(tmp_path, SMOKE, 1)
 
 
@@ -133,7 +134,25 @@ def test_an_error_of_ours_after_the_record_is_a_note(tmp_path: Path) -> None:
     assert ended.code == 1, ended.said
     assert ran.status is Status.FINISHED
     assert "FAILED" not in ended.said
-    assert "solo.json: ZeroDivisionError: of nothing (the measurement is complete)" in ended.said
+    assert "solo/0.json: ZeroDivisionError: of nothing (the measurement is complete)" in ended.said
+
+
+# --- solo times ----------------------------------------------------------------------------------
+
+
+def test_the_first_trial_of_a_repeat_measures_solo_times_and_its_other_arms_take_them(
+    tmp_path: Path,
+) -> None:
+    sweep = (*SMOKE, "sweep.repeats=2", "-m", "arm=native,xsched")
+    ended = started.run(into(tmp_path, sweep), tmp_path / "log")
+    assert ended.code == 0, ended.said
+    (folder,) = (path.parent for path in tmp_path.glob("out/*/sweep.json"))
+    of_repeat = [
+        {run.summary.tasks["urgent"].solo_ms for run in load(folder) if run.repeat == number}
+        for number in (0, 1)
+    ]
+    assert [len(times) for times in of_repeat] == [1, 1], "one load for both arms"
+    assert of_repeat[0].isdisjoint(of_repeat[1]), "measured anew"
 
 
 # --- parts ---------------------------------------------------------------------------------------
