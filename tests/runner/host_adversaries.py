@@ -60,6 +60,7 @@ NAMES = {
     "no-deadlines": "kedf ignores deadlines",
     "never-critical": "lax never takes laxity for used up",
     "inverted-shares": "up gives each of two tasks the other one's share",
+    "long-turns": "up takes ten times the time slice",
     "garbled": "some results are none that an input has",
     "stale": "some results are those of the request before",
     "empty-kernels": "commands leave their marks and compute nothing",
@@ -216,11 +217,17 @@ class InvertedShares(UtilizationPartition):
         super().hint_utilization(handle, 100 - percent)
 
 
+class LongTurns(UtilizationPartition):
+    def set_timeslice(self, microseconds: int) -> None:
+        super().set_timeslice(10 * microseconds)
+
+
 MUTANTS: dict[str, Callable[[], Policy]] = {
     "lowest-first": LowestFirst,
     "no-deadlines": NoDeadlines,
     "never-critical": NeverCritical,
     "inverted-shares": InvertedShares,
+    "long-turns": LongTurns,
 }
 
 

@@ -44,13 +44,13 @@ def judged(tasks: list[Served], *should: Turns) -> Check:
 def test_what_a_policy_gives() -> None:
     turns = up(40, 75, 25)
     assert turns.share == pytest.approx([0.75, 0.25], abs=0.01)
-    assert turns.turn_ns == pytest.approx((30**2 + 10**2) / 40 * MS, rel=0.02)
+    assert turns.turn_ns == pytest.approx(30 * MS, rel=0.02)
 
 
 def test_what_tasks_take() -> None:
     turns = taken(by_turns(30, 10))
     assert turns.share == pytest.approx([0.75, 0.25], abs=0.01)
-    assert turns.turn_ns == pytest.approx(25 * MS, rel=0.02)
+    assert turns.turn_ns == pytest.approx(30 * MS, rel=0.02)
 
 
 def test_a_task_alone_takes_nothing_from_anybody() -> None:
@@ -97,6 +97,19 @@ def test_even_shares_in_long_turns_are_told_from_no_turns() -> None:
     assert not check.passed
     assert "turns lasted 4.0 ms, and the policy's 20.0 ms" in check.finding
     assert judged(by_turns(3, 1), up(40, 75, 25)).passed, "shares have told it"
+
+
+def test_turns_that_last_too_long_are_refused() -> None:
+    """As where the time slice is ten times what was asked: all have their shares, and wait."""
+    assert judged(by_turns(60, 20), up(40, 75, 25)).passed, "late decisions are no other slice"
+    check = judged(by_turns(300, 100), up(40, 75, 25))
+    assert not check.passed
+    assert "turns lasted 300.0 ms, and the policy's 30.0 ms" in check.finding
+
+
+def test_a_standstill_of_the_machine_is_no_long_turn() -> None:
+    lengths = [30.0, 10.0] * 10 + [300.0, 100.0] + [30.0, 10.0] * 10
+    assert judged(by_turns(*lengths), up(40, 75, 25)).passed
 
 
 def test_even_shares_in_short_turns_show_nothing() -> None:

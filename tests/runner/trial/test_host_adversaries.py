@@ -33,6 +33,10 @@ SHARES: dict[str, Any] = {
     "batch_size": 2,
     "requests": 6,
 }
+EVEN = SHARES | {
+    "hints": {"urgent": {"utilization": 50}, "low": {"utilization": 50}},
+    "requests": 16,
+}
 DEADLINES: dict[str, Any] = {
     "policy": "kedf",
     "low": TWO,
@@ -77,6 +81,7 @@ HONEST: dict[str, dict[str, Any]] = {
     "kedf": DEADLINES,
     "lax": LAXITIES,
     "up": SHARES,
+    "up, even shares": EVEN,
     "null control": {"arm": "xsched_null"},
     "a model": COMPUTES,
 }
@@ -111,6 +116,7 @@ ALWAYS: dict[str, Case] = {
     "no-deadlines": ("window", DEADLINES),
     "never-critical": ("window", LAXITIES),
     "inverted-shares": ("of the device, and the policy gives", SHARES),
+    "long-turns": ("turns lasted", EVEN),
     "garbled": ("result", COMPUTES),
     "stale": ("result", COMPUTES),
     "empty-kernels": ("result", COMPUTES),
