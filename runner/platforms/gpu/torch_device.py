@@ -12,7 +12,9 @@ from models import CATALOG, ModelSpec
 from models.build import build
 from runner.platforms.gpu import requests
 from runner.platforms.gpu.accelerator import QueueMaker, Stream, Tie, Witnessed, Work
+from runner.platforms.gpu.driver import pci_address
 from runner.platforms.gpu.marks import MarkRing
+from runner.platforms.gpu.witness import witness
 from xsched_bindings.cuda import CudaXSched
 from xsched_bindings.hip import HipXSched
 
@@ -57,11 +59,15 @@ class TorchStream:
 
 class TorchDevice:
     """The one visible GPU of this process. platform: cuda or hip. probe_work_us: work of a probe
-    command; long against a suspension, which takes some tens of microseconds."""
+    command; long against a suspension, which takes some tens of microseconds. pci: where it must
+    be, "" if nobody knows. Raises RuntimeError if it is elsewhere."""
 
-    def __init__(self, platform: str, probe_work_us: int = 500) -> None:
+    def __init__(self, platform: str, probe_work_us: int = 500, pci: str = "") -> None:
         self._platform, self._probe_work_us = platform, probe_work_us
         torch.cuda.set_device(DEVICE)
+        if pci:
+            torch.cuda.synchronize()  # the driver answers when it has started
+            check_same_gpu(pci, pci_address())
         torch.set_num_threads(1)
         self._cycles_per_us = _cycles_per_us()
         self.unit_s = probe_work_us / 1e6
@@ -122,20 +128,25 @@ class TorchDevice:
         return Tie(host_ns, ticks)
 
     def witness(self, request: Callable[[], None], stream: Stream) -> Witnessed:
-        """As the vendor's tracing library saw it on the device. Copies and fills are no commands:
-        XSched queues only some of them."""
-        from torch.profiler import ProfilerActivity, profile
-
-        with profile(activities=[ProfilerActivity.CUDA], acc_events=True) as trace:
+        def work() -> None:
             request()
             stream.synchronize()
-        seen = [e for e in trace.events() or () if e.device_type.name == "CUDA"]
-        seconds = [(event.name, event.time_range.elapsed_us() / 1e6) for event in seen]
-        commands = (each for name, each in seconds if not name.startswith(("Mem", "Copy")))
-        return Witnessed(tuple(commands), sum(each for _, each in seconds))
+
+        return witness(work)
 
     def library(self, folder: str) -> QueueMaker:
         return (CudaXSched if self._platform == "cuda" else HipXSched)(Path(folder))
+
+
+def check_same_gpu(asked: str, found: str) -> None:
+    """Both are PCI addresses: of the GPU that the parent observes, and of the one that computes."""
+    if asked.lower() != found:
+        raise RuntimeError(
+            f"platform.device means the GPU at {asked} to the management library and the one at "
+            f"{found} to this process: the two count differently. Give the number under which "
+            "python -m runner.doctor --device N finds no such fault, or pass one GPU alone into "
+            "the container"
+        )
 
 
 @cache

@@ -1,0 +1,100 @@
+"""Which of ROCm's libraries a process has, over PyTorchs that load libraries made here."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runner.platforms.gpu import rocm
+from runner.platforms.gpu.rocm import NoRocm, Rocm
+from tests.conftest import ROOT
+from tests.runner import fake_rocm
+
+
+def environment(*packages: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [*packages, ROOT]))}
+
+
+def python(program: str, *packages: Path) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, env=environment(*packages), capture_output=True, text=True)
+
+
+def test_it_is_what_pytorch_loads(tmp_path: Path) -> None:
+    runtime, comgr = fake_rocm.rocm(tmp_path / "wheel")
+    site = fake_rocm.torch(tmp_path / "site", [runtime, comgr])
+    assert rocm.of_torch(environment(site)) == Rocm(runtime, comgr)
+
+
+def test_a_comgr_that_is_loaded_later_is_the_one_beside_the_runtime(tmp_path: Path) -> None:
+    runtime, comgr = fake_rocm.rocm(tmp_path / "wheel")
+    assert rocm.of_process([runtime]) == Rocm(runtime, comgr)
+    link = comgr.with_name("libamd_comgr.so")
+    link.symlink_to(comgr)
+    assert rocm.of_process([runtime]) == Rocm(runtime, link)
+    elsewhere = Path("/opt/rocm/lib/libamd_comgr.so.3")
+    assert rocm.of_process([runtime, elsewhere]).comgr == elsewhere
+
+
+def test_others_with_like_names_are_others(tmp_path: Path) -> None:
+    runtime, comgr = fake_rocm.rocm(tmp_path)
+    like = ["/a/libamd_comgr_loader.so.1", "/a/libamdhip64_shim.so"]
+    assert rocm.of_process([runtime, comgr, *map(Path, like)]) == Rocm(runtime, comgr)
+
+
+@pytest.mark.parametrize("name", ["libamdhip64.so", "libamd_comgr.so"])
+def test_two_in_one_process_are_refused_with_both_places(tmp_path: Path, name: str) -> None:
+    both = [*fake_rocm.rocm(tmp_path / "wheel"), *fake_rocm.rocm(tmp_path / "opt")]
+    loads = [each for each in both if each.name.startswith(name) or each.parent.name == "wheel"]
+    site = fake_rocm.torch(tmp_path / "site", loads)
+    with pytest.raises(NoRocm, match=f"2 copies of {name}") as refused:
+        rocm.of_torch(environment(site))
+    assert "/wheel/" in str(refused.value)
+    assert "/opt/" in str(refused.value)
+    assert "LD_LIBRARY_PATH" in str(refused.value)
+
+
+def test_none_is_refused(tmp_path: Path) -> None:
+    site = fake_rocm.torch(tmp_path / "site", [])
+    with pytest.raises(NoRocm, match=r"no libamdhip64\.so is there"):
+        rocm.of_torch(environment(site))
+    runtime = fake_rocm.library(tmp_path / "libamdhip64.so.7")
+    with pytest.raises(NoRocm, match=r"no libamd_comgr\.so is there"):
+        rocm.of_process([runtime])
+
+
+def test_a_pytorch_that_cannot_be_imported_says_its_last_words(tmp_path: Path) -> None:
+    site = fake_rocm.torch(tmp_path / "site", [tmp_path / "libamdhip64.so.7"])
+    with pytest.raises(NoRocm, match=r"cannot be imported: OSError: .*libamdhip64\.so\.7"):
+        rocm.of_torch(environment(site))
+
+
+PCI = "from runner.platforms.gpu import driver; print(driver.pci_address())"
+
+
+def test_the_driver_is_the_runtime_that_is_there_already(tmp_path: Path) -> None:
+    """Where the loader would find another one, or none, by its name."""
+    site = fake_rocm.torch(tmp_path / "site", fake_rocm.rocm(tmp_path / "wheel"))
+    done = python(f"import torch; {PCI}", site)
+    assert done.stdout == "0000:0c:00.0\n", done.stderr
+
+
+def test_two_runtimes_end_a_trials_process_with_their_places(tmp_path: Path) -> None:
+    loads = [*fake_rocm.rocm(tmp_path / "wheel"), *fake_rocm.rocm(tmp_path / "opt")]
+    done = python(f"import torch; {PCI}", fake_rocm.torch(tmp_path / "site", loads))
+    assert "2 copies of libamdhip64.so in one process" in done.stderr
+    assert "error 709" in done.stderr
+
+
+def test_an_error_of_the_driver_has_amds_name_and_number(tmp_path: Path) -> None:
+    site = fake_rocm.torch(tmp_path / "site", fake_rocm.rocm(tmp_path / "wheel"))
+    program = (
+        "import torch; from ctypes import byref, c_void_p\n"
+        "from runner.platforms.gpu import driver\n"
+        "driver.call('cuModuleLoadData', byref(c_void_p()), b'')"
+    )
+    done = python(program, site)
+    said = "RuntimeError: hipModuleLoadData failed with error 709 (hipErrorContextIsDestroyed)"
+    assert done.stderr.splitlines()[-1] == said
