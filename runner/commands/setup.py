@@ -132,8 +132,8 @@ def _link(folder: Path, folders: list[str]) -> None:
     link = folder / "lib" / name / "site-packages" / LINK
     link.unlink(missing_ok=True)
     if folders:
-        # Added as folders of packages, for they may name more of them.
-        link.write_text("".join(f"import site; site.addsitedir({path!r})\n" for path in folders))
+        # Plain lines: what pip builds in isolation must not see them, and pip knows only such.
+        link.write_text("".join(f"{path}\n" for path in folders))
 
 
 def _run(command: list[str], remedy: str) -> None:
