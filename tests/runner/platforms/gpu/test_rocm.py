@@ -1,8 +1,6 @@
 """Which of ROCm's libraries a process has, over PyTorchs that load libraries made here."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,11 +13,6 @@ from tests.runner import fake_rocm
 
 def environment(*packages: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [*packages, ROOT]))}
-
-
-def python(program: str, *packages: Path) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-c", program]
-    return subprocess.run(command, env=environment(*packages), capture_output=True, text=True)
 
 
 def test_it_is_what_pytorch_loads(tmp_path: Path) -> None:
@@ -69,32 +62,3 @@ def test_a_pytorch_that_cannot_be_imported_says_its_last_words(tmp_path: Path) -
     site = fake_rocm.torch(tmp_path / "site", [tmp_path / "libamdhip64.so.7"])
     with pytest.raises(NoRocm, match=r"cannot be imported: OSError: .*libamdhip64\.so\.7"):
         rocm.of_torch(environment(site))
-
-
-PCI = "from runner.platforms.gpu import driver; print(driver.pci_address())"
-
-
-def test_the_driver_is_the_runtime_that_is_there_already(tmp_path: Path) -> None:
-    """Where the loader would find another one, or none, by its name."""
-    site = fake_rocm.torch(tmp_path / "site", fake_rocm.rocm(tmp_path / "wheel"))
-    done = python(f"import torch; {PCI}", site)
-    assert done.stdout == "0000:0c:00.0\n", done.stderr
-
-
-def test_two_runtimes_end_a_trials_process_with_their_places(tmp_path: Path) -> None:
-    loads = [*fake_rocm.rocm(tmp_path / "wheel"), *fake_rocm.rocm(tmp_path / "opt")]
-    done = python(f"import torch; {PCI}", fake_rocm.torch(tmp_path / "site", loads))
-    assert "2 copies of libamdhip64.so in one process" in done.stderr
-    assert "error 709" in done.stderr
-
-
-def test_an_error_of_the_driver_has_amds_name_and_number(tmp_path: Path) -> None:
-    site = fake_rocm.torch(tmp_path / "site", fake_rocm.rocm(tmp_path / "wheel"))
-    program = (
-        "import torch; from ctypes import byref, c_void_p\n"
-        "from runner.platforms.gpu import driver\n"
-        "driver.call('cuModuleLoadData', byref(c_void_p()), b'')"
-    )
-    done = python(program, site)
-    said = "RuntimeError: hipModuleLoadData failed with error 709 (hipErrorContextIsDestroyed)"
-    assert done.stderr.splitlines()[-1] == said
