@@ -8,13 +8,16 @@ from pathlib import Path
 from runner.commands.doctor.elf import symbols
 from runner.commands.doctor.lines import Line, error, ok, warning
 from runner.commands.doctor.machine import Machine
-from runner.platforms.gpu import installed_torch
+from runner.platforms.gpu import installed_torch, rocm
 from runner.platforms.gpu import platform as gpu
 from runner.platforms.gpu.rocm import NoRocm
+from xsched_bindings import shim
 from xsched_bindings.errors import LibraryNotFound
 
 #: Where the kernel driver puts a node for each GPU that computes.
 RENDER_NODES = Path("/dev/dri")
+#: Where ROCm is, or a link to one of several.
+ROCM = Path("/opt/rocm")
 #: The calls that launch kernels, and who makes them. Without the first nothing is scheduled.
 LAUNCHES = {
     "hipLaunchKernel": "all of PyTorch's own kernels",
@@ -69,8 +72,27 @@ def runtime(machine: Machine) -> list[Line]:
     except NoRocm as failure:
         found, _, remedy = str(failure).partition(". ")
         return [error(name, found, remedy)]
+    others = sorted(_copies() - {there.runtime.resolve(), there.comgr.resolve()})
     found = f"{there.runtime}, {there.comgr}: what PyTorch loads, one of each"
-    return [ok(name, found, runtime=str(there.runtime), comgr=str(there.comgr))]
+    if others:
+        found += f"; not loaded: {', '.join(map(str, others))}"
+    return [ok(name, found, **vars(there), not_loaded=others)]
+
+
+def _copies() -> set[Path]:
+    """The HIP runtimes and comgrs of this machine, where PyTorch, ROCm and the shell have them."""
+    shell = filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep))
+    folders = [*map(Path, shell), *(folder / "lib" for folder in ROCM.parent.glob(f"{ROCM.name}*"))]
+    if torch := installed_torch.folder():
+        folders.append(torch / "lib")
+    names = (rocm.RUNTIME, rocm.COMGR)
+    return {
+        path.resolve()
+        for folder in folders
+        for name in names
+        for path in folder.glob(f"{name}*")
+        if not (folder / shim.HIP_SHIM).exists()
+    }
 
 
 def shims_functions(machine: Machine) -> list[Line]:

@@ -98,6 +98,7 @@ def on_amd(
     rocm = fake_rocm.rocm(tmp_path / "rocm" / "lib")
     site = fake_rocm.torch(tmp_path / "site", rocm)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (site, ROOT))))
+    monkeypatch.setattr(checks, "ROCM", tmp_path / "rocm")
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, checks.FILES))
     monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
     machine = replace(bare, home=str(home))
@@ -117,6 +118,7 @@ def test_a_machine_in_order_has_nothing_to_see_to(on_amd: Amd) -> None:
     assert lines["GPU"].found.startswith("AMD Instinct MI300X, gfx942")
     runtime, comgr = on_amd.rocm
     assert lines["driver library"].found == f"{runtime}, {comgr}: what PyTorch loads, one of each"
+    assert lines["driver library"].details["not_loaded"] == []
     assert "libshimhip.so" in lines["shim's functions"].found
     assert lines["hardware queues"].found.startswith("8 for a process")
     assert lines["shim: matmul"].found == (
@@ -124,6 +126,16 @@ def test_a_machine_in_order_has_nothing_to_see_to(on_amd: Amd) -> None:
     )
     assert lines["without the shim"].found == "0 of 2 commands pass through the queue"
     assert lines["preemption levels"].found == "block"
+
+
+def test_copies_that_are_not_loaded_are_told(on_amd: Amd, tmp_path: Path) -> None:
+    """The likely cause, should a second one be loaded one day; the shim's links are none."""
+    other = fake_rocm.rocm(tmp_path / "rocm-6.4.1" / "lib")
+    on_amd.monkeypatch.setenv("LD_LIBRARY_PATH", str(on_amd.home / "lib"))
+    (on_amd.home / "lib" / "libamdhip64.so").symlink_to("libshimhip.so")
+    line = on_amd.lines()["driver library"]
+    assert line.state is State.ok
+    assert line.found.endswith(f"; not loaded: {', '.join(map(str, sorted(other)))}")
 
 
 def two_runtimes(there: Amd) -> None:
