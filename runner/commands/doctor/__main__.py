@@ -49,7 +49,7 @@ def main() -> None:
         except OSError as error:
             print(f"error: --bundle {asked.bundle}: {error.strerror}", file=sys.stderr)
             sys.exit(2)
-        print(f"{asked.bundle} can be sent: it tells nothing of its user", file=sys.stderr)
+        print(f"{asked.bundle} is packed: look at it, then it can be sent", file=sys.stderr)
     sys.exit(verdict(lines).exit_code)
 
 

@@ -30,12 +30,13 @@ RELATIVE, ABSOLUTE = 1e-2, 1e-3
 @dataclass(frozen=True)
 class Seen:
     """launched: commands by the vendor's tracing library, of the bare work. counted: growth of the
-    queue's count. right: whether the result was that of the bare work. libraries: what the process
-    had mapped in the end."""
+    queue's count. right: whether the result was that of the bare work. pci: where the GPU is, "" on
+    NVIDIA, whose is chosen by its UUID. libraries: what the process had mapped in the end."""
 
     launched: int
     counted: int
     right: bool
+    pci: str
     libraries: list[str]
 
 
@@ -88,6 +89,7 @@ def main() -> None:
 def look(platform: str, folder: Path, work: str) -> Seen:
     import torch
 
+    from runner.platforms.gpu import driver
     from runner.platforms.gpu.witness import witness
 
     torch.manual_seed(0)
@@ -108,8 +110,9 @@ def look(platform: str, folder: Path, work: str) -> Seen:
     counted = count(library, int(stream.cuda_stream), launch)
     *_, bare, queued = (result.float().cpu() for result in results)
     right = torch.allclose(queued, bare, rtol=RELATIVE, atol=ABSOLUTE)
+    pci = driver.pci_address() if platform == "hip" else ""
     libraries = map(str, mapped(Path("/proc/self/maps").read_text()))
-    return Seen(launched, counted, right, list(libraries))
+    return Seen(launched, counted, right, pci, list(libraries))
 
 
 def count(library: QueueMaker, stream: int, launch: Callable[[], None]) -> int:

@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -69,8 +70,10 @@ def interception(machine: Machine) -> list[Line]:
     lift_limit(resource.RLIMIT_NOFILE)
     try:
         with device_lock(platform.lock, wait=False, say=print):
+            probes = {work: _probe(platform, folder, work, shim_in_place=True) for work in WORKS}
             return [
-                *(_with_shim(platform, folder, work) for work in WORKS),
+                *_place(platform, probes.values()),
+                *(_with_shim(platform, work, probe) for work, probe in probes.items()),
                 _without_shim(platform, folder),
             ]
     except PlatformError:
@@ -78,9 +81,20 @@ def interception(machine: Machine) -> list[Line]:
         return [warning("shim", "not tried: a trial runs on this GPU", remedy)]
 
 
-def _with_shim(platform: gpu.GpuPlatform, folder: Path, work: str) -> Line:
+def _place(platform: gpu.GpuPlatform, probes: Iterable[Probe]) -> list[Line]:
+    """The GPU that computes must be the one that is observed."""
+    info = platform.info()
+    found = next((probe.seen.pci for probe in probes if probe.seen and probe.seen.pci), "")
+    if info is None or not info.pci or not found:
+        return []
+    if fault := rocm.another_gpu(info.pci, found):
+        said, _, remedy = fault.partition(". ")
+        return [error("place of the GPU", said, remedy)]
+    return [ok("place of the GPU", f"{found}, to AMD SMI and to HIP")]
+
+
+def _with_shim(platform: gpu.GpuPlatform, work: str, probe: Probe) -> Line:
     """XSched must see every command, and the result must be right."""
-    probe = _probe(platform, folder, work, shim_in_place=True)
     name, seen = f"shim: {work}", probe.seen
     if seen is None:
         remedy = "docs/doctor.md, 'When the probe dies'; arms without XSched run"

@@ -67,6 +67,18 @@ def here() -> Rocm:
     return of_process(mapped(Path("/proc/self/maps").read_text()))
 
 
+def another_gpu(asked: str, found: str) -> str:
+    """What is wrong if the GPU that AMD SMI means by a number is not the one that HIP means by it,
+    and what to do; "" if they are the same. Both are PCI addresses."""
+    if asked.lower() == found.lower():
+        return ""
+    return (
+        f"the number of the GPU means {asked} to AMD SMI, which observes it, and {found} to HIP, "
+        "which computes. Give the number under which python -m runner.doctor --device N finds them "
+        "the same, as platform.device=N, or pass one GPU alone into the container"
+    )
+
+
 def mapped(maps: str) -> list[Path]:
     """The shared libraries in a text of /proc/<pid>/maps, each once, sorted."""
     lines = (line.split(maxsplit=5) for line in maps.splitlines())

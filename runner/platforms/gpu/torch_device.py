@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from models import CATALOG, ModelSpec
 from models.build import build
-from runner.platforms.gpu import requests
+from runner.platforms.gpu import requests, rocm
 from runner.platforms.gpu.accelerator import QueueMaker, Stream, Tie, Witnessed, Work
 from runner.platforms.gpu.driver import pci_address
 from runner.platforms.gpu.marks import MarkRing
@@ -65,9 +65,9 @@ class TorchDevice:
     def __init__(self, platform: str, probe_work_us: int = 500, pci: str = "") -> None:
         self._platform, self._probe_work_us = platform, probe_work_us
         torch.cuda.set_device(DEVICE)
-        if pci:
-            torch.cuda.synchronize()  # the driver answers when it has started
-            check_same_gpu(pci, pci_address())
+        torch.cuda.synchronize()  # the driver answers when it has started
+        if pci and (fault := rocm.another_gpu(pci, pci_address())):
+            raise RuntimeError(fault)
         torch.set_num_threads(1)
         self._cycles_per_us = _cycles_per_us()
         self.unit_s = probe_work_us / 1e6
@@ -136,17 +136,6 @@ class TorchDevice:
 
     def library(self, folder: str) -> QueueMaker:
         return (CudaXSched if self._platform == "cuda" else HipXSched)(Path(folder))
-
-
-def check_same_gpu(asked: str, found: str) -> None:
-    """Both are PCI addresses: of the GPU that the parent observes, and of the one that computes."""
-    if asked.lower() != found:
-        raise RuntimeError(
-            f"platform.device means the GPU at {asked} to the management library and the one at "
-            f"{found} to this process: the two count differently. Give the number under which "
-            "python -m runner.doctor --device N finds no such fault, or pass one GPU alone into "
-            "the container"
-        )
 
 
 @cache

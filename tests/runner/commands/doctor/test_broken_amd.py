@@ -45,6 +45,7 @@ platform, folder, work = sys.argv[1:]
 there = "libshimhip.so" in os.environ.get("LD_PRELOAD", "")
 libraries = [os.environ[name] for name in ("XSCHED_HIP_LIB", "XSCHED_HIP_COMGR_LIB") if there]
 seen = {"launched": 2, "counted": 2 * there, "right": True, "libraries": libraries}
+seen["pci"] = "0000:0c:00.0"
 """
 SAY = "print(json.dumps(seen))"
 
@@ -125,6 +126,7 @@ def test_a_machine_in_order_has_nothing_to_see_to(on_amd: Amd) -> None:
         "2 of 2 commands pass through the queue, the result is right"
     )
     assert lines["without the shim"].found == "0 of 2 commands pass through the queue"
+    assert lines["place of the GPU"].found == "0000:0c:00.0, to AMD SMI and to HIP"
     assert lines["preemption levels"].found == "block"
 
 
@@ -191,6 +193,10 @@ def no_render_node(there: Amd) -> None:
 
 def the_shells_numbers(there: Amd) -> None:
     there.monkeypatch.setenv("ROCR_VISIBLE_DEVICES", "3")
+
+
+def a_gpu_that_hip_numbers_otherwise(there: Amd) -> None:
+    there.probe("seen['pci'] = '0000:22:00.0'")
 
 
 def few_files(there: Amd) -> None:
@@ -273,6 +279,9 @@ SET_UPS: dict[Callable[[Amd], None], list[Told]] = {
     no_rights: [Told("device files", E, "may not be opened", "--group-add render")],
     no_render_node: [Told("device files", E, "has no renderD*", "--device=/dev/dri")],
     the_shells_numbers: [Told("GPU numbers", W, "ROCR_VISIBLE_DEVICES=3", "platform.device=N")],
+    a_gpu_that_hip_numbers_otherwise: [
+        Told("place of the GPU", E, "0000:22:00.0 to HIP", "platform.device=N"),
+    ],
     few_files: [Told("open files", W, "may have 4096", "docker run --ulimit nofile=65536")],
     a_fork_that_exports_nothing: [
         Told("shim's functions", E, "hipLaunchKernel is missing", NO_FUNCTION),

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from runner.commands.doctor import probe
-from runner.platforms.gpu import witness
+from runner.platforms.gpu import driver, witness
 from runner.platforms.gpu.accelerator import Witnessed
 from tests.xsched_bindings.double import DoubleStream, build
 
@@ -46,6 +46,7 @@ def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             monkeypatch.setattr(torch.cuda, name, lambda *_: None)
         monkeypatch.setattr(torch.Tensor, "cuda", lambda self: self)
         monkeypatch.setattr(witness, "witness", witnessed)
+        monkeypatch.setattr(driver, "pci_address", lambda: "0000:0c:00.0")
         yield folder
 
 
@@ -53,6 +54,7 @@ def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_each_work_is_counted_and_its_result_compared(device: Path, work: str) -> None:
     seen = probe.look("hip", device, work)
     assert (seen.launched, seen.counted, seen.right) == (COMMANDS, COMMANDS, True)
+    assert seen.pci == "0000:0c:00.0"
     assert any(library.endswith("/lib/libpreempt.so") for library in seen.libraries)
 
 

@@ -26,14 +26,14 @@ assert platform == "cuda"
 assert os.path.isdir(os.path.join(os.environ["PYTHONPATH"].split(":")[0], "runner"))
 seen = folder in os.environ.get("LD_LIBRARY_PATH", "").split(":")
 print("[XSCHED INFO] not JSON")
-print(json.dumps({"launched": 3, "counted": 3 * seen, "right": True, "libraries": []}))
+print(json.dumps({"launched": 3, "counted": 3 * seen, "right": True, "pci": "", "libraries": []}))
 """
 SHIM_LINES = [f"shim: {work}" for work in ("add", "matmul", "attention", "convolution")]
 
 
 def says(launched: int = 3, counted: int = 3, right: bool = True) -> str:
     """A probe that says so, whatever is in place."""
-    seen = {"launched": launched, "counted": counted, "right": right, "libraries": []}
+    seen = {"launched": launched, "counted": counted, "right": right, "pci": "", "libraries": []}
     return f"print({json.dumps(seen)!r})"
 
 
@@ -206,7 +206,7 @@ def test_a_crash_while_the_interpreter_ends_is_no_dead_probe(
         "import atexit, os, sys\n"
         "from runner.commands.doctor import probe\n"
         "atexit.register(os.abort)\n"
-        "probe.look = lambda platform, folder, work: probe.Seen(1, 1, True, [])\n"
+        "probe.look = lambda platform, folder, work: probe.Seen(1, 1, True, '', [])\n"
         "probe.main()"
     )
     stub(monkeypatch, of_one_work("add", f"exec({program!r})"))

@@ -62,3 +62,11 @@ def test_a_pytorch_that_cannot_be_imported_says_its_last_words(tmp_path: Path) -
     site = fake_rocm.torch(tmp_path / "site", [tmp_path / "libamdhip64.so.7"])
     with pytest.raises(NoRocm, match=r"cannot be imported: OSError: .*libamdhip64\.so\.7"):
         rocm.of_torch(environment(site))
+
+
+def test_a_gpu_that_is_numbered_otherwise_is_told_with_both_places() -> None:
+    assert rocm.another_gpu("0000:0C:00.0", "0000:0c:00.0") == ""
+    fault = rocm.another_gpu("0000:0c:00.0", "0000:22:00.0")
+    assert "0000:0c:00.0 to AMD SMI" in fault
+    assert "0000:22:00.0 to HIP" in fault
+    assert "platform.device=N" in fault
