@@ -62,7 +62,7 @@ def interception(machine: Machine) -> list[Line]:
         platform.environment(xsched=True)
     except LibraryNotFound as failure:
         remedy = str(failure).splitlines()[-1]
-        return [error("shim", f"{failure.name} is not in {folder}", remedy)]
+        return [error("shim", f"{failure.name} was not found", remedy)]
     except rocm.NoRocm:
         return [warning("shim", "not tried: see the driver library", "see the driver library")]
     from runner.sweep.job import device_lock  # brings Hydra

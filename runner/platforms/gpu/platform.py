@@ -368,10 +368,20 @@ class GpuPlatform:
             return shim.cuda_environment(folder, driver(), variables)
         return shim.hip_environment(folder, self.rocm.runtime, self.rocm.comgr, variables)
 
-    @cached_property
+    @property
     def rocm(self) -> Rocm:
-        """What PyTorch loads, which takes as long as its import. Raises `rocm.NoRocm`."""
-        return rocm.of_torch(self._without_xsched(self._library_folder()))
+        """What PyTorch loads. Raises `rocm.NoRocm`."""
+        if isinstance(self._rocm, NoRocm):
+            raise self._rocm
+        return self._rocm
+
+    @cached_property
+    def _rocm(self) -> Rocm | NoRocm:
+        """Asked once, for it takes as long as an import of PyTorch."""
+        try:
+            return rocm.of_torch(self._without_xsched(self._library_folder()))
+        except NoRocm as error:
+            return error
 
     def _library_folder(self) -> Path | None:
         try:

@@ -296,7 +296,7 @@ SET_UPS: dict[Callable[[Amd], None], list[Told]] = {
     ],
     xsched_for_nvidia: [
         Told("XSched", E, "without libhalhip.so, libshimhip.so", "make hip"),
-        Told("shim", E, "libshimhip.so is not in", "PLATFORM_HIP=ON"),
+        Told("shim", E, "libshimhip.so was not found", "PLATFORM_HIP=ON"),
     ],
     a_shim_that_crashes_in_attention: [
         Told("shim: attention", E, "was killed by SIGSEGV", "docs/doctor.md"),

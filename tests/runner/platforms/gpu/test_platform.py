@@ -169,6 +169,31 @@ def test_two_hip_runtimes_are_refused_before_the_start(double: Path) -> None:
     trial(OnAmd(double, no_rocm="2 copies"), arm="native")  # XSched has no part in it
 
 
+@pytest.mark.parametrize("outcome", [Rocm(Path("/a"), Path("/b")), NoRocm("none")])
+def test_pytorch_is_asked_once_whatever_it_says(
+    outcome: Rocm | NoRocm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def of_torch(environment: Any) -> Rocm:
+        asked.append(environment)
+        if isinstance(outcome, NoRocm):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(gpu.rocm, "of_torch", of_torch)
+    monkeypatch.setenv("LD_PRELOAD", "/xsched/libshimhip.so")
+    platform = gpu.GpuPlatform("hip")
+    for _ in range(2):
+        if isinstance(outcome, NoRocm):
+            with pytest.raises(NoRocm, match="none"):
+                _ = platform.rocm
+        else:
+            assert platform.rocm == outcome
+    [environment] = asked
+    assert "LD_PRELOAD" not in environment, "without a shim"
+
+
 def test_a_trials_processes_may_open_as_many_files_as_the_limit_allows(
     double: Path, tmp_path: Path
 ) -> None:
