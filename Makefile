@@ -1,8 +1,6 @@
 # Everything a user or a developer does here; `make` alone lists it.
 PYTHON ?= python3
 VENV ?= .venv
-# --system-site-packages for machines that bring their own torch
-VENV_FLAGS ?=
 # which benchmarks; all if empty
 BENCH ?=
 # repeats of four runs that comparisons are drawn from
@@ -20,11 +18,10 @@ READY := $(VENV)/.ready
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-setup: $(READY) ## create the environment in .venv (the others do it by themselves)
+setup: $(READY) ## create .venv, with the PyTorch that is there (the others do it by themselves)
 
 $(READY): pyproject.toml
-	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
-	$(BIN)/pip install --quiet -e '.[dev]'
+	$(PYTHON) -m runner.setup $(VENV)
 	@touch $@
 
 run: $(READY) ## run a sweep; the headline one, or ARGS='task_set=smoke -m arm=native,xsched'

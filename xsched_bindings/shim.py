@@ -59,12 +59,14 @@ def cuda_environment(
 
 
 def hip_environment(
-    library_folder: Path, hip_library: Path | None, inherited: Mapping[str, str]
+    library_folder: Path, runtime: Path, comgr: Path, inherited: Mapping[str, str]
 ) -> dict[str, str]:
     """`inherited` with HIP's shim preloaded.
 
-    hip_library: the real ``libamdhip64.so`` where it is not in ROCm's folders; PyTorch's wheels
-    bring their own. Raises `LibraryNotFound` if the folder has no shim."""
+    runtime, comgr: the ``libamdhip64.so`` and ``libamd_comgr.so`` that the application itself loads
+    (``platforms/hip/hal/include/xsched/hip/hal/driver.h``). Left to itself XSched takes those of
+    /opt/rocm, and a process with two HIP runtimes does not work; without any the shim finds itself
+    and calls itself until the stack is gone. Raises `LibraryNotFound` if the folder has no shim."""
     shim = library_folder / HIP_SHIM
     if not shim.exists():
         raise LibraryNotFound(
@@ -73,9 +75,7 @@ def hip_environment(
     environment = _with_first_on_loader_path(library_folder, inherited)
     preloaded = inherited.get("LD_PRELOAD")
     environment["LD_PRELOAD"] = f"{shim}:{preloaded}" if preloaded else str(shim)
-    if hip_library is not None:
-        environment["XSCHED_HIP_LIB"] = str(hip_library)
-    return environment
+    return environment | {"XSCHED_HIP_LIB": str(runtime), "XSCHED_HIP_COMGR_LIB": str(comgr)}
 
 
 def without_shim(inherited: Mapping[str, str], library_folder: Path | None) -> dict[str, str]:
@@ -108,4 +108,4 @@ def _with_first_on_loader_path(folder: Path, inherited: Mapping[str, str]) -> di
 def _is_shimmed(entry: str, library_folder: Path | None) -> bool:
     folder = Path(entry).resolve()
     ours = library_folder is not None and folder == library_folder.resolve()
-    return ours or (folder / CUDA_SHIM).exists()
+    return ours or any((folder / name).exists() for name in (CUDA_SHIM, HIP_SHIM))

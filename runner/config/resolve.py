@@ -65,6 +65,7 @@ def resolve(config: Config) -> TrialSpec:
         cuda_lv3=config.xsched.cuda_lv3,
         shim=config.xsched.shim,
         mps=config.platform.mps == "on",
+        hardware_queues=config.platform.hardware_queues,
         keep_load=task_set.keep_load,
         lead_in_s=task_set.lead_in_s,
         duration_s=task_set.duration_s,

@@ -298,6 +298,13 @@ class PlatformConfig:
         "trial's own. auto uses it where it can be had; off: processes take turns on the GPU.",
         choices=["auto", "on", "off"],
     )
+    hardware_queues: int = key(
+        8,
+        "hip: hardware queues that a process's streams share (GPU_MAX_HW_QUEUES), in every arm. "
+        "Streams that share one wait for each other, whatever their priority; ROCm's default is 4.",
+        low=1,
+        high=64,
+    )
     server: str | None = key(
         None,
         "GPUs, processes: host:port of a running xserver; null starts one for every trial.",

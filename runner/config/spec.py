@@ -77,9 +77,9 @@ class TrialSpec:
     """One arm over one task set, once. Two equal specifications ask for the same measurement.
 
     scheduler, platform, placement: "auto" until `runner.platforms.choose.settle` has decided. mps:
-    whether NVIDIA's Multi-Process Service is between the processes and the GPU. lead_in_s: from the
-    common start of a group to its window. duration_s: length of the window, None if it ends with
-    the tasks' requests."""
+    whether NVIDIA's Multi-Process Service is between the processes and the GPU. hardware_queues: of
+    a process, on AMD. lead_in_s: from the common start of a group to its window. duration_s: length
+    of the window, None if it ends with the tasks' requests."""
 
     task_set: str
     arm: Arm
@@ -95,6 +95,7 @@ class TrialSpec:
     cuda_lv3: str
     shim: bool
     mps: bool
+    hardware_queues: int
     keep_load: bool
     lead_in_s: float
     duration_s: float | None
@@ -139,6 +140,8 @@ class TrialSpec:
         plain = asdict(self)
         if not self.lead_in_s:  # as when hashes began: there were no lead-ins
             plain.pop("lead_in_s")
+        if self.platform != "hip":  # it has no effect elsewhere
+            plain.pop("hardware_queues")
         for task, made in zip(self.tasks, plain["tasks"], strict=True):
             made["model"] = task.model.identity
             made |= dict.fromkeys(HASHED_HINTS) | dict(made.pop("hints"))

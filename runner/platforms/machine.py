@@ -1,6 +1,7 @@
 """The machine that this process is on, without a library of any vendor."""
 
 import os
+import resource
 from pathlib import Path
 
 
@@ -17,3 +18,10 @@ def cpu_model() -> str:
         return "unknown"
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else "unknown"
+
+
+def lift_limit(number: int) -> None:
+    """Let this process, and those that it starts, have as much as the hard limit allows. number: of
+    `resource`, such as RLIMIT_NOFILE."""
+    _, hard = resource.getrlimit(number)
+    resource.setrlimit(number, (hard, hard))

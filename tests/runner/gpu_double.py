@@ -21,6 +21,7 @@ from runner.platforms.device import GpuInfo, GpuSample, GpuSettings
 from runner.platforms.gpu.accelerator import Marked, Tie, Witnessed, Work
 from runner.platforms.gpu.management.base import GpuProcess
 from runner.platforms.gpu.platform import GpuPlatform
+from runner.platforms.gpu.rocm import Rocm
 from runner.platforms.gpu.session import GpuSession
 from runner.platforms.gpu.warm import WarmParent
 from tests.xsched_bindings.double import DoubleRing, DoubleStream, misbehave
@@ -225,6 +226,10 @@ class DoublePlatform(GpuPlatform):
 
     def _management(self) -> Any:
         return self._double
+
+    @property
+    def rocm(self) -> Rocm:
+        return Rocm(Path("/rocm/libamdhip64.so"), Path("/rocm/libamd_comgr.so"))
 
     def warm_parent(self, environment: Mapping[str, str], folder: Path) -> WarmParent:
         return WarmParent(environment, folder, "tests.runner.gpu_double:load")

@@ -41,17 +41,20 @@ def test_a_driver_elsewhere_is_named_to_both_who_look_for_it(folder: Path) -> No
     assert environment["CUXTRA_CUDA_LIB"] == "/driver/libcuda.so.1"
 
 
-def test_hips_shim_is_preloaded_first(folder: Path) -> None:
-    environment = hip_environment(folder, Path("/rocm/libamdhip64.so"), {"LD_PRELOAD": "/x.so"})
+RUNTIME, COMGR = Path("/rocm/libamdhip64.so.7"), Path("/rocm/libamd_comgr.so.3")
+
+
+def test_hips_shim_is_preloaded_first_over_the_runtime_that_is_named(folder: Path) -> None:
+    environment = hip_environment(folder, RUNTIME, COMGR, {"LD_PRELOAD": "/x.so"})
     assert environment == {
         "LD_LIBRARY_PATH": str(folder),
         "LD_PRELOAD": f"{folder}/libshimhip.so:/x.so",
-        "XSCHED_HIP_LIB": "/rocm/libamdhip64.so",
+        "XSCHED_HIP_LIB": str(RUNTIME),
+        "XSCHED_HIP_COMGR_LIB": str(COMGR),
     }
-    assert hip_environment(folder, None, {}) == {
-        "LD_LIBRARY_PATH": str(folder),
-        "LD_PRELOAD": f"{folder}/libshimhip.so",
-    }
+    alone = hip_environment(folder, RUNTIME, COMGR, {"XSCHED_HIP_LIB": "/another"})
+    assert alone["LD_PRELOAD"] == f"{folder}/libshimhip.so"
+    assert alone["XSCHED_HIP_LIB"] == str(RUNTIME)
 
 
 def test_a_folder_without_the_shim_is_refused(tmp_path: Path) -> None:
@@ -61,7 +64,7 @@ def test_a_folder_without_the_shim_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LibraryNotFound, match=r"libcuda\.so\.1(.|\n)*SHIM_SOFTLINK"):
         cuda_environment(folder, None, {})
     with pytest.raises(LibraryNotFound, match=r"libshimhip\.so"):
-        hip_environment(folder, None, {})
+        hip_environment(folder, RUNTIME, COMGR, {})
 
 
 def test_a_driver_beside_the_shim_is_not_the_shim(tmp_path: Path) -> None:
@@ -85,7 +88,7 @@ def test_a_bare_environment_is_the_one_before_the_shims(
     folder: Path, inherited: dict[str, str]
 ) -> None:
     shimmed = cuda_environment(folder, Path("/driver"), inherited)
-    shimmed = hip_environment(folder, Path("/hip"), shimmed)
+    shimmed = hip_environment(folder, RUNTIME, COMGR, shimmed)
     shimmed |= GLOBAL_SCHEDULER | AUTO_XQUEUE | LEVEL_3_BY_TSG | {"XSCHED_POLICY": "HPF"}
     assert without_shim(shimmed, folder) == inherited
 
@@ -96,6 +99,12 @@ def test_a_bare_environment_has_no_other_builds_shim_either(folder: Path, tmp_pa
     for known in (folder, None):
         bare = {"LD_LIBRARY_PATH": "/a", "LD_PRELOAD": "/x.so"}
         assert without_shim(inherited, known) == bare
+
+
+@pytest.mark.parametrize("shim", ["libshimcuda.so", "libshimhip.so"])
+def test_another_build_is_known_by_either_shim(folder: Path, tmp_path: Path, shim: str) -> None:
+    (tmp_path / shim).write_text("")
+    assert without_shim({"LD_LIBRARY_PATH": f"{tmp_path}:/a"}, folder) == {"LD_LIBRARY_PATH": "/a"}
 
 
 def test_a_folder_is_known_by_any_of_its_names(folder: Path) -> None:

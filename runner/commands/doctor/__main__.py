@@ -1,4 +1,4 @@
-"""``python -m runner.doctor [--json]``: look at this machine before anything is measured on it."""
+"""``python -m runner.doctor``: look at this machine before anything is measured on it."""
 
 import json
 import sys
@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from runner.commands.command import parser
+from runner.commands.doctor import bundle
 from runner.commands.doctor.checks import look
 from runner.commands.doctor.lines import Printer, verdict
 from runner.commands.doctor.machine import Machine
@@ -25,6 +26,7 @@ def main() -> None:
     add("--home", metavar="PATH", help="the XSched installation (xsched.home)")
     add("--device", type=int, default=0, metavar="N", help="number of the GPU (platform.device)")
     add("--uri", help="the tracking store (tracking.uri)")
+    add("--bundle", type=Path, metavar="FILE", help="pack all that others need to know into a zip")
     asked = options.parse_args()
     machine = Machine(asked.home, asked.device, asked.uri, OUTPUT_ROOT)
     printer = Printer(sys.stdout)
@@ -41,6 +43,13 @@ def main() -> None:
         print(json.dumps(report, indent=2, ensure_ascii=False, default=str))
     else:
         printer.conclude(lines)
+    if asked.bundle is not None:
+        try:
+            bundle.write(asked.bundle, lines)
+        except OSError as error:
+            print(f"error: --bundle {asked.bundle}: {error.strerror}", file=sys.stderr)
+            sys.exit(2)
+        print(f"{asked.bundle} is packed: look at it, then it can be sent", file=sys.stderr)
     sys.exit(verdict(lines).exit_code)
 
 

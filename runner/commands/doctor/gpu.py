@@ -16,9 +16,16 @@ def identity(machine: Machine) -> list[Line]:
         reasons = [GpuPlatform(each).no_gpu() for each in VENDORS]
         return [ok(name, "none, so platform=host will be used", looked_for=reasons)]
     vendor = platform.vendor
-    if isinstance(machine.gpu, str):
+    if machine.gpu is None:
+        found = f"{vendor.device_node} is there, but {machine.no_gpu}"
+        if machine.usable:
+            remedy = (
+                "set ROCM_PATH to ROCm's folder, the one with share/amd_smi in it; until then runs "
+                "do not say what the GPU's clocks were, nor who else used it"
+            )
+            return [warning(name, f"{found}; platform={platform.name} will be used", remedy)]
         remedy = f"put the {vendor.name} driver in order; until then, platform=host"
-        return [error(name, f"{vendor.device_node} is there, but {machine.gpu}", remedy)]
+        return [error(name, found, remedy)]
     info = machine.gpu.info()
     there = count(vendor.key)
     known = [info.name, info.architecture, info.uuid, f"number {machine.device} of {there}"]
@@ -27,14 +34,14 @@ def identity(machine: Machine) -> list[Line]:
 
 
 def driver(machine: Machine) -> list[Line]:
-    if isinstance(machine.gpu, str):
+    if machine.gpu is None:
         return []
     return [ok("driver", machine.gpu.info().driver or "the driver does not tell its version")]
 
 
 def other_processes(machine: Machine) -> list[Line]:
     """Whether the GPU is ours alone."""
-    if isinstance(machine.gpu, str):
+    if machine.gpu is None:
         return []
     name = "GPU processes"
     others = foreign(machine.gpu.processes(), own_pids())
@@ -64,7 +71,7 @@ def levels(machine: Machine) -> list[Line]:
     if platform is None:
         names = [level.name for level in HostPlatform(1).levels("threads", "trap")]
         return [ok(name, f"{', '.join(names)} (platform=host)", threads=names)]
-    if isinstance(machine.gpu, str):
+    if not machine.usable:
         return []
     threads = [level.name for level in platform.levels("threads", "trap")]
     found = ", ".join(threads)

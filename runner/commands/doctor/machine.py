@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from runner.platforms.gpu.management.base import Management
+    from runner.platforms.gpu.management.base import Management, NoManagement
     from runner.platforms.gpu.platform import GpuPlatform
 
 
@@ -31,19 +31,37 @@ class Machine:
         name = choose()
         return None if name == "host" else GpuPlatform(name, self.device, self.home)
 
+    @property
+    def gpu(self) -> "Management | None":
+        """The GPU's management, None if there is none."""
+        return None if isinstance(self._opened, Exception) else self._opened
+
+    @property
+    def no_gpu(self) -> "NoManagement | None":
+        """Why there is no management of the GPU that is there."""
+        return self._opened if isinstance(self._opened, Exception) else None
+
     @cached_property
-    def gpu(self) -> "Management | str":
-        """The GPU's management, or why there is none. Opened once: without persistence mode the
-        driver starts anew at every opening."""
+    def _opened(self) -> "Management | NoManagement | None":
+        """Once: without persistence mode the driver starts anew at every opening."""
         from runner.platforms.gpu.management.base import NoManagement
         from runner.platforms.gpu.management.open import open_management
 
         if self.platform is None:
-            return "no GPU"
+            return None
         try:
             return open_management(self.platform.vendor.key, self.device)
         except NoManagement as error:
-            return str(error)
+            return error
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is a GPU that a trial could run on."""
+        from runner.platforms.gpu.management.base import NoGpu
+
+        if self.platform is None or isinstance(self.no_gpu, NoGpu):
+            return False
+        return self.no_gpu is None or not self.platform.vendor.needs_management
 
     @cached_property
     def library_folder(self) -> Path:

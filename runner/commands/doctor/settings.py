@@ -28,7 +28,7 @@ COMMANDS = {
 
 
 def settings(machine: Machine) -> list[Line]:
-    if machine.platform is None or isinstance(machine.gpu, str):
+    if machine.platform is None or machine.gpu is None:
         return []
     found = machine.gpu.settings()
     watts = found.default_power_limit_w or 0.0

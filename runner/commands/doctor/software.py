@@ -8,6 +8,7 @@ from packaging.requirements import Requirement
 from runner.commands.doctor.lines import Line, error, ok, warning
 from runner.commands.doctor.machine import Machine
 from runner.commands.project import requirements
+from runner.platforms.gpu import installed_torch
 
 
 def libraries(machine: Machine) -> list[Line]:
@@ -31,9 +32,7 @@ def libraries(machine: Machine) -> list[Line]:
 
 def pytorch(machine: Machine) -> list[Line]:
     """It is there, and built for the GPU that is."""
-    from runner.platforms.gpu import platform as gpu
-
-    name, build = "PyTorch", gpu.torch_build()
+    name, build = "PyTorch", installed_torch.build()
     if not build.version:
         return [error(name, "not installed", "make setup")]
     details = vars(build)

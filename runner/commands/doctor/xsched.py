@@ -8,6 +8,7 @@ from typing import Any
 
 import psutil
 
+from runner.commands.doctor import amd
 from runner.commands.doctor.lines import Line, error, ok, warning
 from runner.commands.doctor.machine import Machine
 from runner.platforms.gpu import platform as gpu
@@ -62,8 +63,7 @@ def driver_library(machine: Machine) -> list[Line]:
     if platform is None:
         return []
     if platform.name == "hip":
-        path = gpu.torch_library("libamdhip64.so")
-        return [ok(name, f"{path} (PyTorch's own)" if path else "libamdhip64.so of ROCm")]
+        return amd.runtime(machine)
     found = gpu.driver()
     if found is None:
         remedy = (

@@ -6,7 +6,6 @@ would change the launch rule that is measured.
 
 import threading
 from ctypes import (
-    CDLL,
     addressof,
     byref,
     c_char_p,
@@ -22,10 +21,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-# PyTorch's own helpers: they know the libraries that this process has, NVIDIA's and AMD's, and give
-# AMD's functions NVIDIA's names.
-from torch.cuda._utils import _check_cuda, _get_gpu_rtc_library, _get_gpu_runtime_library
-
+from runner.platforms.gpu.driver import call, check, function
 from runner.platforms.gpu.ring import HostRing
 
 SOURCE = Path(__file__).with_name("mark.cu")
@@ -88,10 +84,9 @@ class _Launch:
 
     def __init__(self, stream: int, threads: int, *arguments: c_void_p | c_int64 | c_int) -> None:
         self._arguments = arguments
-        driver, function = _kernel()
         self._launch = partial(
-            driver.cuLaunchKernel,
-            function,
+            function("cuLaunchKernel"),
+            _kernel(),
             *(1, 1, 1),
             *(threads, 1, 1),
             8 * threads if threads > 1 else 0,  # shared memory: a double for each
@@ -102,36 +97,35 @@ class _Launch:
 
     def __call__(self) -> None:
         _enter_context()
-        if error := self._launch():
-            _check_cuda(error)
+        check("cuLaunchKernel", self._launch())
 
 
 @cache
-def _kernel() -> tuple[CDLL, c_void_p]:
-    """The driver as the process sees it, and the kernel in this thread's context."""
-    driver, module, function = _get_gpu_runtime_library(), c_void_p(), c_void_p()
-    _check_cuda(driver.cuModuleLoadData(byref(module), _compiled()))
-    _check_cuda(driver.cuModuleGetFunction(byref(function), module, b"mark"))
-    return driver, function
+def _kernel() -> c_void_p:
+    """The kernel, in this thread's context."""
+    module, kernel = c_void_p(), c_void_p()
+    call("cuModuleLoadData", byref(module), _compiled())
+    call("cuModuleGetFunction", byref(kernel), module, b"mark")
+    return kernel
 
 
 def _compiled() -> bytes:
-    """The kernel for this device. `torch.cuda._compile_kernel` would do, but it imports setuptools
-    first, for 0.3 s in each process of a trial."""
+    """The kernel for this device. `torch.cuda._compile_kernel` would do where there is one, but it
+    imports setuptools first, for 0.3 s in each process of a trial."""
     device = torch.cuda.get_device_properties()
     if torch.version.hip:
         option = f"--offload-arch={device.gcnArchName}"
     else:
         option = f"--gpu-architecture=sm_{device.major}{device.minor}"
-    compiler, program, size = _get_gpu_rtc_library(), c_void_p(), c_size_t()
-    compiler.nvrtcCreateProgram(byref(program), SOURCE.read_bytes(), b"mark.cu", 0, None, None)
-    if compiler.nvrtcCompileProgram(program, 1, (c_char_p * 1)(option.encode())):
-        compiler.nvrtcGetProgramLogSize(program, byref(size))
+    program, size = c_void_p(), c_size_t()
+    call("nvrtcCreateProgram", byref(program), SOURCE.read_bytes(), b"mark.cu", 0, None, None)
+    if function("nvrtcCompileProgram")(program, 1, (c_char_p * 1)(option.encode())):
+        call("nvrtcGetProgramLogSize", program, byref(size))
         log = create_string_buffer(size.value)
-        compiler.nvrtcGetProgramLog(program, log)
+        call("nvrtcGetProgramLog", program, log)
         raise RuntimeError(f"{SOURCE.name}: {log.value.decode()}")
-    compiler.nvrtcGetCUBINSize(program, byref(size))
+    call("nvrtcGetCUBINSize", program, byref(size))
     code = create_string_buffer(size.value)
-    compiler.nvrtcGetCUBIN(program, code)
-    compiler.nvrtcDestroyProgram(byref(program))
+    call("nvrtcGetCUBIN", program, code)
+    call("nvrtcDestroyProgram", byref(program))
     return code.raw

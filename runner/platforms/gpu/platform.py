@@ -2,13 +2,11 @@
 server, and what is observed of the device around the window. Never imports torch."""
 
 import hashlib
-import importlib.metadata
-import importlib.util
 import os
-import runpy
+import resource
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +17,22 @@ from runner.config.errors import UserError
 from runner.config.schema import XSCHEDS_POLICIES, Config
 from runner.config.spec import TrialSpec
 from runner.platforms.contract import ChildSetup, Observations, Platform, Session
-from runner.platforms.device import DeviceFacts, DeviceOrigin, GpuInfo, TorchBuild
-from runner.platforms.gpu import mps, warm, xserver
-from runner.platforms.gpu.management.base import Management, NoManagement, foreign, own_pids
+from runner.platforms.device import DeviceFacts, DeviceOrigin, GpuInfo
+from runner.platforms.gpu import installed_torch, mps, rocm, warm, xserver
+from runner.platforms.gpu.management.base import (
+    Management,
+    NoGpu,
+    NoManagement,
+    foreign,
+    own_pids,
+)
 from runner.platforms.gpu.management.open import open_management
 from runner.platforms.gpu.mps import MpsDaemon
+from runner.platforms.gpu.rocm import NoRocm, Rocm
 from runner.platforms.gpu.telemetry import Telemetry
 from runner.platforms.gpu.warm import WarmParent, WarmTrial
 from runner.platforms.gpu.xserver import XServer
+from runner.platforms.machine import lift_limit
 from runner.platforms.start import afresh
 from xsched_bindings import shim
 from xsched_bindings.capability import HIP_LEVELS, cuda_levels
@@ -43,19 +49,27 @@ TELEMETRY = "telemetry.parquet"
 class Vendor:
     """device_node: what the kernel driver puts there. visible: the variable that chooses a GPU.
     forks: whether a trial's processes may be forked from a warm parent. HIP's shim acts while
-    libraries load, and nobody with a card has tried it."""
+    libraries load, and nobody with a card has tried it. needs_management: whether a trial must have
+    the vendor's management library: NVIDIA's levels follow from the compute capability, which it
+    tells, and AMD's do not."""
 
     name: str
     key: str
     device_node: str
     visible: str
     forks: bool
+    needs_management: bool
 
 
 VENDORS = {
-    "cuda": Vendor("NVIDIA", "nvidia", "/dev/nvidiactl", "CUDA_VISIBLE_DEVICES", forks=True),
-    "hip": Vendor("AMD", "amd", "/dev/kfd", "HIP_VISIBLE_DEVICES", forks=False),
+    "cuda": Vendor("NVIDIA", "nvidia", "/dev/nvidiactl", "CUDA_VISIBLE_DEVICES", True, True),
+    "hip": Vendor("AMD", "amd", "/dev/kfd", "HIP_VISIBLE_DEVICES", False, False),
 }
+#: Of the shell, what would change which GPU number 0 is under ``HIP_VISIBLE_DEVICES``; AMD SMI,
+#: which the parent asks, follows none of them.
+OTHERS_OF_HIP = ("ROCR_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "CUDA_VISIBLE_DEVICES")
+#: Streams that share a hardware queue wait for each other, whatever their priority.
+HARDWARE_QUEUES = "GPU_MAX_HW_QUEUES"
 
 
 def open_platform(config: Config) -> Platform:
@@ -66,6 +80,7 @@ def open_platform(config: Config) -> Platform:
         home=config.xsched.home,
         server=config.platform.server,
         mps=config.platform.mps,
+        hardware_queues=config.platform.hardware_queues,
     )
 
 
@@ -77,14 +92,14 @@ def open_session(
     from runner.platforms.gpu.torch_device import TorchDevice
 
     details = start["details"]
-    device = TorchDevice(details["platform"], trial.probe_work_us)
+    device = TorchDevice(details["platform"], trial.probe_work_us, details["pci"])
     return GpuSession(trial, tasks, details, device, say)
 
 
 class GpuPlatform:
     """One GPU. device: its number by PCI bus. home: the XSched installation, see
     `xsched_bindings.library.find`. server: host:port of a running xserver. mps: what is asked of
-    MPS: auto, on or off."""
+    MPS: auto, on or off. hardware_queues: of a process, on AMD."""
 
     policies = tuple(name for name in XSCHEDS_POLICIES if name in POLICIES)
 
@@ -95,9 +110,11 @@ class GpuPlatform:
         home: str | None = None,
         server: str | None = None,
         mps: str = "auto",
+        hardware_queues: int = 8,
     ) -> None:
         self.name = name
         self.vendor = VENDORS[name]
+        self._hardware_queues = hardware_queues
         self._device, self._home, self._server_address = device, home, server
         self._asked_mps = mps
         self._server: XServer | None = None
@@ -105,6 +122,8 @@ class GpuPlatform:
         self._shares = False
         self._mps: MpsDaemon | None = None
         self._telemetry: Telemetry | None = None
+        #: Why nobody observes the GPU in this window, "" if somebody does.
+        self._unobserved = ""
         self._foreign: dict[int, str] = {}
         #: Warm parents, with the shim in place and without, and this trial's session with one.
         self._parents: dict[bool, WarmParent] = {}
@@ -135,13 +154,14 @@ class GpuPlatform:
         try:
             self._management()
         except NoManagement as error:
-            return str(error)
+            if self.vendor.needs_management or isinstance(error, NoGpu):
+                return str(error)
         if not trial.uses_xsched:
             return ""
         try:
             folder = find(self._home)
             self.environment(xsched=True, shim_in_place=trial.shim)
-        except LibraryNotFound as error:
+        except (LibraryNotFound, NoRocm) as error:
             return str(error)
         binary = xserver.binary(folder)
         if self._needs_server(trial) and not self._server_address and not binary.exists():
@@ -152,7 +172,7 @@ class GpuPlatform:
         return ""
 
     def _wrong_torch(self) -> str:
-        build = torch_build()
+        build = installed_torch.build()
         if build.hip if self.name == "hip" else build.cuda:
             return ""
         return f"this PyTorch ({build.version or 'none'}) is not built for {self.vendor.name}"
@@ -210,7 +230,7 @@ class GpuPlatform:
         info = self.info()
         shared = " mps" if trial.mps else " processes" if trial.placement == "processes" else ""
         device = f"{self.name} {info.name if info else '?'}"
-        return f"{device} torch={torch_build().version or None}{shared}"
+        return f"{device} torch={installed_torch.build().version or None}{shared}"
 
     def provenance(self) -> DeviceOrigin:
         try:
@@ -222,7 +242,10 @@ class GpuPlatform:
         except LibraryNotFound:
             libraries = {}
         return DeviceOrigin(
-            gpu=self.info(), settings=settings, torch=torch_build(), xsched_libraries=libraries
+            gpu=self.info(),
+            settings=settings,
+            torch=installed_torch.build(),
+            xsched_libraries=libraries,
         )
 
     # --- one trial -------------------------------------------------------------------------------
@@ -233,6 +256,8 @@ class GpuPlatform:
                 xserver.check_policy(self._server_address, trial.policy)
             else:
                 self._server = XServer(xserver.binary(find(self._home)), trial.policy, folder)
+        # HIP's shim keeps a file open for every binary that PyTorch brings code in.
+        lift_limit(resource.RLIMIT_NOFILE)
         self._shares = trial.mps
         if trial.mps and not self.mps_runs():
             self._mps = MpsDaemon(self._bare(), folder / MPS)
@@ -280,6 +305,7 @@ class GpuPlatform:
             "platform": self.name,
             "library": str(find(self._home)) if trial.uses_xsched else "",
             "server": server if self._needs_server(trial) else None,
+            "pci": self._pci(),
         }
         environment = self._environment(trial)
         start = self._forks.fork if self._forks else afresh
@@ -287,6 +313,12 @@ class GpuPlatform:
             ChildSetup(part, environment=environment, details=details, start=start)
             for part in parts
         ]
+
+    def _pci(self) -> str:
+        """Where the GPU of the trial's processes must be, "" if nobody knows. NVIDIA's is chosen by
+        its UUID, AMD's by a number that is counted by others."""
+        info = self.info() if self.name == "hip" else None
+        return info.pci if info else ""
 
     def _environment(self, trial: TrialSpec) -> dict[str, str]:
         tsg = trial.cuda_lv3 == "tsg"
@@ -298,14 +330,14 @@ class GpuPlatform:
     ) -> dict[str, str]:
         """All variables of a process on this GPU and no other: XSched and its shim, or neither.
 
-        tsg: level 3 by XSched's TSG implementation. shared: MPS may be between. Raises
-        `LibraryNotFound` if xsched is asked for and not there."""
+        tsg: level 3 by XSched's TSG implementation. shared: MPS may be between. Raises, if xsched
+        is asked for, `LibraryNotFound` if it is not there, and `rocm.NoRocm`."""
         info = self.info()
         chosen = info.uuid if info and self.name == "cuda" else str(self._device)
         folder = self._library_folder()
         if xsched and folder is None:
             find(self._home)  # raises, and says where it looked
-        variables = shim.without_shim(os.environ, folder)
+        variables = self._without_xsched(folder)
         if xsched:
             # XSched itself looks for the driver in few places, with its shim or without.
             real = driver()
@@ -323,10 +355,33 @@ class GpuPlatform:
                 variables[mps.PIPES] = mps.NOWHERE
         return variables | {self.vendor.visible: chosen}
 
+    def _without_xsched(self, folder: Path | None) -> dict[str, str]:
+        """What every arm's processes have in common."""
+        variables = shim.without_shim(os.environ, folder)
+        if self.name == "cuda":
+            return variables
+        kept = {name: text for name, text in variables.items() if name not in OTHERS_OF_HIP}
+        return kept | {HARDWARE_QUEUES: str(self._hardware_queues)}
+
     def _with_shim(self, folder: Path, variables: dict[str, str]) -> dict[str, str]:
         if self.name == "cuda":
             return shim.cuda_environment(folder, driver(), variables)
-        return shim.hip_environment(folder, torch_library("libamdhip64.so"), variables)
+        return shim.hip_environment(folder, self.rocm.runtime, self.rocm.comgr, variables)
+
+    @property
+    def rocm(self) -> Rocm:
+        """What PyTorch loads. Raises `rocm.NoRocm`."""
+        if isinstance(self._rocm, NoRocm):
+            raise self._rocm
+        return self._rocm
+
+    @cached_property
+    def _rocm(self) -> Rocm | NoRocm:
+        """Asked once, for it takes as long as an import of PyTorch."""
+        try:
+            return rocm.of_torch(self._without_xsched(self._library_folder()))
+        except NoRocm as error:
+            return error
 
     def _library_folder(self) -> Path | None:
         try:
@@ -347,9 +402,14 @@ class GpuPlatform:
     def begin_window(self, pids: Sequence[int]) -> None:
         if self._server:
             self._server.note_shared_memory(pids)
-        self._foreign = {}
+        self._foreign, self._telemetry, self._unobserved = {}, None, ""
+        try:
+            management = self._management()
+        except NoManagement as error:
+            self._unobserved = str(error)
+            return
         self._look_for_foreigners()
-        self._telemetry = Telemetry(self._management())
+        self._telemetry = Telemetry(management)
         self._telemetry.start()
 
     def _look_for_foreigners(self) -> None:
@@ -359,15 +419,17 @@ class GpuPlatform:
                 self._foreign[other.pid] = other.name or "unknown"
 
     def end_window(self, folder: Path) -> Observations:
-        assert self._telemetry is not None, "begin_window came before"
+        notes = []
+        if self._afresh and self.vendor.forks:
+            notes.append(f"the trial's processes were started afresh: {self._afresh}")
+        if self._telemetry is None:
+            unknown = "nobody saw the GPU's clocks, nor who else used it"
+            return Observations([*notes, f"{unknown}: {self._unobserved}"])
         telemetry, self._telemetry = self._telemetry, None
         telemetry.stop()
         telemetry.write(folder / TELEMETRY)
         self._look_for_foreigners()
         others = [f"{name} ({pid})" for pid, name in sorted(self._foreign.items())]
-        notes = []
-        if self._afresh and self.vendor.forks:
-            notes.append(f"the trial's processes were started afresh: {self._afresh}")
         if others:
             notes.append(f"the GPU was not ours alone: {', '.join(others)}")
         if telemetry.throttled:
@@ -398,27 +460,6 @@ class GpuPlatform:
 @cache
 def _open_management(vendor: str, index: int) -> Management:
     return open_management(vendor, index)
-
-
-@cache
-def torch_build() -> TorchBuild:
-    """Of the installed PyTorch, read without importing it (that takes seconds); nothing of it if
-    there is none."""
-    spec = importlib.util.find_spec("torch")
-    if spec is None or spec.origin is None:
-        return TorchBuild()
-    found = runpy.run_path(str(Path(spec.origin).parent / "version.py"))
-    version = importlib.metadata.version("torch")
-    return TorchBuild(version, found.get("cuda"), found.get("hip"))
-
-
-def torch_library(name: str) -> Path | None:
-    """A library that the PyTorch wheel brings, None if it relies on the system's."""
-    spec = importlib.util.find_spec("torch")
-    if spec is None or spec.origin is None:
-        return None
-    path = Path(spec.origin).parent / "lib" / name
-    return path if path.exists() else None
 
 
 #: Where drivers put libcuda.so.1, beside the loader's own cache: containers, WSL, Tegra.

@@ -10,9 +10,11 @@ from torch import Tensor, nn
 
 from models import CATALOG, ModelSpec
 from models.build import build
-from runner.platforms.gpu import requests
+from runner.platforms.gpu import requests, rocm
 from runner.platforms.gpu.accelerator import QueueMaker, Stream, Tie, Witnessed, Work
+from runner.platforms.gpu.driver import pci_address
 from runner.platforms.gpu.marks import MarkRing
+from runner.platforms.gpu.witness import witness
 from xsched_bindings.cuda import CudaXSched
 from xsched_bindings.hip import HipXSched
 
@@ -57,11 +59,15 @@ class TorchStream:
 
 class TorchDevice:
     """The one visible GPU of this process. platform: cuda or hip. probe_work_us: work of a probe
-    command; long against a suspension, which takes some tens of microseconds."""
+    command; long against a suspension, which takes some tens of microseconds. pci: where it must
+    be, "" if nobody knows. Raises RuntimeError if it is elsewhere."""
 
-    def __init__(self, platform: str, probe_work_us: int = 500) -> None:
+    def __init__(self, platform: str, probe_work_us: int = 500, pci: str = "") -> None:
         self._platform, self._probe_work_us = platform, probe_work_us
         torch.cuda.set_device(DEVICE)
+        torch.cuda.synchronize()  # the driver answers when it has started
+        if pci and (fault := rocm.another_gpu(pci, pci_address())):
+            raise RuntimeError(fault)
         torch.set_num_threads(1)
         self._cycles_per_us = _cycles_per_us()
         self.unit_s = probe_work_us / 1e6
@@ -122,17 +128,11 @@ class TorchDevice:
         return Tie(host_ns, ticks)
 
     def witness(self, request: Callable[[], None], stream: Stream) -> Witnessed:
-        """As the vendor's tracing library saw it on the device. Copies and fills are no commands:
-        XSched queues only some of them."""
-        from torch.profiler import ProfilerActivity, profile
-
-        with profile(activities=[ProfilerActivity.CUDA], acc_events=True) as trace:
+        def work() -> None:
             request()
             stream.synchronize()
-        seen = [e for e in trace.events() or () if e.device_type.name == "CUDA"]
-        seconds = [(event.name, event.time_range.elapsed_us() / 1e6) for event in seen]
-        commands = (each for name, each in seconds if not name.startswith(("Mem", "Copy")))
-        return Witnessed(tuple(commands), sum(each for _, each in seconds))
+
+        return witness(work)
 
     def library(self, folder: str) -> QueueMaker:
         return (CudaXSched if self._platform == "cuda" else HipXSched)(Path(folder))

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from runner.config.arms import Streams
 from runner.config.spec import TrialSpec
+from runner.platforms.machine import lift_limit
 from xsched_bindings.host.device import MOST_WAITERS
 from xsched_bindings.host.stream import DESCRIPTORS
 
@@ -45,5 +46,4 @@ def exceeded(trial: TrialSpec) -> str:
 def lift() -> None:
     """Let this process, and those that it starts, have what the hard limits allow."""
     for limit in LIMITS:
-        _, hard = resource.getrlimit(limit.number)
-        resource.setrlimit(limit.number, (hard, hard))
+        lift_limit(limit.number)

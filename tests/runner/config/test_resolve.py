@@ -295,6 +295,16 @@ def test_the_hash_changes_with_what_is_measured() -> None:
     assert resolve(made).config_hash != before
 
 
+def test_the_hash_covers_hardware_queues_where_they_have_an_effect() -> None:
+    def hash_of(platform: str, queues: int) -> str:
+        made = config()
+        made.platform.name, made.platform.hardware_queues = platform, queues
+        return resolve(made).config_hash
+
+    assert hash_of("hip", 4) != hash_of("hip", 8)
+    assert hash_of("cuda", 4) == hash_of("cuda", 8)
+
+
 def test_the_hash_covers_what_the_arrivals_are_made_of_and_nothing_else() -> None:
     def hash_of(*arguments: object, **keys: object) -> str:
         made = config()

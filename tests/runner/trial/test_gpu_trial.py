@@ -90,6 +90,8 @@ def test_hip_differs_in_the_environment_and_the_queues_constructor(
     environment = platform.environment(xsched=True)
     assert environment["LD_PRELOAD"] == str(double / "libshimhip.so")
     assert environment["HIP_VISIBLE_DEVICES"] == "0"
+    assert environment["XSCHED_HIP_LIB"] == str(platform.rocm.runtime)
+    assert environment["XSCHED_HIP_COMGR_LIB"] == str(platform.rocm.comgr)
     platform.environment = lambda *_, **__: dict(os.environ)  # type: ignore[method-assign]
     result = run(platform, tmp_path)
     assert (result.status, result.proof.verdict) == (Status.FINISHED, Verdict.PROVEN)

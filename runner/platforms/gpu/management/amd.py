@@ -5,13 +5,23 @@ Written after the sources of amdsmi 6.3 and 7.0 and AMD's reference; never run o
 
 import contextlib
 import io
+import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from runner.platforms.device import GpuInfo, GpuSample, GpuSettings
-from runner.platforms.gpu.management.base import GpuProcess, NoManagement, mib, process_name, watts
+from runner.platforms.gpu.management.base import (
+    GpuProcess,
+    NoGpu,
+    NoManagement,
+    mib,
+    process_name,
+    watts,
+)
 
 #: MI300 and later say which limit is reached; see "GPU violations" in AMD SMI's documentation.
 REASONS = {
@@ -42,15 +52,29 @@ def library() -> Any:
     """AMD SMI, initialised once a process and never shut down: it does not count, so that the first
     shutdown would invalidate every other user's handles."""
     try:
-        # Without its C library it says so on standard output, then fails with a KeyError.
-        with contextlib.redirect_stdout(io.StringIO()):
-            import amdsmi
+        amdsmi = _binding()
     except Exception as error:
         raise NoManagement(f"amdsmi, a part of ROCm, is not installed ({error!r})") from error
     try:
         amdsmi.amdsmi_init()
     except amdsmi.AmdSmiException as error:
         raise NoManagement(f"the AMD driver does not answer: {_line(error)}") from error
+    return amdsmi
+
+
+def _binding() -> Any:
+    """The Python package: installed, or where ROCm puts it, which no interpreter looks in."""
+    # Without its C library it says so on standard output, then fails with a KeyError.
+    with contextlib.redirect_stdout(io.StringIO()):
+        try:
+            import amdsmi
+        except ModuleNotFoundError:
+            folder = str(Path(os.environ.get("ROCM_PATH") or "/opt/rocm", "share", "amd_smi"))
+            sys.path.append(folder)
+            try:
+                import amdsmi
+            finally:
+                sys.path.remove(folder)
     return amdsmi
 
 
@@ -62,7 +86,7 @@ class Amd:
     def __init__(self, index: int) -> None:
         gpus = _handles()
         if not 0 <= index < len(gpus):
-            raise NoManagement(f"there is no AMD GPU {index}: {len(gpus)} here, from 0")
+            raise NoGpu(f"there is no AMD GPU {index}: {len(gpus)} here, from 0")
         self._smi = library()
         self._index = index
         self._gpu = gpus[index]

@@ -17,8 +17,11 @@ MIB = 2**20
 
 
 class NoManagement(Exception):
-    """The library is not installed, does not start, or knows no such GPU; the message says which.
-    No reason to refuse a run: it only cannot say what its GPU did."""
+    """The library is not installed, or does not start; the message says which."""
+
+
+class NoGpu(NoManagement):
+    """It works, and knows no such GPU."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 from runner.platforms.device import GpuInfo, GpuSample, GpuSettings
-from runner.platforms.gpu.management.base import GpuProcess, NoManagement, mib, process_name, watts
+from runner.platforms.gpu.management.base import (
+    GpuProcess,
+    NoGpu,
+    NoManagement,
+    mib,
+    process_name,
+    watts,
+)
 
 #: NVML's reasons that slow the GPU against its own will. Idling and clocks that somebody set are no
 #: throttling. hw_slowdown comes with one of the other two hw_ reasons, or alone.
@@ -45,7 +52,7 @@ class Nvidia:
     def __init__(self, index: int) -> None:
         there = count()
         if not 0 <= index < there:
-            raise NoManagement(f"there is no NVIDIA GPU {index}: {there} here, from 0")
+            raise NoGpu(f"there is no NVIDIA GPU {index}: {there} here, from 0")
         self._nvml = _start()
         self._index = index
         try:

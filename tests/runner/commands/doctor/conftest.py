@@ -10,6 +10,7 @@ import pytest
 
 from runner.commands.doctor.machine import Machine
 from runner.platforms.device import TorchBuild
+from runner.platforms.gpu import installed_torch
 from runner.platforms.gpu import platform as gpu
 from tests.runner.platforms.gpu.test_management import FakeNvml
 
@@ -72,7 +73,7 @@ def with_gpu(
     node.write_text("")
     monkeypatch.setitem(gpu.VENDORS, "cuda", replace(gpu.VENDORS["cuda"], device_node=str(node)))
     build = TorchBuild("2.13.0+cu130", "13.0")
-    monkeypatch.setattr(gpu, "torch_build", lambda: build)
+    monkeypatch.setattr(installed_torch, "build", lambda: build)
     gpu._open_management.cache_clear()
     yield replace(bare, home=str(xsched))
     gpu._open_management.cache_clear()

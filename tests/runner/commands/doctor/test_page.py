@@ -13,10 +13,9 @@ from runner.commands.doctor import host, shim, xsched
 from runner.commands.doctor.checks import look
 from runner.commands.doctor.lines import Line, State, verdict
 from runner.commands.doctor.machine import Machine
-from runner.platforms.device import TorchBuild
 from runner.platforms.gpu import platform as gpu
 from runner.platforms.gpu import xserver
-from tests.runner.commands.doctor.test_shim import HONEST
+from tests.runner.commands.doctor.test_shim import HONEST, SHIM_LINES, says
 from tests.runner.platforms.gpu.test_management import FakeNvml
 
 NAMES = [
@@ -24,8 +23,9 @@ NAMES = [
     *["GPU", "driver", "GPU processes"],
     *["persistence mode", "power limit", "clocks", "compute mode", "partitions (MIG)", "ECC"],
     *["throttling", "MPS"],
-    *["XSched", "driver library", "shim", "without the shim", "preemption levels", "policies"],
-    *["xserver", "XSched's channels"],
+    *["XSched", "driver library"],
+    *["shim: add", "shim: matmul", "shim: attention", "shim: convolution", "without the shim"],
+    *["preemption levels", "policies", "xserver", "XSched's channels"],
     *["CPU governor", "load", "output folder", "tracking store", "shared memory"],
     "temporary folder",
 ]
@@ -66,35 +66,18 @@ def test_a_machine_in_order_has_every_line_and_none_to_see_to(calm: Machine) -> 
 def test_a_gpu_and_an_xsched_that_do_not_work_together_are_an_error(
     calm: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = 'print(\'{"launched": 1, "counted": 0}\')'
-    monkeypatch.setattr(shim, "PROBE", (sys.executable, "-c", program))
+    monkeypatch.setattr(shim, "PROBE", (sys.executable, "-c", says(counted=0)))
     lines = list(look(calm))
-    assert states(lines) == {"shim": State.error}
+    assert states(lines) == dict.fromkeys(SHIM_LINES, State.error)
     assert verdict(lines).exit_code == 2
 
 
 def test_a_gpu_without_xsched_can_be_used(calm: Machine) -> None:
     lines = list(look(replace(calm, home=None)))
     assert states(lines) == {"XSched": State.warning}
-    assert {"shim", "without the shim", "xserver"}.isdisjoint(line.name for line in lines)
+    assert {*SHIM_LINES, "without the shim", "xserver"}.isdisjoint(line.name for line in lines)
 
 
 def test_a_gpu_whose_driver_is_broken_is_one_error(calm: Machine, nvml: FakeNvml) -> None:
     nvml.refuse("nvmlInit")
     assert states(list(look(calm))) == {"GPU": State.error}
-
-
-def test_an_amd_gpu_without_its_management_library_is_one_error(
-    calm: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    node = gpu.VENDORS["cuda"].device_node
-    monkeypatch.setitem(gpu.VENDORS, "hip", replace(gpu.VENDORS["hip"], device_node=node))
-    no_node = replace(gpu.VENDORS["cuda"], device_node=str(tmp_path / "no-node"))
-    monkeypatch.setitem(gpu.VENDORS, "cuda", no_node)
-    monkeypatch.setitem(sys.modules, "amdsmi", None)
-    build = TorchBuild("2.13.0+rocm7", hip="7.0")
-    monkeypatch.setattr(gpu, "torch_build", lambda: build)
-    lines = list(look(replace(calm, home=None)))
-    assert states(lines) == {"GPU": State.error, "XSched": State.warning}
-    [line] = [line for line in lines if line.name == "GPU"]
-    assert "amdsmi" in line.found

@@ -1,7 +1,9 @@
 """What the doctor makes of its probes, with other commands in their place; and the probe's count,
 over the double of XSched's library."""
 
+import json
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from runner.commands.doctor import probe, shim
 from runner.commands.doctor.lines import Line, State
 from runner.commands.doctor.machine import Machine
 from runner.platforms.device import TorchBuild
-from runner.platforms.gpu import platform as gpu
+from runner.platforms.gpu import installed_torch
 from runner.sweep.job import device_lock
 from tests.xsched_bindings.double import DoubleStream, build
 from xsched_bindings.cuda import CudaXSched
@@ -19,13 +21,25 @@ from xsched_bindings.cuda import CudaXSched
 #: Counts where XSched's folder is on the loader's path, which is what the shim is to the loader.
 HONEST = """
 import json, os, sys
-platform, folder = sys.argv[1:]
+platform, folder, work = sys.argv[1:]
 assert platform == "cuda"
 assert os.path.isdir(os.path.join(os.environ["PYTHONPATH"].split(":")[0], "runner"))
 seen = folder in os.environ.get("LD_LIBRARY_PATH", "").split(":")
 print("[XSCHED INFO] not JSON")
-print(json.dumps({"launched": 1, "counted": int(seen)}))
+print(json.dumps({"launched": 3, "counted": 3 * seen, "right": True, "pci": "", "libraries": []}))
 """
+SHIM_LINES = [f"shim: {work}" for work in ("add", "matmul", "attention", "convolution")]
+
+
+def says(launched: int = 3, counted: int = 3, right: bool = True) -> str:
+    """A probe that says so, whatever is in place."""
+    seen = {"launched": launched, "counted": counted, "right": right, "pci": "", "libraries": []}
+    return f"print({json.dumps(seen)!r})"
+
+
+def of_one_work(work: str, otherwise: str) -> str:
+    """A probe that is honest about all work but that."""
+    return f"import sys\nif sys.argv[3] == {work!r}:\n    {otherwise}\nelse:\n    exec({HONEST!r})"
 
 
 def stub(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
@@ -39,12 +53,21 @@ def interception(machine: Machine) -> dict[str, Line]:
 def test_a_shim_that_works(with_gpu: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     stub(monkeypatch, HONEST)
     lines = interception(with_gpu)
-    assert {name: line.state for name, line in lines.items()} == {
-        "shim": State.ok,
-        "without the shim": State.ok,
-    }
-    assert lines["shim"].found == "kernels pass through the queue: 1 of 1"
-    assert lines["without the shim"].found == "kernels pass through the queue: 0 of 1"
+    assert list(lines) == [*SHIM_LINES, "without the shim"]
+    assert {line.state for line in lines.values()} == {State.ok}
+    found = "3 of 3 commands pass through the queue, the result is right"
+    assert {lines[name].found for name in SHIM_LINES} == {found}
+    assert lines["without the shim"].found == "0 of 3 commands pass through the queue"
+
+
+def test_each_kind_of_work_has_its_own_verdict(
+    with_gpu: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub(monkeypatch, of_one_work("matmul", "import os; os.kill(os.getpid(), 11)"))
+    lines = interception(with_gpu)
+    states = {name for name, line in lines.items() if line.state is not State.ok}
+    assert states == {"shim: matmul"}
+    assert lines["shim: matmul"].found == "the probe was killed by SIGSEGV"
 
 
 def test_probes_have_the_environment_of_a_trial(
@@ -64,22 +87,31 @@ sys.exit("as wanted")
         assert line.found == "the probe ended with code 1: as wanted"
 
 
-def test_a_shim_that_intercepts_nothing_is_an_error(
-    with_gpu: Machine, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("program", "found"),
+    [
+        (says(counted=0), "0 of 3 commands pass through the queue"),
+        (says(counted=2), "2 of 3 commands pass through the queue"),
+        (says(right=False), "3 of 3 commands pass through the queue, and the result is another"),
+        (says(launched=0), "the vendor's tracing library saw no command"),
+    ],
+)
+def test_a_shim_that_does_not_do_is_an_error(
+    program: str, found: str, with_gpu: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stub(monkeypatch, 'print(\'{"launched": 1, "counted": 0}\')')
-    lines = interception(with_gpu)
-    assert lines["shim"].state is State.error
-    assert lines["shim"].found.endswith("0 of 1")
-    assert lines["without the shim"].state is State.ok
+    stub(monkeypatch, program)
+    for name, line in interception(with_gpu).items():
+        if name in SHIM_LINES:
+            assert (line.state, line.found[: len(found)]) == (State.error, found)
+            assert line.remedy
 
 
 def test_a_shim_that_is_always_there_is_an_error(
     with_gpu: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stub(monkeypatch, 'print(\'{"launched": 1, "counted": 1}\')')
+    stub(monkeypatch, says())
     lines = interception(with_gpu)
-    assert lines["shim"].state is State.ok
+    assert {lines[name].state for name in SHIM_LINES} == {State.ok}
     assert lines["without the shim"].state is State.error
 
 
@@ -106,15 +138,18 @@ def test_a_probe_that_dies_says_its_last_words(
 ) -> None:
     stub(monkeypatch, program)
     lines = interception(with_gpu)
-    assert (lines["shim"].state, lines["shim"].found) == (State.error, f"the probe {said}")
+    line = lines["shim: attention"]
+    assert (line.state, line.found) == (State.error, f"the probe {said}")
     assert lines["without the shim"].state is State.warning
 
 
 def test_a_probe_that_hangs_is_ended(with_gpu: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shim, "PATIENCE_S", 1.0)
     waiting = "import sys, time; print('waiting', file=sys.stderr, flush=True); time.sleep(60)"
-    stub(monkeypatch, waiting)
-    assert interception(with_gpu)["shim"].found == "the probe did not end within 1 s: waiting"
+    stub(monkeypatch, of_one_work("add", waiting.replace("\n", "; ")))
+    line = interception(with_gpu)["shim: add"]
+    assert line.found == "the probe did not end within 1 s: waiting"
+    assert line.details["log"] == "waiting\n"
 
 
 def test_an_installation_without_the_shim_is_an_error(with_gpu: Machine, xsched: Path) -> None:
@@ -130,7 +165,7 @@ def test_nothing_is_tried_where_there_is_nothing_to_try(
 ) -> None:
     stub(monkeypatch, "raise AssertionError")
     assert shim.interception(replace(with_gpu, home=None)) == []
-    monkeypatch.setattr(gpu, "torch_build", lambda: TorchBuild("2"))
+    monkeypatch.setattr(installed_torch, "build", lambda: TorchBuild("2"))
     [line] = shim.interception(with_gpu)
     assert (line.state, "PyTorch" in line.found) == (State.warning, True)
 
@@ -144,16 +179,51 @@ def test_no_probe_disturbs_a_trial(with_gpu: Machine, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(("flags", "seen"), [((), 3), (("-DINERT",), 0)])
-def test_the_probe_counts_what_its_queue_sees(
+def test_the_probe_counts_what_its_queue_sees_while_it_is_suspended(
     tmp_path: Path, flags: tuple[str, ...], seen: int
 ) -> None:
     folder = build(tmp_path, *flags)
+    held = []
     with DoubleStream(folder) as stream:
 
         def launch() -> None:
             stream.submit(3)
+            time.sleep(probe.SUSPENDED_S / 4)
+            held.append(stream.completed())
             stream.synchronize()
 
         counted = probe.count(CudaXSched(folder), stream.pointer, launch)
         assert stream.completed() == 3
     assert counted == seen
+    assert held == [0 if seen else 3]
+
+
+def test_a_crash_while_the_interpreter_ends_is_no_dead_probe(
+    with_gpu: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ROCm's libraries do when they unload: exit code 139."""
+    program = (
+        "import atexit, os, sys\n"
+        "from runner.commands.doctor import probe\n"
+        "atexit.register(os.abort)\n"
+        "probe.look = lambda platform, folder, work: probe.Seen(1, 1, True, '', [])\n"
+        "probe.main()"
+    )
+    stub(monkeypatch, of_one_work("add", f"exec({program!r})"))
+    assert interception(with_gpu)["shim: add"].state is State.ok
+
+
+def test_a_probe_that_fails_says_why_and_does_not_crash(
+    with_gpu: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = (
+        "import atexit, os\n"
+        "from runner.commands.doctor import probe\n"
+        "atexit.register(os.abort)\n"
+        "def look(*_): raise RuntimeError('HIP error: invalid device function')\n"
+        "probe.look = look\n"
+        "probe.main()"
+    )
+    stub(monkeypatch, of_one_work("add", f"exec({program!r})"))
+    said = "the probe ended with code 1: RuntimeError: HIP error: invalid device function"
+    assert interception(with_gpu)["shim: add"].found == said

@@ -7,7 +7,7 @@ from runner.commands.doctor import software
 from runner.commands.doctor.lines import State
 from runner.commands.doctor.machine import Machine
 from runner.platforms.device import TorchBuild
-from runner.platforms.gpu import platform as gpu
+from runner.platforms.gpu import installed_torch
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_the_build_of_pytorch(
     bare: Machine,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(gpu, "torch_build", lambda: build)
+    monkeypatch.setattr(installed_torch, "build", lambda: build)
     [line] = software.pytorch(bare)
     assert line.state is state
     assert says in line.found
@@ -78,7 +78,7 @@ def test_a_build_for_the_cpu_beside_a_gpu_is_an_error(
 ) -> None:
     assert software.pytorch(with_gpu)[0].state is State.ok
     build = TorchBuild("2.13.0+cpu")
-    monkeypatch.setattr(gpu, "torch_build", lambda: build)
+    monkeypatch.setattr(installed_torch, "build", lambda: build)
     [line] = software.pytorch(with_gpu)
     assert line.state is State.error
     assert "platform=host" in line.remedy

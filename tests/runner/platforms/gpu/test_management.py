@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,13 @@ import pytest
 
 from runner.platforms.device import GpuSettings
 from runner.platforms.gpu.management import amd
-from runner.platforms.gpu.management.base import GpuProcess, NoManagement, foreign, own_pids
+from runner.platforms.gpu.management.base import (
+    GpuProcess,
+    NoGpu,
+    NoManagement,
+    foreign,
+    own_pids,
+)
 from runner.platforms.gpu.management.open import count, open_management
 
 GIB = 2**30
@@ -394,6 +401,38 @@ def test_amd_reasons_in_one_line(smi: FakeSmi) -> None:
     smi.refuse("amdsmi_init")
     with pytest.raises(NoManagement, match="does not answer"):
         count("amd")
+
+
+def test_amdsmi_is_found_where_rocm_puts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "share" / "amd_smi" / "amdsmi"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(
+        "class AmdSmiException(Exception): ...\n"
+        "def amdsmi_init(): ...\n"
+        "def amdsmi_get_processor_handles(): return ['a', 'b']\n"
+    )
+    monkeypatch.setenv("ROCM_PATH", str(tmp_path))
+    monkeypatch.delitem(sys.modules, "amdsmi", raising=False)
+    before = list(sys.path)
+    amd.library.cache_clear()
+    try:
+        assert count("amd") == 2
+    finally:
+        amd.library.cache_clear()
+        sys.modules.pop("amdsmi", None)
+    assert sys.path == before
+
+
+def test_a_gpu_that_is_not_there_is_told_from_a_library_that_is_not(smi: FakeSmi) -> None:
+    with pytest.raises(NoGpu):
+        open_management("amd", 1)
+    amd.library.cache_clear()
+    smi.refuse("amdsmi_init")
+    with pytest.raises(NoManagement) as refused:
+        open_management("amd", 0)
+    assert not isinstance(refused.value, NoGpu)
 
 
 def test_amdsmi_without_its_library(
