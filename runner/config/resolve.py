@@ -64,6 +64,7 @@ def resolve(config: Config) -> TrialSpec:
         device_cores=config.platform.device_cores,
         cuda_lv3=config.xsched.cuda_lv3,
         shim=config.xsched.shim,
+        companion=config.xsched.companion,
         mps=config.platform.mps == "on",
         keep_load=task_set.keep_load,
         lead_in_s=task_set.lead_in_s,

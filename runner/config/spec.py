@@ -63,6 +63,7 @@ OF_XSCHED = (
     "k",
     "cuda_lv3",
     "shim",
+    "companion",
     "probes",
     "probe_work_us",
 )
@@ -94,6 +95,7 @@ class TrialSpec:
     device_cores: int
     cuda_lv3: str
     shim: bool
+    companion: bool
     mps: bool
     keep_load: bool
     lead_in_s: float
@@ -139,12 +141,14 @@ class TrialSpec:
         plain = asdict(self)
         if not self.lead_in_s:  # as when hashes began: there were no lead-ins
             plain.pop("lead_in_s")
+        if self.platform != "hip":  # it has no effect elsewhere
+            plain.pop("companion")
         for task, made in zip(self.tasks, plain["tasks"], strict=True):
             made["model"] = task.model.identity
             made |= dict.fromkeys(HASHED_HINTS) | dict(made.pop("hints"))
         if not self.uses_xsched:
             for name in OF_XSCHED:
-                plain.pop(name)
+                plain.pop(name, None)
             for task in plain["tasks"]:
                 for name in OF_QUEUES:
                     task.pop(name)

@@ -28,9 +28,10 @@ from runner.platforms.gpu.telemetry import Telemetry
 from runner.platforms.gpu.warm import WarmParent, WarmTrial
 from runner.platforms.gpu.xserver import XServer
 from runner.platforms.start import afresh
+from xsched_bindings import companion as hip_companion
 from xsched_bindings import shim
 from xsched_bindings.capability import HIP_LEVELS, cuda_levels
-from xsched_bindings.errors import DeviceLost, LibraryNotFound
+from xsched_bindings.errors import CannotCompile, DeviceLost, LibraryNotFound
 from xsched_bindings.library import find
 from xsched_bindings.policies import POLICIES
 from xsched_bindings.types import PreemptLevel
@@ -66,6 +67,7 @@ def open_platform(config: Config) -> Platform:
         home=config.xsched.home,
         server=config.platform.server,
         mps=config.platform.mps,
+        companion=config.xsched.companion,
     )
 
 
@@ -84,7 +86,7 @@ def open_session(
 class GpuPlatform:
     """One GPU. device: its number by PCI bus. home: the XSched installation, see
     `xsched_bindings.library.find`. server: host:port of a running xserver. mps: what is asked of
-    MPS: auto, on or off."""
+    MPS: auto, on or off. companion: whether HIP's shim has one (`xsched_bindings.companion`)."""
 
     policies = tuple(name for name in XSCHEDS_POLICIES if name in POLICIES)
 
@@ -95,8 +97,10 @@ class GpuPlatform:
         home: str | None = None,
         server: str | None = None,
         mps: str = "auto",
+        companion: bool = True,
     ) -> None:
         self.name = name
+        self._companion = companion and name == "hip"
         self.vendor = VENDORS[name]
         self._device, self._home, self._server_address = device, home, server
         self._asked_mps = mps
@@ -141,7 +145,7 @@ class GpuPlatform:
         try:
             folder = find(self._home)
             self.environment(xsched=True, shim_in_place=trial.shim)
-        except LibraryNotFound as error:
+        except (LibraryNotFound, CannotCompile) as error:
             return str(error)
         binary = xserver.binary(folder)
         if self._needs_server(trial) and not self._server_address and not binary.exists():
@@ -219,7 +223,9 @@ class GpuPlatform:
             settings = None
         try:
             libraries = checksums(find(self._home))
-        except LibraryNotFound:
+            if self._companion:
+                libraries[hip_companion.NAME] = _sha256(hip_companion.build())
+        except (LibraryNotFound, CannotCompile):
             libraries = {}
         return DeviceOrigin(
             gpu=self.info(), settings=settings, torch=torch_build(), xsched_libraries=libraries
@@ -299,7 +305,7 @@ class GpuPlatform:
         """All variables of a process on this GPU and no other: XSched and its shim, or neither.
 
         tsg: level 3 by XSched's TSG implementation. shared: MPS may be between. Raises
-        `LibraryNotFound` if xsched is asked for and not there."""
+        `LibraryNotFound` if xsched is asked for and not there, and what `companion.build` does."""
         info = self.info()
         chosen = info.uuid if info and self.name == "cuda" else str(self._device)
         folder = self._library_folder()
@@ -326,7 +332,8 @@ class GpuPlatform:
     def _with_shim(self, folder: Path, variables: dict[str, str]) -> dict[str, str]:
         if self.name == "cuda":
             return shim.cuda_environment(folder, driver(), variables)
-        return shim.hip_environment(folder, torch_library("libamdhip64.so"), variables)
+        beside = hip_companion.build() if self._companion else None
+        return shim.hip_environment(folder, torch_library("libamdhip64.so"), variables, beside)
 
     def _library_folder(self) -> Path | None:
         try:
@@ -450,4 +457,8 @@ def checksums(folder: Path) -> dict[str, str]:
     """SHA-256 of XSched's libraries by file name; links are listed by what they lead to once."""
     found = (path for pattern in XSCHED_LIBRARIES for path in folder.glob(pattern))
     files = sorted({path.resolve() for path in found})
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return {path.name: _sha256(path) for path in files}
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -27,6 +27,7 @@ from tests.runner.platforms.gpu import forked
 from tests.runner.platforms.gpu.fake_mps import FakeMps, mps
 from tests.runner.run_folders import keep
 from tests.xsched_bindings.double import build
+from xsched_bindings.companion import NAME
 
 __all__ = ["mps"]
 
@@ -84,15 +85,20 @@ def test_xsched_is_proven_and_preempts(double: Path, tmp_path: Path) -> None:
 
 
 def test_hip_differs_in_the_environment_and_the_queues_constructor(
-    double: Path, tmp_path: Path
+    double: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     platform = DoublePlatform(double, name="hip")
     environment = platform.environment(xsched=True)
-    assert environment["LD_PRELOAD"] == str(double / "libshimhip.so")
+    companion, shim = environment["LD_PRELOAD"].split(":")
+    assert (Path(companion).name, shim) == (NAME, str(double / "libshimhip.so"))
+    assert NAME in platform.provenance().xsched_libraries
     assert environment["HIP_VISIBLE_DEVICES"] == "0"
-    platform.environment = lambda *_, **__: dict(os.environ)  # type: ignore[method-assign]
+    variables = {**os.environ, "LD_PRELOAD": companion}
+    platform.environment = lambda *_, **__: variables  # type: ignore[method-assign]
     result = run(platform, tmp_path)
     assert (result.status, result.proof.verdict) == (Status.FINISHED, Verdict.PROVEN)
+    assert "calls in the window" in {check.name for check in result.proof.checks}
 
 
 def test_a_wrong_library_is_one_failed_run_that_names_it(tmp_path: Path) -> None:
