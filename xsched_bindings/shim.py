@@ -17,6 +17,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from xsched_bindings.companion import NAME as HIP_COMPANION
 from xsched_bindings.errors import LibraryNotFound
 
 CUDA_SHIM = "libshimcuda.so"
@@ -59,9 +60,14 @@ def cuda_environment(
 
 
 def hip_environment(
-    library_folder: Path, runtime: Path, comgr: Path, inherited: Mapping[str, str]
+    library_folder: Path,
+    runtime: Path,
+    comgr: Path,
+    inherited: Mapping[str, str],
+    companion: Path | None = None,
 ) -> dict[str, str]:
-    """`inherited` with HIP's shim preloaded.
+    """`inherited` with HIP's shim preloaded, and before it its companion
+    (`xsched_bindings.companion.build`), whose functions must be found first.
 
     runtime, comgr: the ``libamdhip64.so`` and ``libamd_comgr.so`` that the application itself loads
     (``platforms/hip/hal/include/xsched/hip/hal/driver.h``). Left to itself XSched takes those of
@@ -73,8 +79,8 @@ def hip_environment(
             HIP_SHIM, [library_folder], "Build XSched with PLATFORM_HIP=ON (its `make hip` does)."
         )
     environment = _with_first_on_loader_path(library_folder, inherited)
-    preloaded = inherited.get("LD_PRELOAD")
-    environment["LD_PRELOAD"] = f"{shim}:{preloaded}" if preloaded else str(shim)
+    preloaded = [companion, shim, inherited.get("LD_PRELOAD")]
+    environment["LD_PRELOAD"] = ":".join(str(each) for each in preloaded if each)
     return environment | {"XSCHED_HIP_LIB": str(runtime), "XSCHED_HIP_COMGR_LIB": str(comgr)}
 
 
@@ -93,7 +99,8 @@ def without_shim(inherited: Mapping[str, str], library_folder: Path | None) -> d
     if bare:
         environment["LD_LIBRARY_PATH"] = os.pathsep.join(bare)
     preloaded = environment.pop("LD_PRELOAD", "").replace(":", " ").split()
-    others = [library for library in preloaded if Path(library).name not in (HIP_SHIM, CUDA_SHIM)]
+    ours = (HIP_COMPANION, HIP_SHIM, CUDA_SHIM)
+    others = [library for library in preloaded if Path(library).name not in ours]
     if others:
         environment["LD_PRELOAD"] = ":".join(others)
     return environment

@@ -64,6 +64,7 @@ def resolve(config: Config) -> TrialSpec:
         device_cores=config.platform.device_cores,
         cuda_lv3=config.xsched.cuda_lv3,
         shim=config.xsched.shim,
+        companion=config.xsched.companion,
         mps=config.platform.mps == "on",
         hardware_queues=config.platform.hardware_queues,
         keep_load=task_set.keep_load,

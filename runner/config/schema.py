@@ -194,6 +194,11 @@ class XSchedConfig:
         "GPUs: whether XSched's shim is in place. Without it nothing passes through the queues and "
         "the run is refused; that is what the setting is there to show.",
     )
+    companion: bool = key(
+        True,
+        "hip: whether what XSched's shim lets past the queues goes through them by a companion "
+        "library, which is compiled on first use. Without it matrix products go past.",
+    )
     home: str | None = key(
         None,
         "GPUs: folder of the XSched installation, on the command line alone, as it is code; null "

@@ -63,6 +63,7 @@ OF_XSCHED = (
     "k",
     "cuda_lv3",
     "shim",
+    "companion",
     "probes",
     "probe_work_us",
 )
@@ -94,6 +95,7 @@ class TrialSpec:
     device_cores: int
     cuda_lv3: str
     shim: bool
+    companion: bool
     mps: bool
     hardware_queues: int
     keep_load: bool
@@ -142,12 +144,13 @@ class TrialSpec:
             plain.pop("lead_in_s")
         if self.platform != "hip":  # it has no effect elsewhere
             plain.pop("hardware_queues")
+            plain.pop("companion")
         for task, made in zip(self.tasks, plain["tasks"], strict=True):
             made["model"] = task.model.identity
             made |= dict.fromkeys(HASHED_HINTS) | dict(made.pop("hints"))
         if not self.uses_xsched:
             for name in OF_XSCHED:
-                plain.pop(name)
+                plain.pop(name, None)
             for task in plain["tasks"]:
                 for name in OF_QUEUES:
                     task.pop(name)

@@ -35,7 +35,7 @@ _opened: dict[str, Platform] = {}
 
 def shared(config: Config) -> Platform:
     """The platform, shared by all points that this process runs and that mean the same one."""
-    key = f"{config.platform} {config.xsched.home}"
+    key = f"{config.platform} {config.xsched.home} {config.xsched.companion}"
     if key not in _opened:
         _opened[key] = get(config)
         atexit.register(_opened[key].close)

@@ -6,10 +6,11 @@ counted by an independent witness, and a trial that fails one is refused, never 
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from xsched_bindings.companion import Calls
 from xsched_bindings.types import PreemptLevel
 
 #: Inputs that a task's requests take in turn; requests before the window whose results are kept.
@@ -119,7 +120,8 @@ class Interception:
     that the device worked on it, where the witness tells. missed_s: of that, the longest commands,
     as many as the queue did not see: which ones these were nobody knows. results: what such
     requests come to, with the inputs in turn and each of them twice (`models.fingerprint`), None of
-    what is no number; none where they have none."""
+    what is no number; none where they have none. calls: by function, what the companion of HIP's
+    shim made of them, where there is one."""
 
     task: str
     executed: int
@@ -127,6 +129,7 @@ class Interception:
     device_s: float = 0.0
     missed_s: float = 0.0
     results: tuple[float | None, ...] = ()
+    calls: Mapping[str, Calls] = field(default_factory=dict)
 
 
 def references(results: Sequence[float], requests: int) -> tuple[float | None, ...]:
@@ -142,27 +145,54 @@ def past_the_queue(executed: int, counted: int) -> bool:
     return counted < (1 - PAST_THE_QUEUE) * executed
 
 
+def went_past(calls: Mapping[str, Calls]) -> str:
+    """The functions of which some calls did, "" if none."""
+    return ", ".join(f"{name} ({each.passed})" for name, each in calls.items() if each.passed)
+
+
+def check_calls(calls: Mapping[str, Calls]) -> Check:
+    """Of the window, where the companion of HIP's shim is in place: no call went past its queue."""
+    past, through = went_past(calls), sum(each.queued + each.held for each in calls.values())
+    return Check(
+        "calls in the window",
+        not past,
+        f"calls that no queue can hold went past them: {past}"
+        if past
+        else f"{through} calls went through the queues by the companion",
+        "No single queue can hold such a call: do without it, or leave the task out",
+        {name: asdict(each) for name, each in calls.items()},
+    )
+
+
 def check_interception(evidence: Sequence[Interception]) -> Check:
-    """The queues saw what a witness saw; one that saw nothing is no witness."""
-    missed = [
-        e
+    """The queues saw what a witness saw, and no call is known to have gone past them. A witness
+    that saw nothing is none."""
+    faults = [
+        f"{e.task}: {e.counted} of {e.executed} commands"
         for e in evidence
         if not e.executed
         or past_the_queue(e.executed, e.counted)
         or e.missed_s > PAST_THE_QUEUE * e.device_s
     ]
-    finding = ", ".join(f"{e.task}: {e.counted} of {e.executed} commands" for e in missed)
+    faults += [f"{e.task}: {past} went past it" for e in evidence if (past := went_past(e.calls))]
     return Check(
         "intercepted",
-        not missed,
-        f"the queue did not see what was executed ({finding})"
-        if missed
+        not faults,
+        f"the queue did not see what was executed ({', '.join(faults)})"
+        if faults
         else f"the queues saw {sum(e.counted for e in evidence)} of "
         f"{sum(e.executed for e in evidence)} commands",
         "Nothing that bypasses the queue can be scheduled: check that commands go through it "
         "(on GPUs: XSched's shim in place, a stream of the task's own)",
-        {e.task: {"executed": e.executed, "counted": e.counted} for e in evidence},
+        {e.task: _seen(e) for e in evidence},
     )
+
+
+def _seen(evidence: Interception) -> dict[str, Any]:
+    seen: dict[str, Any] = {"executed": evidence.executed, "counted": evidence.counted}
+    if evidence.calls:
+        seen["calls"] = {name: asdict(each) for name, each in evidence.calls.items()}
+    return seen
 
 
 # --- the hardware's own hint -------------------------------------------------------------------

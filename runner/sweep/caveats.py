@@ -13,7 +13,9 @@ ARRIVAL = [each.name for each in fields(ArrivalConfig)]
 
 def caveats(points: Sequence[Planned]) -> list[str]:
     """A line each, none twice."""
-    lines = (line for each in points for line in (*_unheard(each), *_flood(each)))
+    lines = (
+        line for each in points for line in (*_unheard(each), *_companion(each), *_flood(each))
+    )
     return list(dict.fromkeys([*_placements(points), *lines]))
 
 
@@ -44,6 +46,15 @@ def _unheard(point: Planned) -> Iterator[str]:
         if any(getattr(each, name) is not None for each in own):
             line += f"; task_set.tasks.<name>.arrival.{name}=null lets a task take it"
         yield line
+
+
+def _companion(point: Planned) -> Iterator[str]:
+    """That of HIP's shim, asked for where there is another shim, or none."""
+    asked = any(
+        override.lstrip("+").startswith("xsched.companion=") for override in point.overrides
+    )
+    if asked and point.trial.platform != "hip":
+        yield f"xsched.companion has no effect on platform {point.trial.platform}, but on hip"
 
 
 def _takes(own: ArrivalOverride, arrival: Arrival, name: str) -> bool:

@@ -57,6 +57,13 @@ def test_hips_shim_is_preloaded_first_over_the_runtime_that_is_named(folder: Pat
     assert alone["XSCHED_HIP_LIB"] == str(RUNTIME)
 
 
+def test_the_companion_of_hips_shim_comes_before_it(folder: Path) -> None:
+    beside = Path("/cache/1/libhipcompanion.so")
+    environment = hip_environment(folder, RUNTIME, COMGR, {"LD_PRELOAD": "/x.so"}, beside)
+    assert environment["LD_PRELOAD"] == f"{beside}:{folder}/libshimhip.so:/x.so"
+    assert without_shim(environment, folder) == {"LD_PRELOAD": "/x.so"}
+
+
 def test_a_folder_without_the_shim_is_refused(tmp_path: Path) -> None:
     folder = build(tmp_path)
     (folder / "libcuda.so.1").unlink()

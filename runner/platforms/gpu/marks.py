@@ -6,6 +6,7 @@ would change the launch rule that is measured.
 
 import threading
 from ctypes import (
+    Structure,
     addressof,
     byref,
     c_char_p,
@@ -14,6 +15,7 @@ from ctypes import (
     c_size_t,
     c_void_p,
     create_string_buffer,
+    sizeof,
 )
 from functools import cache, partial
 from pathlib import Path
@@ -43,14 +45,10 @@ class MarkRing(HostRing):
         self._memory = torch.zeros((rows + 1, 2), dtype=torch.int64, pin_memory=True)
         super().__init__(self._memory.numpy())
         self._next = torch.zeros(1, dtype=torch.int64).cuda()  # which returns when it is there
-        self._result, self._length, self._type = c_void_p(), c_int64(), c_int()
-        where = (
-            c_void_p(self._memory.data_ptr()),
-            c_int64(rows),
-            c_void_p(self._next.data_ptr()),
-        )
-        self._plain = _Launch(stream, 1, *where, c_void_p(), c_int64(0), c_int(0))
-        self._last = _Launch(stream, THREADS, *where, self._result, self._length, self._type)
+        where = (self._memory.data_ptr(), rows, self._next.data_ptr())
+        self._result = _Arguments(*where)
+        self._plain = _Launch(stream, 1, _Arguments(*where))
+        self._last = _Launch(stream, THREADS, self._result)
 
     def mark(self) -> None:
         """Enqueue one."""
@@ -60,9 +58,9 @@ class MarkRing(HostRing):
         """Enqueue one that tells the fingerprint of a result besides, which must stay alive until
         then."""
         assert result.is_contiguous()
-        self._result.value = result.data_ptr()
-        self._length.value = result.numel()
-        self._type.value = TYPES[result.dtype]
+        self._result.result = result.data_ptr()
+        self._result.length = result.numel()
+        self._result.type = TYPES[result.dtype]
         self._last()
 
 
@@ -77,13 +75,26 @@ def _enter_context() -> None:
         _thread.entered = True
 
 
+class _Arguments(Structure):
+    """The kernel's parameters, as it has them."""
+
+    _fields_ = (
+        ("memory", c_void_p),
+        ("rows", c_int64),
+        ("next", c_void_p),
+        ("result", c_void_p),
+        ("length", c_int64),
+        ("type", c_int),
+    )
+
+
 class _Launch:
     """A launch of the kernel with arguments that are made once; what they hold may change between
     two launches, which copy it. It takes the host 4 µs; PyTorch's launcher, which makes them anew,
     takes 95."""
 
-    def __init__(self, stream: int, threads: int, *arguments: c_void_p | c_int64 | c_int) -> None:
-        self._arguments = arguments
+    def __init__(self, stream: int, threads: int, arguments: _Arguments) -> None:
+        self._arguments, self._size = arguments, c_size_t(sizeof(arguments))
         self._launch = partial(
             function("cuLaunchKernel"),
             _kernel(),
@@ -91,9 +102,18 @@ class _Launch:
             *(threads, 1, 1),
             8 * threads if threads > 1 else 0,  # shared memory: a double for each
             c_void_p(stream),
-            (c_void_p * len(arguments))(*map(addressof, arguments)),
-            None,
+            *self._passed(),
         )
+
+    def _passed(self) -> tuple[object, object]:
+        """The arguments as a launch takes them: pointers to each on CUDA; on HIP all in a buffer of
+        known size, for pointers would hold whoever launches until a suspended queue goes on
+        (`xsched_bindings.companion`)."""
+        begin, fields = addressof(self._arguments), [name for name, _ in _Arguments._fields_]
+        if torch.version.hip:  # HIP_LAUNCH_PARAM_BUFFER_POINTER, _SIZE, _END
+            return None, (c_void_p * 5)(1, begin, 2, addressof(self._size), 3)
+        offsets = [getattr(_Arguments, name).offset for name in fields]
+        return (c_void_p * len(fields))(*(begin + offset for offset in offsets)), None
 
     def __call__(self) -> None:
         _enter_context()

@@ -34,6 +34,7 @@ from runner.platforms.gpu.warm import WarmParent, WarmTrial
 from runner.platforms.gpu.xserver import XServer
 from runner.platforms.machine import lift_limit
 from runner.platforms.start import afresh
+from xsched_bindings import companion as hip_companion
 from xsched_bindings import shim
 from xsched_bindings.capability import HIP_LEVELS, cuda_levels
 from xsched_bindings.errors import DeviceLost, LibraryNotFound
@@ -81,6 +82,7 @@ def open_platform(config: Config) -> Platform:
         server=config.platform.server,
         mps=config.platform.mps,
         hardware_queues=config.platform.hardware_queues,
+        companion=config.xsched.companion,
     )
 
 
@@ -99,7 +101,8 @@ def open_session(
 class GpuPlatform:
     """One GPU. device: its number by PCI bus. home: the XSched installation, see
     `xsched_bindings.library.find`. server: host:port of a running xserver. mps: what is asked of
-    MPS: auto, on or off. hardware_queues: of a process, on AMD."""
+    MPS: auto, on or off. hardware_queues: of a process, on AMD. companion: whether HIP's shim has
+    one (`xsched_bindings.companion`)."""
 
     policies = tuple(name for name in XSCHEDS_POLICIES if name in POLICIES)
 
@@ -111,8 +114,10 @@ class GpuPlatform:
         server: str | None = None,
         mps: str = "auto",
         hardware_queues: int = 8,
+        companion: bool = True,
     ) -> None:
         self.name = name
+        self._companion = companion and name == "hip"
         self.vendor = VENDORS[name]
         self._hardware_queues = hardware_queues
         self._device, self._home, self._server_address = device, home, server
@@ -239,6 +244,8 @@ class GpuPlatform:
             settings = None
         try:
             libraries = checksums(find(self._home))
+            if self._companion:
+                libraries[hip_companion.NAME] = _sha256(hip_companion.build())
         except LibraryNotFound:
             libraries = {}
         return DeviceOrigin(
@@ -331,7 +338,8 @@ class GpuPlatform:
         """All variables of a process on this GPU and no other: XSched and its shim, or neither.
 
         tsg: level 3 by XSched's TSG implementation. shared: MPS may be between. Raises, if xsched
-        is asked for, `LibraryNotFound` if it is not there, and `rocm.NoRocm`."""
+        is asked for, `LibraryNotFound` if it is not there, `rocm.NoRocm`, and what
+        `companion.build` does."""
         info = self.info()
         chosen = info.uuid if info and self.name == "cuda" else str(self._device)
         folder = self._library_folder()
@@ -366,7 +374,8 @@ class GpuPlatform:
     def _with_shim(self, folder: Path, variables: dict[str, str]) -> dict[str, str]:
         if self.name == "cuda":
             return shim.cuda_environment(folder, driver(), variables)
-        return shim.hip_environment(folder, self.rocm.runtime, self.rocm.comgr, variables)
+        beside = hip_companion.build() if self._companion else None
+        return shim.hip_environment(folder, self.rocm.runtime, self.rocm.comgr, variables, beside)
 
     @property
     def rocm(self) -> Rocm:
@@ -491,4 +500,8 @@ def checksums(folder: Path) -> dict[str, str]:
     """SHA-256 of XSched's libraries by file name; links are listed by what they lead to once."""
     found = (path for pattern in XSCHED_LIBRARIES for path in folder.glob(pattern))
     files = sorted({path.resolve() for path in found})
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return {path.name: _sha256(path) for path in files}
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

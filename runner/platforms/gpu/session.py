@@ -31,6 +31,7 @@ from runner.platforms.prove import patience, probe, prove
 from runner.proof import checks as proof
 from runner.proof.marks import Marks
 from runner.proof.server import check_server
+from xsched_bindings import companion
 from xsched_bindings.host.processes import readable
 from xsched_bindings.interface import Queue
 from xsched_bindings.types import (
@@ -157,8 +158,9 @@ class GpuSession:
         return [self._alone(lane) for lane in self.lanes]
 
     def _alone(self, lane: GpuLane) -> proof.Interception:
-        before = lane.so_far
+        before, calls = lane.so_far, companion.calls() or {}
         seen = self._device.witness(lane.request, lane.stream)
+        made = companion.since(calls)
         executed, counted = len(seen.commands_s), lane.so_far.counted - before.counted
         missed = sorted(seen.commands_s)[counted:] if lane.queue else []
         self._commands[lane.task.name] = executed
@@ -172,6 +174,7 @@ class GpuSession:
             seen.device_s,
             missed_s=sum(missed),
             results=proof.references(_results(lane.work, first).tolist(), lane.requests),
+            calls=made,
         )
 
     def scheduled(self, peers: Peers) -> list[proof.Check]:
@@ -250,11 +253,13 @@ class GpuSession:
     def begin_window(self) -> None:
         self._tie = self._device.tie()
         self._begin = [lane.so_far for lane in self.lanes]
+        self._calls = companion.calls()
 
     def end_window(self) -> WindowFindings:
+        calls = () if self._calls is None else (proof.check_calls(companion.since(self._calls)),)
         tie = self._device.tie()
         marks = tuple(self._marks(*each, tie) for each in zip(self.lanes, self._begin, strict=True))
-        return WindowFindings(marks=marks, checks=self._unchanged())
+        return WindowFindings(marks=marks, checks=(*calls, *self._unchanged()))
 
     def _marks(self, lane: GpuLane, begin: _SoFar, tie: Tie) -> Marks:
         marked = lane.work.marks.since(begin.marks)

@@ -305,6 +305,16 @@ def test_the_hash_covers_hardware_queues_where_they_have_an_effect() -> None:
     assert hash_of("cuda", 4) == hash_of("cuda", 8)
 
 
+def test_the_hash_covers_the_companion_where_there_is_one() -> None:
+    def hash_of(platform: str, companion: bool) -> str:
+        made = config()
+        made.platform.name, made.xsched.companion = platform, companion
+        return resolve(made).config_hash
+
+    assert hash_of("hip", True) != hash_of("hip", False)
+    assert hash_of("cuda", True) == hash_of("cuda", False)
+
+
 def test_the_hash_covers_what_the_arrivals_are_made_of_and_nothing_else() -> None:
     def hash_of(*arguments: object, **keys: object) -> str:
         made = config()

@@ -15,6 +15,7 @@ from runner.proof.checks import (
     Suspension,
     Verdict,
     bound,
+    check_calls,
     check_hardware_hint,
     check_interception,
     check_level,
@@ -24,6 +25,7 @@ from runner.proof.checks import (
 )
 from runner.runs.files import read_proof
 from tests.runner.run_folders import keep
+from xsched_bindings.companion import Calls
 from xsched_bindings.types import PreemptLevel
 
 GOOD = Suspension(
@@ -60,6 +62,22 @@ def test_a_witness_that_saw_nothing_is_none() -> None:
     check = check_interception([Interception("a", 320, 320), Interception("b", 0, 320)])
     assert not check.passed
     assert "b: 320 of 0 commands" in check.finding
+
+
+def test_a_call_that_went_past_the_queue_is_named() -> None:
+    calls = {"hipGraphLaunch": Calls(held=2), "hipLaunchOnTwo": Calls(queued=1, passed=3)}
+    check = check_interception([Interception("t", 320, 320, calls=calls)])
+    assert not check.passed
+    assert check.finding.endswith("(t: hipLaunchOnTwo (3) went past it)")
+    assert check.evidence["t"]["calls"]["hipGraphLaunch"] == {"queued": 0, "held": 2, "passed": 0}
+    assert check_interception([Interception("t", 1, 1, calls={"f": Calls(queued=9)})]).passed
+
+
+def test_a_call_that_went_past_in_the_window_is_named() -> None:
+    check = check_calls({"hipLaunchOnTwo": Calls(passed=3), "hipGraphLaunch": Calls(held=2)})
+    assert not check.passed
+    assert check.finding.endswith(": hipLaunchOnTwo (3)")
+    assert check_calls({"hipGraphLaunch": Calls(queued=1, held=2)}).passed
 
 
 def test_a_hardware_hint_must_be_the_one_that_was_given() -> None:

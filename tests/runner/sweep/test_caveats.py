@@ -45,6 +45,14 @@ def test_arrivals_that_no_task_takes_are_named(asked: str, tasks: list[TaskConfi
     assert line.startswith(f"{key} has no effect, no task of made takes it (a: jitter")
 
 
+@pytest.mark.parametrize(("platform", "said"), [("host", 1), ("cuda", 1), ("hip", 0)])
+def test_the_companion_of_hips_shim_is_hips(platform: str, said: int) -> None:
+    asked = point(OWN, asked="xsched.companion=false")
+    asked.trial = replace(asked.trial, platform=platform)
+    lines = caveats([asked])
+    assert lines == [f"xsched.companion has no effect on platform {platform}, but on hip"] * said
+
+
 def test_the_remedy_is_the_key_that_stands_in_the_way() -> None:
     (line,) = caveats([point(OWN, CLOSED, asked="arrival=poisson")])
     assert "(a: jitter, b: closed)" in line

@@ -123,6 +123,7 @@ typedef struct Stream {
     int64_t suspensions;
     Decision decisions[DECISIONS];  /* of adversary LATE, a ring */
     int64_t decided, enacted;
+    void *hip;            /* the stream of a HIP runtime that it stands in for, or NULL */
     pthread_t executor;
     struct Stream *next;
 } Stream;
@@ -512,6 +513,16 @@ int32_t DoubleMisbehave(const char *name) {
     return true;
 }
 
+/* The queue of what stands in for a HIP runtime's stream, 0: none. */
+uint64_t DoubleHipQueue(void *hip) {
+    uint64_t xq = 0;
+    acquire();
+    for (Stream *stream = streams; stream; stream = stream->next)
+        if (stream->hip == hip) xq = stream->xq;
+    release(SUCCESS);
+    return xq;
+}
+
 /* What XSched does not tell: which scheduler there is in the end. */
 int32_t DoubleScheduler(void) { return scheduler; }
 
@@ -538,7 +549,20 @@ int32_t CudaQueueCreate(uint64_t *hwq, Stream *stream) {
     *hwq = (uintptr_t)stream;
     return release(SUCCESS);
 }
-int32_t HipQueueCreate(uint64_t *hwq, Stream *stream) { return CudaQueueCreate(hwq, stream); }
+/* A stream of a HIP runtime gets one of these that stands in for it, once: it takes callbacks, and
+ * they do the rest. */
+int32_t HipQueueCreate(uint64_t *hwq, Stream *stream) {
+    if (!stream) return NOT_SUPPORTED;
+    acquire();
+    Stream *found = streams;
+    while (found && found != stream && found->hip != stream) found = found->next;
+    release(SUCCESS);
+    if (!found) {
+        found = DoubleStreamCreate();
+        found->hip = stream;
+    }
+    return CudaQueueCreate(hwq, found);
+}
 ON(stream == wanted && stream->has_hwq, CudaQueueGet, (uint64_t *hwq, Stream *wanted),
    *hwq = (uintptr_t)wanted;)
 
