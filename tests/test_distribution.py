@@ -60,7 +60,7 @@ def below(folder: Path, pattern: str) -> set[str]:
 def test_the_wheel_has_everything(wheel: Path) -> None:
     assert below(wheel / "runner" / "conf", "*.yaml") == below(ROOT / "conf", "*.yaml")
     for name in PACKAGES:
-        for pattern in ("*.py", "*.cu", "*.html", "*.md", "*.txt"):
+        for pattern in ("*.py", "*.c", "*.cu", "*.html", "*.md", "*.txt"):
             assert below(wheel / name, pattern) == below(ROOT / name, pattern)
     (kept,) = wheel.glob("xsched_runner-*.dist-info/licenses/LICENSE")
     assert kept.read_text() == (ROOT / "LICENSE").read_text()

@@ -107,9 +107,15 @@ static int64_t counted(void) {
     return count;
 }
 
+static double now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1e3 + now.tv_nsec / 1e6;
+}
+
 /* Until the queue has so many commands, or for so long. */
-static void await_count(int64_t count, int milliseconds) {
-    for (int i = 0; i < 10 * milliseconds && counted() < count; i++) usleep(100);
+static void await_count(int64_t count, double ms) {
+    for (double end = now_ms() + ms; counted() < count && now_ms() < end;) usleep(100);
 }
 
 /* --- calls ------------------------------------------------------------------------------------ */
@@ -210,6 +216,11 @@ static void *make(void *argument) {
     return NULL;
 }
 
+static void await_return(double ms) {
+    double end = now_ms() + ms;
+    while (!__atomic_load_n(&has_returned, __ATOMIC_ACQUIRE) && now_ms() < end) usleep(100);
+}
+
 static void fill(void) { hipMemsetAsync(buffer, 0, sizeof buffer, stream); }
 
 static void check(const Case *each) {
@@ -220,8 +231,9 @@ static void check(const Case *each) {
     XQueueSuspend(xq, 0);
     fill();
     pthread_create(&caller, NULL, make, (void *)each);
-    await_count(count + 2, 100);
-    usleep(3000);  /* for what is executed in spite of the suspension, and for the call to return */
+    await_count(count + 2, 300);
+    await_return(30);
+    usleep(1000);  /* for what is executed in spite of the suspension */
     int64_t grown = counted() - count - 1;
     int early = fakeExecutedCount() - begin;
     bool returned = __atomic_load_n(&has_returned, __ATOMIC_ACQUIRE);
@@ -362,14 +374,13 @@ static int pointed(void) {
 static int by_value(void) { return call_hipMemset2DAsync(); }
 
 static double launch_ns(int (*call)(void), int launches) {
-    struct timespec begin, end;
     XQueueSuspend(xq, 0);
-    clock_gettime(CLOCK_MONOTONIC, &begin);
+    double begin = now_ms();
     for (int i = 0; i < launches; i++) call();
-    clock_gettime(CLOCK_MONOTONIC, &end);
+    double took = now_ms() - begin;
     XQueueResume(xq, 0);
     hipStreamSynchronize(stream);
-    return ((end.tv_sec - begin.tv_sec) * 1e9 + end.tv_nsec - begin.tv_nsec) / launches;
+    return took * 1e6 / launches;
 }
 
 static void cost(int launches) {

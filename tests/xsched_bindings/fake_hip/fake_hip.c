@@ -162,6 +162,7 @@ static void run_store(char *arguments) {
     int **to = (int **)arguments;
     **to = *(int *)(arguments + 8);
 }
+static void run_count(char *arguments) { ++**(int64_t **)arguments; }
 /* (int64_t *to, int8_t a, int64_t b, Block c): their sum, the sizes all different. */
 static void run_add(char *arguments) {
     int64_t **to = (int64_t **)arguments;
@@ -173,6 +174,7 @@ typedef struct { const char *name; void (*run)(char *); int count; Param params[
 static const Kernel kernels[] = {
     {"nothing", run_nothing, 0, {{0, 0}}},
     {"store", run_store, 2, {{0, 8}, {8, 4}}},
+    {"count", run_count, 1, {{0, 8}}},
     {"add", run_add, 4, {{0, 8}, {8, 1}, {16, 8}, {24, sizeof(Block)}}},
 };
 
