@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from ctypes import CDLL, c_void_p
 from dataclasses import replace
 from itertools import cycle
 from math import gcd, nan
@@ -47,6 +48,7 @@ LIARS = {
     "garbled": "some results are none that an input has",
     "stale": "some results are those of the request before",
     "no-kernels": "a request completes at once, and nothing was executed",
+    "several-devices": "a launch is for several devices, and no queue holds it (hip's companion)",
     "empty-kernels": "commands leave their marks at once, and the result is what was there before",
 }
 
@@ -119,6 +121,8 @@ class DoubleAccelerator:
             told = lies.get(self._lie, result)
             stream.stream.submit(model.size, work_us, marks, model.size // parts, told)
             stream.worked_s += model.size * work_us / 1e6
+            if self._lie == "several-devices":
+                _launch_on_several_devices(stream.pointer)
             stream.synchronize()
 
         return Work(run, marks, parts, computes=True)
@@ -136,6 +140,12 @@ class DoubleAccelerator:
 
     def library(self, folder: str) -> CudaXSched | HipXSched:
         return (CudaXSched if self._platform == "cuda" else HipXSched)(Path(folder))
+
+
+def _launch_on_several_devices(stream: int) -> None:
+    """HIP's own list of one launch: seven words, of which the last is the stream."""
+    launches = (c_void_p * 7)(0, 0, 0, 0, 0, 0, stream)
+    CDLL(None).hipExtLaunchMultiKernelMultiDevice(launches, 1, 0)
 
 
 def _fail(requests: int) -> None:

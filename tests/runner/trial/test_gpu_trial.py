@@ -5,7 +5,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,9 @@ from tests.runner.platforms.gpu import forked
 from tests.runner.platforms.gpu.fake_mps import FakeMps, mps
 from tests.runner.run_folders import keep
 from tests.xsched_bindings.double import build
+from tests.xsched_bindings.fake_hip import build_runtime
 from xsched_bindings.companion import NAME
+from xsched_bindings.shim import HIP_SHIM
 
 __all__ = ["mps"]
 
@@ -84,21 +86,47 @@ def test_xsched_is_proven_and_preempts(double: Path, tmp_path: Path) -> None:
     assert facts.telemetry.sm_clock_mhz == Spread(1000, 1000, 1000)
 
 
+@pytest.fixture(scope="module")
+def companion(double: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """That of HIP's shim, as a trial finds it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        environment = DoublePlatform(double, name="hip").environment(xsched=True)
+        beside, shim = environment["LD_PRELOAD"].split(":")
+        assert (Path(beside).name, shim) == (NAME, str(double / HIP_SHIM))
+        yield Path(beside)
+
+
+def on_hip(double: Path, companion: Path, adversary: str = "", **variables: str) -> DoublePlatform:
+    """With the companion, and without a shim: the double's commands need none."""
+    platform = DoublePlatform(double, name="hip", adversary=adversary)
+    made = {**os.environ, "LD_PRELOAD": str(companion), **variables}
+    platform.environment = lambda *_, **__: made  # type: ignore[method-assign]
+    return platform
+
+
 def test_hip_differs_in_the_environment_and_the_queues_constructor(
-    double: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    double: Path, companion: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    platform = DoublePlatform(double, name="hip")
-    environment = platform.environment(xsched=True)
-    companion, shim = environment["LD_PRELOAD"].split(":")
-    assert (Path(companion).name, shim) == (NAME, str(double / "libshimhip.so"))
+    platform = on_hip(double, companion)
     assert NAME in platform.provenance().xsched_libraries
-    assert environment["HIP_VISIBLE_DEVICES"] == "0"
-    variables = {**os.environ, "LD_PRELOAD": companion}
-    platform.environment = lambda *_, **__: variables  # type: ignore[method-assign]
+    assert DoublePlatform(double, name="hip").environment(xsched=True)["HIP_VISIBLE_DEVICES"] == "0"
     result = run(platform, tmp_path)
     assert (result.status, result.proof.verdict) == (Status.FINISHED, Verdict.PROVEN)
     assert "calls in the window" in {check.name for check in result.proof.checks}
+
+
+@pytest.mark.parametrize("moment", ["", "@window"])
+def test_a_call_that_no_queue_holds_is_refused_by_its_name(
+    double: Path, companion: Path, tmp_path: Path, moment: str
+) -> None:
+    runtime = build_runtime(tmp_path / "rocm")
+    hip = on_hip(double, companion, f"several-devices{moment}", XSCHED_HIP_LIB=str(runtime))
+    result = run(hip, tmp_path, requests=3)
+    assert (result.status, result.proof.verdict) == (Status.FAILED, Verdict.FAILED)
+    assert "hipExtLaunchMultiKernelMultiDevice (" in result.reason
+    failed = [check.name for check in result.proof.checks if not check.passed]
+    assert failed[0] == ("calls in the window" if moment else "intercepted")
 
 
 def test_a_wrong_library_is_one_failed_run_that_names_it(tmp_path: Path) -> None:
