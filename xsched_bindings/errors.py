@@ -59,16 +59,6 @@ class LibraryNotFound(RuntimeError):
         super().__init__(f"{name} was not found. Looked in:{looked_in}\n{remedy}")
 
 
-class CannotCompile(RuntimeError):
-    """The C compiler of this machine refuses `source`, in its own `words`."""
-
-    def __init__(self, source: Path, words: str) -> None:
-        self.source = source
-        super().__init__(
-            f"{source} could not be compiled:\n{words.strip()}\nxsched.companion=false does without"
-        )
-
-
 class WrongLibrary(RuntimeError):
     """The file at `path` is not what its name says: it lacks the function `symbol`, or could not
     be loaded at all (`symbol` is None and `detail` is the loader's own words)."""

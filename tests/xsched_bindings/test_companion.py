@@ -14,7 +14,7 @@ from tests.xsched_bindings import fake_hip
 from tests.xsched_bindings.fake_hip import FakeHip
 from xsched_bindings import companion
 from xsched_bindings.companion import Calls
-from xsched_bindings.errors import CannotCompile, LibraryNotFound
+from xsched_bindings.errors import LibraryNotFound
 from xsched_bindings.shim import HIP_SHIM, hip_environment
 
 #: Where a kernel's parameters are found in ROCm up to 6.3, and in later ones.
@@ -266,7 +266,7 @@ def test_without_a_compiler_there_is_one_message(
 
 def test_what_the_compiler_says_is_told(tmp_path: Path, source: Path) -> None:
     source.write_text("this is no C\n")
-    with pytest.raises(CannotCompile, match=r"companion\.c(.|\n)*error(.|\n)*companion=false"):
+    with pytest.raises(LibraryNotFound, match=r"companion\.c(.|\n)*error(.|\n)*companion=false"):
         companion.build(tmp_path)
     assert not list(tmp_path.rglob(companion.NAME))
 

@@ -14,13 +14,14 @@ from ctypes import CDLL, c_char_p, c_size_t, create_string_buffer
 from dataclasses import dataclass
 from pathlib import Path
 
-from xsched_bindings.errors import CannotCompile, LibraryNotFound
+from xsched_bindings.errors import LibraryNotFound
 
 SOURCE = Path(__file__).with_name("companion.c")
 NAME = "libhipcompanion.so"
 COMPILERS = ("cc", "gcc", "clang")
 FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-pthread")
 LIBRARIES = ("-ldl",)
+WITHOUT = "xsched.companion=false does without it, and matrix products go past the queues."
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,14 @@ class Calls:
 def build(cache: Path | None = None) -> Path:
     """The library, compiled if the cache does not have it yet. cache: a folder, by default
     ``xsched-runner`` below ``XDG_CACHE_HOME`` or ``~/.cache``, or in the temporary folder where
-    that cannot be written. Raises `LibraryNotFound` where there is no C compiler, and
-    `CannotCompile`."""
+    that cannot be written. Raises `LibraryNotFound` where there is no C compiler, or it fails."""
     compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
     if compiler is None:
         raise LibraryNotFound(
             f"A C compiler ({', '.join(COMPILERS)})",
             os.environ.get("PATH", "").split(os.pathsep),
-            "The companion of XSched's HIP shim is compiled here: install one (apt install gcc), "
-            "or set xsched.companion=false, and matrix products go past the queues.",
+            "It compiles the companion of XSched's HIP shim: install one (apt install gcc). "
+            + WITHOUT,
         )
     library = (cache or _cache()) / _key(compiler) / NAME
     if not library.exists():
@@ -57,7 +57,8 @@ def build(cache: Path | None = None) -> Path:
             command = [compiler, *FLAGS, "-o", str(made), str(SOURCE), *LIBRARIES]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
-                raise CannotCompile(SOURCE, done.stderr)
+                said = f"{' '.join(command)} said:\n{done.stderr.strip()}\n"
+                raise LibraryNotFound(NAME, [library.parent], said + WITHOUT)
             made.replace(library)  # at once, for others may be doing the same
     return library
 
@@ -79,9 +80,8 @@ def _cache() -> Path:
         # Nobody else may have put there what processes of ours are to load.
         if os.access(folder, os.W_OK | os.X_OK) and folder.stat().st_uid == os.getuid():
             return folder
-    raise CannotCompile(
-        SOURCE, f"there is no folder for it: neither {home} nor {temporary} is ours"
-    )
+    said = "None of these folders can be written by this user alone; set XDG_CACHE_HOME to one. "
+    raise LibraryNotFound(NAME, [home / "xsched-runner", temporary], said + WITHOUT)
 
 
 def calls() -> dict[str, Calls] | None:

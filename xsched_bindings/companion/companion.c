@@ -10,11 +10,12 @@
  * held     the caller waits until the queue has made the call for it: where only pointers are given
  *          and no sizes, where the call gives something back, where memory of the host may be
  *          pageable, or an object (a graph, an event) may be changed when the call has returned.
- * passed   it cannot go through one queue. It waits for all that was submitted and is made directly.
+ * passed   it cannot go through one queue. It waits for what was submitted and is made directly.
  *
  * A call on a stream without a queue, or on one that is being captured, is made directly and not
  * counted. Nothing here knows how the runtime looks inside, and no header of HIP is needed: the few
- * types are declared as their binary interface has them since ROCm 5 (hip_runtime_api.h, hip_ext.h).
+ * types are declared as their binary interface has had them since ROCm 5 (hip_runtime_api.h,
+ * hip_ext.h).
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -31,7 +31,7 @@ from runner.platforms.start import afresh
 from xsched_bindings import companion as hip_companion
 from xsched_bindings import shim
 from xsched_bindings.capability import HIP_LEVELS, cuda_levels
-from xsched_bindings.errors import CannotCompile, DeviceLost, LibraryNotFound
+from xsched_bindings.errors import DeviceLost, LibraryNotFound
 from xsched_bindings.library import find
 from xsched_bindings.policies import POLICIES
 from xsched_bindings.types import PreemptLevel
@@ -145,7 +145,7 @@ class GpuPlatform:
         try:
             folder = find(self._home)
             self.environment(xsched=True, shim_in_place=trial.shim)
-        except (LibraryNotFound, CannotCompile) as error:
+        except LibraryNotFound as error:
             return str(error)
         binary = xserver.binary(folder)
         if self._needs_server(trial) and not self._server_address and not binary.exists():
@@ -225,7 +225,7 @@ class GpuPlatform:
             libraries = checksums(find(self._home))
             if self._companion:
                 libraries[hip_companion.NAME] = _sha256(hip_companion.build())
-        except (LibraryNotFound, CannotCompile):
+        except LibraryNotFound:
             libraries = {}
         return DeviceOrigin(
             gpu=self.info(), settings=settings, torch=torch_build(), xsched_libraries=libraries

@@ -9,7 +9,7 @@
  * client lifetime N [WAY] each way to give arguments, overwritten when the call has returned while
  *                         the queue is suspended: WAY right N
  * client lookup           which library's function is found: NAME HOW LIBRARY
- * client unqueued         calls on a stream without a queue, that is captured, whose queue is closed
+ * client unqueued         calls on a stream without a queue, in a capture, after the queue closed
  * client cost N           nanoseconds of a launch by the shim's path and by others, to a suspended
  *                         queue: the least of several rounds of N
  *
@@ -31,13 +31,19 @@ typedef struct { unsigned x, y, z; } dim3;
 typedef struct { void *ptr; size_t pitch, xsize, ysize; } hipPitchedPtr;
 typedef struct { size_t width, height, depth; } hipExtent;
 typedef struct { unsigned sizes[8]; void *stream; void *attributes; unsigned count; } Config;
-typedef struct { void *f; dim3 grid, block; void **args; size_t shared; void *stream; } LaunchParams;
+typedef struct {
+    void *f;
+    dim3 grid, block;
+    void **args;
+    size_t shared;
+    void *stream;
+} LaunchParams;
 typedef struct { void *f; unsigned sizes[7]; void *stream; void **args; } FunctionParams;
 typedef size_t Z;
 typedef struct { int64_t values[4]; } Block;
 
 int hipStreamCreateWithFlags(void **, unsigned), hipStreamSynchronize(void *);
-int hipStreamDestroy(void *), hipStreamBeginCapture(void *, int), hipStreamEndCapture(void *, void **);
+int hipStreamBeginCapture(void *, int), hipStreamEndCapture(void *, void **);
 int hipModuleLoadData(void **, const void *), hipModuleGetFunction(void **, void *, const char *);
 int hipMemsetAsync(void *, int, size_t, void *);
 int hipGetProcAddress(const char *, void **, int, uint64_t, void *);
@@ -135,17 +141,24 @@ typedef struct { const char *name; int (*call)(void); } Case;
     static int call_##name(void) { return name(__VA_ARGS__); }
 
 CASE(hipLaunchKernel, &nothing_on_host, one, one, (void **)NULL, (Z)0, stream)
-CASE(hipModuleLaunchKernel, function, 1, 1, 1, 1, 1, 1, 0, stream, (void **)NULL, nothing_in_buffer())
-CASE(hipExtModuleLaunchKernel, function, 1, 1, 1, 1, 1, 1, (Z)0, stream, (void **)NULL, nothing_in_buffer(), (void *)NULL, (void *)NULL, 0)
-CASE(hipHccModuleLaunchKernel, function, 1, 1, 1, 1, 1, 1, (Z)0, stream, (void **)NULL, nothing_in_buffer(), (void *)NULL, (void *)NULL)
-CASE(hipExtLaunchKernel, &nothing_on_host, one, one, (void **)NULL, (Z)0, stream, (void *)NULL, (void *)NULL, 0)
+CASE(hipModuleLaunchKernel, function, 1, 1, 1, 1, 1, 1, 0, stream, (void **)NULL,
+     nothing_in_buffer())
+CASE(hipExtModuleLaunchKernel, function, 1, 1, 1, 1, 1, 1, (Z)0, stream, (void **)NULL,
+     nothing_in_buffer(), (void *)NULL, (void *)NULL, 0)
+CASE(hipHccModuleLaunchKernel, function, 1, 1, 1, 1, 1, 1, (Z)0, stream, (void **)NULL,
+     nothing_in_buffer(), (void *)NULL, (void *)NULL)
+CASE(hipExtLaunchKernel, &nothing_on_host, one, one, (void **)NULL, (Z)0, stream, (void *)NULL,
+     (void *)NULL, 0)
 CASE(hipLaunchCooperativeKernel, &nothing_on_host, one, one, (void **)NULL, 0, stream)
 CASE(hipModuleLaunchCooperativeKernel, function, 1, 1, 1, 1, 1, 1, 0, stream, (void **)NULL)
 CASE(hipLaunchKernelExC, &(Config){.stream = stream}, &nothing_on_host, (void **)NULL)
 CASE(hipDrvLaunchKernelEx, &(Config){.stream = stream}, function, (void **)NULL, (void **)NULL)
-CASE(hipLaunchCooperativeKernelMultiDevice, &(LaunchParams){.f = &nothing_on_host, .stream = stream}, 1, 0)
-CASE(hipExtLaunchMultiKernelMultiDevice, &(LaunchParams){.f = &nothing_on_host, .stream = stream}, 1, 0)
-CASE(hipModuleLaunchCooperativeKernelMultiDevice, &(FunctionParams){.f = function, .stream = stream}, 1, 0)
+CASE(hipLaunchCooperativeKernelMultiDevice,
+     &(LaunchParams){.f = &nothing_on_host, .stream = stream}, 1, 0)
+CASE(hipExtLaunchMultiKernelMultiDevice,
+     &(LaunchParams){.f = &nothing_on_host, .stream = stream}, 1, 0)
+CASE(hipModuleLaunchCooperativeKernelMultiDevice,
+     &(FunctionParams){.f = function, .stream = stream}, 1, 0)
 CASE(hipGraphLaunch, (void *)buffer, stream)
 CASE(hipGraphUpload, (void *)buffer, stream)
 CASE(hipLaunchHostFunc, stream, host_function, (void *)NULL)
@@ -245,7 +258,8 @@ static void check(const Case *each) {
     printf("%s %d %ld %d %d ", each->name, result, (long)grown, early, returned);
     for (int i = begin; i < fakeExecutedCount(); i++) {
         const char *name = fakeExecuted(i);
-        putchar(!strcmp(name, each->name) ? 'n' : strcmp(name, "hipMemsetAsync") ? '?' : i == begin ? 'b' : 'a');
+        bool is_fill = !strcmp(name, "hipMemsetAsync");
+        putchar(!strcmp(name, each->name) ? 'n' : !is_fill ? '?' : i == begin ? 'b' : 'a');
     }
     putchar('\n');
 }
@@ -263,7 +277,9 @@ static void calls(char **names) {
 
 /* --- lifetime --------------------------------------------------------------------------------- */
 
-enum { MODULE_BUFFER, MODULE, EXT_BUFFER, EXT, COOPERATIVE, SYMBOL_EXT, SYMBOL_COOPERATIVE, ROWS, WAYS };
+enum {
+    MODULE_BUFFER, MODULE, EXT_BUFFER, EXT, COOPERATIVE, SYMBOL_EXT, SYMBOL_COOPERATIVE, ROWS, WAYS
+};
 static const char *const ways[WAYS] = {
     "hipModuleLaunchKernel-extra", "hipModuleLaunchKernel-params", "hipExtModuleLaunchKernel-extra",
     "hipExtModuleLaunchKernel-params", "hipModuleLaunchCooperativeKernel-params",
@@ -278,15 +294,34 @@ static void *launch(void *argument) {
     void *params[] = {&given.to, &given.a, &given.b, &given.c};
     void *extra[] = {(void *)1, &given, (void *)2, &size, (void *)3};
     int64_t value = 142;
+    void **none = NULL, *event = NULL;
     switch (way) {
-    case MODULE_BUFFER: hipModuleLaunchKernel(add, 1, 1, 1, 1, 1, 1, 0, stream, (void **)NULL, extra); break;
-    case MODULE: hipModuleLaunchKernel(add, 1, 1, 1, 1, 1, 1, 0, stream, params, (void **)NULL); break;
-    case EXT_BUFFER: hipExtModuleLaunchKernel(add, 1, 1, 1, 1, 1, 1, (Z)0, stream, (void **)NULL, extra, (void *)NULL, (void *)NULL, 0); break;
-    case EXT: hipExtModuleLaunchKernel(add, 1, 1, 1, 1, 1, 1, (Z)0, stream, params, (void **)NULL, (void *)NULL, (void *)NULL, 0); break;
-    case COOPERATIVE: hipModuleLaunchCooperativeKernel(add, 1, 1, 1, 1, 1, 1, 0, stream, params); break;
-    case SYMBOL_EXT: hipExtLaunchKernel(&add_on_host, one, one, params, (Z)0, stream, (void *)NULL, (void *)NULL, 0); break;
-    case SYMBOL_COOPERATIVE: hipLaunchCooperativeKernel(&add_on_host, one, one, params, 0, stream); break;
-    case ROWS: hipMemcpy2DAsync(&sum, (Z)8, &value, (Z)8, (Z)8, (Z)1, 1, stream); break;
+    case MODULE_BUFFER:
+        hipModuleLaunchKernel(add, 1, 1, 1, 1, 1, 1, 0, stream, none, extra);
+        break;
+    case MODULE:
+        hipModuleLaunchKernel(add, 1, 1, 1, 1, 1, 1, 0, stream, params, none);
+        break;
+    case EXT_BUFFER:
+        hipExtModuleLaunchKernel(add, 1, 1, 1, 1, 1, 1, (Z)0, stream, none, extra, event, event,
+                                 0);
+        break;
+    case EXT:
+        hipExtModuleLaunchKernel(add, 1, 1, 1, 1, 1, 1, (Z)0, stream, params, none, event, event,
+                                 0);
+        break;
+    case COOPERATIVE:
+        hipModuleLaunchCooperativeKernel(add, 1, 1, 1, 1, 1, 1, 0, stream, params);
+        break;
+    case SYMBOL_EXT:
+        hipExtLaunchKernel(&add_on_host, one, one, params, (Z)0, stream, event, event, 0);
+        break;
+    case SYMBOL_COOPERATIVE:
+        hipLaunchCooperativeKernel(&add_on_host, one, one, params, 0, stream);
+        break;
+    case ROWS:
+        hipMemcpy2DAsync(&sum, (Z)8, &value, (Z)8, (Z)8, (Z)1, 1, stream);
+        break;
     }
     memset(&given, 1, sizeof given);
     given.to = &wrong;
@@ -369,7 +404,8 @@ static int buffered(void) { return call_hipExtModuleLaunchKernel(); }
 static int pointed(void) {
     static int *to = (int *)buffer, value = 1;
     void *params[] = {&to, &value};
-    return hipExtModuleLaunchKernel(store, 1, 1, 1, 1, 1, 1, (Z)0, stream, params, (void **)NULL, (void *)NULL, (void *)NULL, 0);
+    return hipExtModuleLaunchKernel(store, 1, 1, 1, 1, 1, 1, (Z)0, stream, params, (void **)NULL,
+        (void *)NULL, (void *)NULL, 0);
 }
 static int by_value(void) { return call_hipMemset2DAsync(); }
 
@@ -411,7 +447,8 @@ static void print_counts(void) {
     static char text[1 << 14];
     size_t (*counts)(char *, size_t) = dlsym(RTLD_DEFAULT, "companion_counts");
     if (counts) counts(text, sizeof text);
-    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) printf("counts %s\n", line);
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+        printf("counts %s\n", line);
 }
 
 int main(int count, char **arguments) {

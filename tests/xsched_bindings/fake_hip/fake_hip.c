@@ -1,13 +1,14 @@
 /* A HIP runtime without a GPU, for tests: libamdhip64.so.7 with versioned symbols.
  *
- * A stream executes what is put on it in order, on a thread of its own, each command after the delay
- * that FAKE_HIP_DELAY_US says, and notes its name in the journal. Memory is the host's. As the real
- * runtime does, it copies a kernel's arguments when the kernel is launched, and the pageable source
- * of a copy when the copy is asked for. A stream of another runtime is answered with error 709.
+ * A stream executes what is put on it in order, on a thread of its own, each command after the
+ * delay that FAKE_HIP_DELAY_US says, and notes its name in the journal. Memory is the host's. As the
+ * real runtime does, it copies a kernel's arguments when the kernel is launched, and the pageable
+ * source of a copy when that is asked for. A stream of another runtime is answered with error 709.
  *
- * The kernels are listed below. A hipFunction_t is opaque but for the way to its parameters' layout,
- * which XSched's shim goes: a pointer at FAKE_HIP_KERNEL_OFFSET (136 in ROCm up to 6.3, 40 or 72 in
- * later ones) leads to it. -DWITHOUT_PARAM_INFO leaves out the public function that tells it.
+ * The kernels are listed below. A hipFunction_t is opaque but for the way to its parameters'
+ * layout, which XSched's shim goes: a pointer at FAKE_HIP_KERNEL_OFFSET (136 in ROCm up to 6.3, 40
+ * or 72 in later ones) leads to it. -DWITHOUT_PARAM_INFO leaves out the public function that tells
+ * it.
  *
  * Of the calls that only have to be in order nothing is done but to note them.
  */
@@ -22,6 +23,8 @@
 enum { hipSuccess = 0, hipErrorInvalidValue = 1, hipErrorNotFound = 500, hipErrorNotReady = 600,
        hipErrorContextIsDestroyed = 709 };
 enum { HOST_TO_DEVICE = 1 };
+
+#define UNUSED __attribute__((unused))
 
 typedef struct { unsigned x, y, z; } dim3;
 typedef struct { void *ptr; size_t pitch, xsize, ysize; } hipPitchedPtr;
@@ -141,7 +144,11 @@ int hipStreamGetFlags(Stream *stream, unsigned *flags) {
     *flags = 1;
     return stream && stream->runtime != &this_runtime ? hipErrorContextIsDestroyed : hipSuccess;
 }
-int hipStreamBeginCapture(Stream *stream, int mode) { (void)mode; stream->capturing = 1; return hipSuccess; }
+int hipStreamBeginCapture(Stream *stream, int mode) {
+    (void)mode;
+    stream->capturing = 1;
+    return hipSuccess;
+}
 int hipStreamEndCapture(Stream *stream, void **graph) {
     stream->capturing = 0;
     *graph = &this_runtime;
@@ -152,7 +159,7 @@ int hipStreamIsCapturing(Stream *stream, int *status) {
     return hipSuccess;
 }
 
-/* --- kernels: their arguments are at the offsets that their layout says ------------------------ */
+/* --- kernels: their arguments are where their layout says ------------------------------------- */
 
 typedef struct { size_t at, size; } Param;
 typedef struct { int64_t values[4]; } Block;
@@ -180,7 +187,11 @@ static const Kernel kernels[] = {
 
 /* As far as XSched's shim looks into the runtime (platforms/hip/hal/src/kernel_param.cpp). */
 typedef struct { size_t nothing, at, size; char rest[120 - 3 * 8]; } Descriptor;
-typedef struct { Descriptor *begin, *end, *room; char between[56 - 3 * 8]; uint32_t count; } Signature;
+typedef struct {
+    Descriptor *begin, *end, *room;
+    char between[56 - 3 * 8];
+    uint32_t count;
+} Signature;
 typedef struct { Signature *signature; } Parameters;
 typedef struct { char before[72]; Parameters *parameters; } KernelObject;
 typedef struct { char before[240]; const Kernel *kernel; } Function;
@@ -208,7 +219,11 @@ static const Kernel *kernel_named(const char *name) {
     return NULL;
 }
 
-int hipModuleLoadData(void **module, const void *image) { (void)image; *module = &this_runtime; return hipSuccess; }
+int hipModuleLoadData(void **module, const void *image) {
+    (void)image;
+    *module = &this_runtime;
+    return hipSuccess;
+}
 int hipModuleGetFunction(Function **function, void *module, const char *name) {
     const Kernel *kernel = kernel_named(name);
     (void)module;
@@ -219,11 +234,11 @@ int hipModuleGetFunction(Function **function, void *module, const char *name) {
 
 /* Kernels by the address of a function of the host's. */
 static struct { const void *host; Function *function; } registered[16];
-void __hipRegisterFunction(void **modules, const void *host, char *device, const char *name,
-                           unsigned limit, void *tid, void *bid, dim3 *block, dim3 *grid,
-                           int *wave) {
+void __hipRegisterFunction(void UNUSED **modules, const void *host, char UNUSED *device,
+                           const char *name, unsigned UNUSED limit, void UNUSED *tid,
+                           void UNUSED *bid, dim3 UNUSED *block, dim3 UNUSED *grid,
+                           int UNUSED *wave) {
     int at = 0;
-    (void)modules; (void)device; (void)limit; (void)tid; (void)bid; (void)block; (void)grid; (void)wave;
     while (registered[at].host) at++;
     registered[at].function = function_of(kernel_named(name));
     registered[at].host = host;
@@ -247,7 +262,8 @@ int hipKernelGetParamInfo(Function *function, size_t index, size_t *at, size_t *
 
 static void run_kernel(Op *op) { ((const Kernel *)op->from)->run(op->data); }
 
-static int launch(const char *name, Function *function, void **params, void **extra, Stream *stream) {
+static int launch(const char *name, Function *function, void **params, void **extra,
+                  Stream *stream) {
     if (!function) return hipErrorNotFound;
     const Kernel *kernel = function->kernel;
     Op *made = op(name, run_kernel, 64);
@@ -259,22 +275,22 @@ static int launch(const char *name, Function *function, void **params, void **ex
     return put(stream, made);
 }
 
-#define UNUSED __attribute__((unused))
 int hipModuleLaunchKernel(Function *f, unsigned UNUSED gx, unsigned UNUSED gy, unsigned UNUSED gz,
                           unsigned UNUSED bx, unsigned UNUSED by, unsigned UNUSED bz,
                           unsigned UNUSED shared, Stream *stream, void **params, void **extra) {
     return launch(__func__, f, params, extra, stream);
 }
-int hipExtModuleLaunchKernel(Function *f, uint32_t UNUSED gx, uint32_t UNUSED gy, uint32_t UNUSED gz,
-                             uint32_t UNUSED lx, uint32_t UNUSED ly, uint32_t UNUSED lz,
-                             size_t UNUSED shared, Stream *stream, void **params, void **extra,
-                             void UNUSED *start, void UNUSED *stop, uint32_t UNUSED flags) {
+int hipExtModuleLaunchKernel(Function *f, uint32_t UNUSED gx, uint32_t UNUSED gy,
+                             uint32_t UNUSED gz, uint32_t UNUSED lx, uint32_t UNUSED ly,
+                             uint32_t UNUSED lz, size_t UNUSED shared, Stream *stream,
+                             void **params, void **extra, void UNUSED *start,
+                             void UNUSED *stop, uint32_t UNUSED flags) {
     return launch(__func__, f, params, extra, stream);
 }
-int hipHccModuleLaunchKernel(Function *f, uint32_t UNUSED gx, uint32_t UNUSED gy, uint32_t UNUSED gz,
-                             uint32_t UNUSED lx, uint32_t UNUSED ly, uint32_t UNUSED lz,
-                             size_t UNUSED shared, Stream *stream, void **params, void **extra,
-                             void UNUSED *start, void UNUSED *stop) {
+int hipHccModuleLaunchKernel(Function *f, uint32_t UNUSED gx, uint32_t UNUSED gy,
+                             uint32_t UNUSED gz, uint32_t UNUSED lx, uint32_t UNUSED ly,
+                             uint32_t UNUSED lz, size_t UNUSED shared, Stream *stream,
+                             void **params, void **extra, void UNUSED *start, void UNUSED *stop) {
     return launch(__func__, f, params, extra, stream);
 }
 int hipModuleLaunchCooperativeKernel(Function *f, unsigned UNUSED gx, unsigned UNUSED gy,
@@ -303,7 +319,13 @@ int hipLaunchKernelExC(const Config *config, const void *f, void **args) {
 int hipDrvLaunchKernelEx(const Config *config, Function *f, void **params, void **extra) {
     return launch(__func__, f, params, extra, config->stream);
 }
-typedef struct { void *f; dim3 grid, block; void **args; size_t shared; Stream *stream; } LaunchParams;
+typedef struct {
+    void *f;
+    dim3 grid, block;
+    void **args;
+    size_t shared;
+    Stream *stream;
+} LaunchParams;
 #define ON_DEVICES(name)                                                                    \
     int name(LaunchParams *list, unsigned devices, unsigned UNUSED flags) {                 \
         int result = hipSuccess;                                                            \
@@ -335,16 +357,19 @@ static int fill(const char *name, void *to, size_t pitch, int value, size_t widt
 int hipMemsetAsync(void *to, int value, size_t bytes, Stream *stream) {
     return fill(__func__, to, 0, value, bytes, 1, stream);
 }
-int hipMemset2DAsync(void *to, size_t pitch, int value, size_t width, size_t height, Stream *stream) {
+int hipMemset2DAsync(void *to, size_t pitch, int value, size_t width, size_t height,
+                     Stream *stream) {
     return fill(__func__, to, pitch, value, width, height, stream);
 }
 int hipMemset3DAsync(hipPitchedPtr to, int value, hipExtent extent, Stream *stream) {
-    return fill(__func__, to.ptr, to.pitch, value, extent.width, extent.height * extent.depth, stream);
+    size_t rows = extent.height * extent.depth;
+    return fill(__func__, to.ptr, to.pitch, value, extent.width, rows, stream);
 }
 
 static void run_copy(Op *op) {
     for (size_t row = 0; row < op->height; row++)
-        memcpy((char *)op->to + row * op->pitch, (char *)op->from + row * op->from_pitch, op->width);
+        memcpy((char *)op->to + row * op->pitch, (char *)op->from + row * op->from_pitch,
+               op->width);
 }
 int hipMemcpy2DAsync(void *to, size_t pitch, const void *from, size_t from_pitch, size_t width,
                      size_t height, int kind, Stream *stream) {
@@ -390,8 +415,10 @@ typedef UNUSED unsigned U;
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 NOTE(hipGraphLaunch, P exec, Stream *stream)
 NOTE(hipGraphUpload, P exec, Stream *stream)
-NOTE(hipMemcpy2DToArrayAsync, P to, Z x, Z y, P from, Z pitch, Z width, Z height, int kind, Stream *stream)
-NOTE(hipMemcpy2DFromArrayAsync, P to, Z pitch, P from, Z x, Z y, Z width, Z height, int kind, Stream *stream)
+NOTE(hipMemcpy2DToArrayAsync, P to, Z x, Z y, P from, Z pitch, Z width, Z height, int kind,
+     Stream *stream)
+NOTE(hipMemcpy2DFromArrayAsync, P to, Z pitch, P from, Z x, Z y, Z width, Z height, int kind,
+     Stream *stream)
 NOTE(hipMemcpyParam2DAsync, P copy, Stream *stream)
 NOTE(hipMemcpy3DAsync, P copy, Stream *stream)
 NOTE(hipDrvMemcpy3DAsync, P copy, Stream *stream)
@@ -420,7 +447,7 @@ NOTE(hipMemsetD8Async, P to, unsigned char value, Z count, Stream *stream)
 NOTE(hipMemsetD16Async, P to, unsigned short value, Z count, Stream *stream)
 NOTE(hipMemsetD32Async, P to, int value, Z count, Stream *stream)
 
-/* --- events, contexts, what else a shim asks for ------------------------------------------------ */
+/* --- events, contexts, what else a shim asks for ---------------------------------------------- */
 
 typedef struct { int pending; } Event;
 static pthread_mutex_t events_lock = PTHREAD_MUTEX_INITIALIZER;

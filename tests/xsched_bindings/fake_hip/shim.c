@@ -6,7 +6,13 @@
 #include <stdlib.h>
 
 typedef struct { unsigned x, y, z; } dim3;
-typedef struct { int (*make)(void *); void *to, *stream; const void *kernel; int value; size_t bytes; } Call;
+typedef struct {
+    int (*make)(void *);
+    void *to, *stream;
+    const void *kernel;
+    int value;
+    size_t bytes;
+} Call;
 
 uint64_t DoubleHipQueue(void *stream);
 int HwCommandCreateCallback(uint64_t *command, int (*launch)(uint64_t, void *), void *data);
@@ -53,7 +59,8 @@ static int make_launch(void *data) {
     if (!real_one) real_one = real("hipLaunchKernel");
     return real_one(call->kernel, one, one, NULL, 0, call->stream);
 }
-int hipLaunchKernel(const void *f, dim3 grid, dim3 block, void **args, size_t shared, void *stream) {
+int hipLaunchKernel(const void *f, dim3 grid, dim3 block, void **args, size_t shared,
+                    void *stream) {
     (void)grid; (void)block; (void)args; (void)shared;
     return put((Call){make_launch, NULL, stream, f, 0, 0});
 }
@@ -65,8 +72,8 @@ HAND_ON(hipStreamCreateWithFlags, (void **stream, unsigned flags), stream, flags
 HAND_ON(hipModuleLoadData, (void **module, const void *image), module, image)
 HAND_ON(hipModuleGetFunction, (void **f, void *module, const char *name), f, module, name)
 HAND_ON(__hipRegisterFunction,
-        (void **modules, const void *host, char *device, const char *name, unsigned limit, void *tid,
-         void *bid, dim3 *block, dim3 *grid, int *wave),
+        (void **modules, const void *host, char *device, const char *name, unsigned limit,
+         void *tid, void *bid, dim3 *block, dim3 *grid, int *wave),
         modules, host, device, name, limit, tid, bid, block, grid, wave)
 
 int hipStreamSynchronize(void *stream) {
