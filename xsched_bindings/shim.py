@@ -75,7 +75,12 @@ def hip_environment(
     environment = _with_first_on_loader_path(library_folder, inherited)
     preloaded = inherited.get("LD_PRELOAD")
     environment["LD_PRELOAD"] = f"{shim}:{preloaded}" if preloaded else str(shim)
-    return environment | {"XSCHED_HIP_LIB": str(runtime), "XSCHED_HIP_COMGR_LIB": str(comgr)}
+    return environment | hip_libraries(runtime, comgr)
+
+
+def hip_libraries(runtime: Path, comgr: Path) -> dict[str, str]:
+    """What XSched takes for the real ones, with its shim or without; see `hip_environment`."""
+    return {"XSCHED_HIP_LIB": str(runtime), "XSCHED_HIP_COMGR_LIB": str(comgr)}
 
 
 def without_shim(inherited: Mapping[str, str], library_folder: Path | None) -> dict[str, str]:
