@@ -71,8 +71,8 @@ def hip_environment(
 
     runtime, comgr: the ``libamdhip64.so`` and ``libamd_comgr.so`` that the application itself loads
     (``platforms/hip/hal/include/xsched/hip/hal/driver.h``). Left to itself XSched takes those of
-    /opt/rocm, and a process with two HIP runtimes does not work; without any the shim finds itself
-    and calls itself until the stack is gone. Raises `LibraryNotFound` if the folder has no shim."""
+    /opt/rocm, and a process with two HIP runtimes does not work; without any the shim finds itself,
+    and calls itself for ever or until the stack is gone. Raises `LibraryNotFound` if the folder has no shim."""
     shim = library_folder / HIP_SHIM
     if not shim.exists():
         raise LibraryNotFound(
@@ -81,7 +81,12 @@ def hip_environment(
     environment = _with_first_on_loader_path(library_folder, inherited)
     preloaded = [companion, shim, inherited.get("LD_PRELOAD")]
     environment["LD_PRELOAD"] = ":".join(str(each) for each in preloaded if each)
-    return environment | {"XSCHED_HIP_LIB": str(runtime), "XSCHED_HIP_COMGR_LIB": str(comgr)}
+    return environment | hip_libraries(runtime, comgr)
+
+
+def hip_libraries(runtime: Path, comgr: Path) -> dict[str, str]:
+    """What XSched takes for the real ones, with its shim or without; see `hip_environment`."""
+    return {"XSCHED_HIP_LIB": str(runtime), "XSCHED_HIP_COMGR_LIB": str(comgr)}
 
 
 def without_shim(inherited: Mapping[str, str], library_folder: Path | None) -> dict[str, str]:

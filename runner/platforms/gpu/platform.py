@@ -347,10 +347,7 @@ class GpuPlatform:
             find(self._home)  # raises, and says where it looked
         variables = self._without_xsched(folder)
         if xsched:
-            # XSched itself looks for the driver in few places, with its shim or without.
-            real = driver()
-            if self.name == "cuda" and real:
-                variables |= {"XSCHED_CUDA_LIB": str(real), "CUXTRA_CUDA_LIB": str(real)}
+            variables |= self._real_libraries()
             if shim_in_place and folder is not None:
                 variables = self._with_shim(folder, variables)
             # XSched's log goes to stderr and from there into the reason of a failed run.
@@ -370,6 +367,13 @@ class GpuPlatform:
             return variables
         kept = {name: text for name, text in variables.items() if name not in OTHERS_OF_HIP}
         return kept | {HARDWARE_QUEUES: str(self._hardware_queues)}
+
+    def _real_libraries(self) -> dict[str, str]:
+        """XSched itself looks for the driver in few places, with its shim or without."""
+        if self.name == "hip":
+            return shim.hip_libraries(self.rocm.runtime, self.rocm.comgr)
+        real = driver()
+        return {"XSCHED_CUDA_LIB": str(real), "CUXTRA_CUDA_LIB": str(real)} if real else {}
 
     def _with_shim(self, folder: Path, variables: dict[str, str]) -> dict[str, str]:
         if self.name == "cuda":

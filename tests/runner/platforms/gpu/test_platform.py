@@ -163,6 +163,17 @@ def test_what_cannot_be_done_without_is_refused(
     assert without.missing(spec) == str(error)
 
 
+@pytest.mark.parametrize("shim_in_place", [True, False])
+def test_xsched_is_told_the_runtime_with_its_shim_and_without(
+    double: Path, shim_in_place: bool
+) -> None:
+    platform = OnAmd(double)
+    environment = platform.environment(xsched=True, shim_in_place=shim_in_place)
+    assert environment["XSCHED_HIP_LIB"] == str(platform.rocm.runtime)
+    assert environment["XSCHED_HIP_COMGR_LIB"] == str(platform.rocm.comgr)
+    assert ("LD_PRELOAD" in environment) is shim_in_place
+
+
 def test_two_hip_runtimes_are_refused_before_the_start(double: Path) -> None:
     with pytest.raises(UserError, match="platform=hip: 2 copies"):
         trial(OnAmd(double, no_rocm="2 copies of libamdhip64.so"))
