@@ -72,7 +72,8 @@ def hip_environment(
     runtime, comgr: the ``libamdhip64.so`` and ``libamd_comgr.so`` that the application itself loads
     (``platforms/hip/hal/include/xsched/hip/hal/driver.h``). Left to itself XSched takes those of
     /opt/rocm, and a process with two HIP runtimes does not work; without any the shim finds itself,
-    and calls itself for ever or until the stack is gone. Raises `LibraryNotFound` if the folder has no shim."""
+    and calls itself for ever or until the stack is gone. Raises `LibraryNotFound` if the folder has
+    no shim."""
     shim = library_folder / HIP_SHIM
     if not shim.exists():
         raise LibraryNotFound(
