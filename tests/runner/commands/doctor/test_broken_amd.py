@@ -23,6 +23,7 @@ from runner.platforms.gpu.management import amd
 from tests.conftest import ROOT
 from tests.runner import fake_rocm
 from tests.runner.platforms.gpu.test_management import FakeSmi
+from xsched_bindings import companion
 
 #: Those that look at the GPU, at PyTorch and at XSched.
 CHECKS = (
@@ -215,6 +216,10 @@ def a_shim_without_the_call_of_gemms(there: Amd) -> None:
     there.probe("seen['counted'] = 0 if work == 'matmul' else seen['counted']")
 
 
+def no_compiler(there: Amd) -> None:
+    there.monkeypatch.setattr(companion, "COMPILERS", ())
+
+
 def a_shim_that_is_cut_off(there: Amd) -> None:
     (there.home / "lib" / "libshimhip.so").write_text("no library")
 
@@ -290,6 +295,7 @@ SET_UPS: dict[Callable[[Amd], None], list[Told]] = {
     a_shim_without_the_call_of_gemms: [
         Told("shim: matmul", E, "0 of 2 commands", "docs/amd.md, 'What the shim does not see'"),
     ],
+    no_compiler: [Told("shim", E, "C compiler () was not found", "apt install gcc")],
     a_shim_that_is_cut_off: [
         Told("shim's functions", E, "libshimhip.so is no 64-bit library", "build XSched anew"),
     ],
