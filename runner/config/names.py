@@ -1,5 +1,5 @@
 """Names that somebody gives: of task sets and experiments, which become folders; of tasks, which
-become keys, metrics of MLflow and scopes of figures."""
+become keys, metrics of MLflow and scopes of figures; of places."""
 
 import re
 
@@ -18,6 +18,12 @@ SCOPE = re.compile(rf"{SYSTEM}|{HIGHEST}|{LOWEST}|{TOTAL}|priority_-?\d+")
 
 def check_names(config: Config) -> None:
     """Raises `UserError` for a name that leads elsewhere, or that what comes later cannot carry."""
+    places = {"output_root": config.output_root, "tracking.uri": config.tracking.uri}
+    for key, place in places.items():
+        if place is not None and not place.strip():
+            raise UserError(
+                key, repr(place), "it names no place", remedy="name one, or leave it out"
+            )
     _check("task_set.name", config.task_set.name, PLAIN, "- _ . + =")
     if config.tracking.experiment is not None:
         _check("tracking.experiment", config.tracking.experiment, PLAIN, "- _ . + =")

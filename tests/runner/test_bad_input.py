@@ -14,13 +14,13 @@ CASES = {
     "no key": (["=4"], "there is no such key", "docs/reference.md"),
     "an unknown task": (
         ["task_set.tasks.hgh-1.priority=3"],
-        "task_set.tasks.hgh-1: there is no such key",
-        "did you mean: task_set.tasks.high-1",
+        "task_set.tasks=hgh-1: there is no such task",
+        "did you mean: high-1",
     ),
     "an unknown key of a task": (
         ["task_set.tasks.high-1.prioritty=3"],
         "task_set.tasks.high-1.prioritty=3",
-        "did you mean: task_set.tasks.<name>.priority",
+        "did you mean: task_set.tasks.high-1.priority",
     ),
     "neither true nor false": (["dry_run=maybe"], "dry_run=maybe", "must be true or false"),
     "a level that is null": (["xsched.level=null"], "xsched.level=null", "allowed: block"),
