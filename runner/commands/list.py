@@ -131,7 +131,8 @@ def _told(folder: Path) -> list[str]:
     began = min((run.provenance.time for run in sweep if run.provenance.time), default="")
     ended = Counter(run.status.lower() for run in sweep)
     ended["to be run"] = len(sweep.record.runs) - len(sweep)
-    lines = [", ".join([began[:16].replace("T", " "), *_counted(ended)])]
+    when = began[:16].replace("T", " ") or "time not known"
+    lines = [", ".join([when, *_counted(ended)])]
     lines += _counted(Counter(f"proof {run.summary.proof}" for run in sweep if run.summary.proof))
     with suppress(UserError):  # there is nothing to compare
         primary = compare(sweep.runs).primary

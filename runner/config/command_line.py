@@ -5,6 +5,7 @@ and a group that is given a number ends Hydra without a word.
 """
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from hydra.core.override_parser.types import (
 )
 
 from runner.config import shorthand
-from runner.config.errors import UserError, did_you_mean, nearest
+from runner.config.errors import SEE, UserError, did_you_mean
 from runner.config.schema import SET_BY_THE_SWEEP, is_key, keys_and_groups
 
 #: Of a sweep, and values of one argument.
@@ -131,11 +132,15 @@ def _check_form(argument: str, conf: Path) -> None:
         raise UserError("", "", f"{argument} ends with a comma", remedy=remedy)
     if "=" in argument or argument.startswith("~"):
         return
-    name = Path(argument).stem
+    key, _, value = argument.partition(":")
+    name = argument.removesuffix(".yaml").rpartition("/")[2]
+    choices = sorted(conf.glob(f"*/{name}.yaml")) if name.isidentifier() else []
     remedy = "write key=value, without blanks, like task_set=smoke"
-    if (COMMANDS / f"{argument}.py").is_file():
+    if value and is_key(key):
+        remedy = f"did you mean: {key}={value}"
+    elif (COMMANDS / f"{argument}.py").is_file():
         remedy = f"did you mean: python -m runner.{argument}"
-    elif choices := sorted(conf.glob(f"*/{name}.yaml")) if name.isidentifier() else []:
+    elif choices:
         remedy = f"did you mean: {choices[0].parent.name}={name}"
     raise UserError("", "", f"{argument}: is no key=value", remedy=remedy)
 
@@ -194,8 +199,10 @@ def own_folder(options: Sequence[str], conf: Path) -> Path | None:
     parser.error = refuse  # type: ignore[assignment]  # else it exits, with a page of usage
     known, unknown = parser.parse_known_args([*options])
     if unknown:
-        guess = nearest(unknown[0], SPELLED_OUT)
-        remedy = f"did you mean: {guess}" if guess else OPTIONS
+        key = did_you_mean(unknown[0].lstrip("-").replace("-", "_"), keys_and_groups())
+        options_like = get_close_matches(unknown[0], SPELLED_OUT, 1, 0.75)
+        remedy = OPTIONS if key == SEE else f"a key stands without dashes; {key}"
+        remedy = f"did you mean: {options_like[0]}" if options_like else remedy
         raise UserError("", "", f"{unknown[0]}: there is no such option", remedy=remedy)
     if known.config_path is not None and not Path(known.config_path).is_dir():
         remedy = "it takes the absolute path of a whole conf/; --config-dir adds files of your own"

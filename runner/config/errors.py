@@ -29,7 +29,7 @@ class UserError(Exception):
         lines = [f"{key}={value}: {problem}" if key else problem]
         if choices:
             lines.append(f"  allowed: {', '.join(choices)}")
-        if guess := nearest(value, choices):
+        if not isinstance(allowed, str) and (guess := nearest(value, choices)):
             lines.append(f"  did you mean: {guess}")
         if remedy:
             lines.append(f"  {remedy}")

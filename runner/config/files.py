@@ -33,6 +33,7 @@ PATH = re.compile(rf"/?{NAME}(?:/{NAME})*")
 GROUP = re.compile(rf"(?:(?:override|optional) )*({PATH.pattern})(?:@([^@]+))?")
 PACKAGE = re.compile(r"\w[\w-]*(?:\.\w[\w-]*)*")
 GLOBAL = "_global_"
+DEFAULTS = "write a list of - group: file"
 SPECIAL = re.compile(r"_\w+_")
 
 
@@ -70,12 +71,35 @@ class FileConfigSource(HydrasSource):
         # A file holds keys and values, or its limits have been passed.
         content: Any = OmegaConf.to_container(loaded.config, resolve=False)
         _check_content(path, place, content)
+        if not place.package:
+            self._check_tasks(path, content)
         plain = written_out(place.package, content)
         if plain != content:
             loaded.config = OmegaConf.create(plain)
         if not ours and "/" in name and ".." not in name:
             self.used[name] = path.read_bytes()
         return loaded
+
+    def _check_tasks(self, path: Path, content: Mapping[str, Any]) -> None:
+        """Whoever chooses a task set and goes on to its tasks means those that it has."""
+        wanted = (content.get("task_set") or {}).get("tasks") or {}
+        for entry in content.get("defaults") or []:
+            choice = entry.get("override /task_set") if isinstance(entry, Mapping) else None
+            for folder in filter(None, (self.conf, self.own)):
+                file = folder / "task_set" / f"{choice}.yaml"
+                known = _tasks_in(file) if file.is_file() else wanted
+                for name in wanted:
+                    if name not in known:
+                        remedy = "a further task belongs into a task set of your own"
+                        key, said = f"{path}: task_set.tasks", f"{choice} has no such task"
+                        raise UserError(key, name, said, known, remedy)
+
+
+def _tasks_in(file: Path) -> Mapping[str, Any]:
+    """The tasks of a task set that Hydra has read, or is about to read."""
+    check_limits(file)
+    content: Any = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+    return content.get("tasks") or {}
 
 
 # ----------------------------------------------------------------------------- where its keys go
@@ -143,7 +167,9 @@ def _paths(place: tuple[str, ...], node: Any) -> Iterator[tuple[tuple[str, ...],
 def _check_content(path: Path, place: Place, content: Mapping[str, Any]) -> None:
     own = {key: value for key, value in content.items() if key != "defaults"}
     defaults = content.get("defaults") or []
-    for entry in defaults if isinstance(defaults, list) else [defaults]:
+    if not isinstance(defaults, list):
+        raise problem(path, f"defaults: {defaults}: not understood", remedy=DEFAULTS)
+    for entry in defaults:
         _check_default(path, place, entry)
     for key, value in own.items():
         first, _, rest = str(key).partition(".")
@@ -157,16 +183,23 @@ def _check_content(path: Path, place: Place, content: Mapping[str, Any]) -> None
 
 def _check_keys(path: Path, place: Place, content: Mapping[str, Any]) -> None:
     for names, value in place.keys(content):
-        key, is_group = ".".join(names), isinstance(value, Mapping | list)
+        inner, key = keys_in(names), ".".join(names)
+        given = "{…}" if isinstance(value, Mapping) else "[…]" if isinstance(value, list) else value
         if not is_path(names):
             remedy = did_you_mean(key, keys_and_groups())
             if not place.package and is_path((place.group, *names)):
                 remedy = f"take away its line # @package {place.header}"
-            given = "{…}" if is_group else value
+            elif names[:2] == (place.group, place.group):
+                remedy = f"all keys of this file are below {place.group}: take that level away"
             raise UserError(f"{path}: {key}", given, "there is no such key", remedy=remedy)
-        inner = [] if value is None or is_group or name_of(names) else keys_in(names)
-        if inner:
-            raise problem(path, str(no_group(key, value, inner)), remedy="")
+        if not inner and isinstance(value, Mapping | list):
+            remedy = f"to sweep over several: hydra: {{sweeper: {{params: {{{key}: '…,…'}}}}}}"
+            raise UserError(f"{path}: {key}", given, "it takes one value", remedy=remedy)
+        holds: type[Any] = list if inner == ["<number>"] else Mapping
+        named = isinstance(value, str) and name_of(names)
+        if inner and not isinstance(value, holds) and not named:
+            shown = "null" if given is None else given
+            raise problem(path, str(no_group(key, shown, inner)), remedy="")
 
 
 def _check_default(path: Path, place: Place, entry: Any) -> None:
@@ -177,7 +210,7 @@ def _check_default(path: Path, place: Place, entry: Any) -> None:
     choices = choice if isinstance(choice, list) else [choice]
     found = GROUP.fullmatch(group) if isinstance(group, str) else None
     if not found or not all(each is None or _is_choice(each) for each in choices):
-        raise problem(path, f"{said}: not understood", remedy="write a list of - group: file")
+        raise problem(path, f"{said}: not understood", remedy=DEFAULTS)
     name, package = found[1].lstrip("/"), found[2]
     if package:
         _check_package(path, package, said)
@@ -218,6 +251,9 @@ def _check_hydra(path: Path, dotted: str, value: Any) -> None:
     setting = dotted in SETTINGS and isinstance(value, str | int)
     if not (swept or setting) or swept == "xsched.home":
         raise refusal(path, f"hydra.{dotted}".rstrip("."))
+    if swept and value is None:
+        said, remedy = "nothing to sweep over", "write [solo, xsched], or 'solo,xsched'"
+        raise UserError(f"{path}: hydra.{dotted}", "null", said, remedy=remedy)
     if swept and not is_key(swept):
         remedy = did_you_mean(swept, keys_and_groups())
         raise UserError(f"{path}: hydra.{dotted}", value, "there is no such key", remedy=remedy)
@@ -229,6 +265,8 @@ def _check_node(path: Path, key: str, node: Any) -> None:
             here = f"{key}.{name}".lstrip(".")
             if not isinstance(name, str):
                 remedy = f"write it in quotes if you mean it: '{name}'"
+                if isinstance(name, bool):
+                    remedy = "YAML takes yes, no, on and off for true and false: write it in quotes"
                 raise UserError(str(path), here, "a name must be a text", remedy=remedy)
             if SPECIAL.fullmatch(name):
                 raise refusal(path, here)

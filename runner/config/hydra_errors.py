@@ -28,7 +28,7 @@ def from_hydra(error: BaseException) -> UserError | None:
         if (explained := _explained(link)) is not None:
             return explained
     theirs = any(isinstance(link, HydraException | YAMLError) for link in _causes(error))
-    return UserError("", "", str(error).strip()) if theirs else None
+    return UserError("", "", str(error).strip(), remedy=SEE) if theirs else None
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -42,7 +42,9 @@ def _explained(error: BaseException) -> UserError | None:
         case OverrideParseException():  # as of xsched.threshold=[4
             key, _, value = error.override.partition("=")
             problem = f"cannot be read: {_first_line(error.__context__ or error)}"
-            remedy = "write key=value; quote what the shell eats"
+            remedy = f"quote what is no plain word, for Hydra and the shell: \"{key}='{value}'\""
+            if "(" in value:
+                remedy = "write a list (4,8,16), choice(4,8,16) or range(start,stop,step)"
             return UserError(key, value, problem, remedy=remedy)
         case MissingConfigException(missing_cfg_file=str(missing)):
             group, _, choice = missing.rpartition("/")
@@ -96,17 +98,19 @@ def _units(key: str) -> str:
     """What a key's numbers are in, and what else it takes."""
     unit = unit_of(key.split("."))
     others = ", ".join(name for name in UNITS.get(unit, ()) if name != unit and name.isascii())
-    said = f"it is in {unit}" if unit else "write the number alone"
-    return f"{said}; also taken is a number with one of: {others}" if others else said
+    alone = f"write a number ({unit})" if unit else "write a number alone"
+    return f"{alone}, or one with {others}" if others else alone
 
 
+#: Groups whose values somebody may have wanted a file of conf/ for.
+CHOSEN = ("task_set", "model", "arm", "xsched", "platform", "arrival", "tracking")
 #: What is written below a key that has others below it, but no names of its own.
 LISTED = {"<name>": "{NAME: {priority: 1}}", "<number>": "[{what: a claim, at_most: 1}]"}
 
 
 def no_group(key: str, value: object, names: list[str]) -> UserError:
     """A group of keys that was given a value. names: those that are in it."""
-    if "." not in key and isinstance(value, str):
+    if key in CHOSEN and isinstance(value, str):
         remedy = f"a file chooses by its defaults list: - override /{key}: {value}"
     else:
         example = LISTED.get(names[0], f"{{{names[0]}: …}}")

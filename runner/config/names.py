@@ -13,6 +13,7 @@ MOST_CHARACTERS = 100
 
 PLAIN = re.compile(r"[\w+=-](?:[\w.+= -]*[\w.+=-])?")
 TASK = re.compile(r"\w(?:[\w. -]*[\w.-])?")
+ADDRESS = re.compile(r"[^\s:/]+:\d{1,5}")
 SCOPE = re.compile(rf"{SYSTEM}|{HIGHEST}|{LOWEST}|{TOTAL}|priority_-?\d+")
 
 
@@ -24,6 +25,9 @@ def check_names(config: Config) -> None:
             raise UserError(
                 key, repr(place), "it names no place", remedy="name one, or leave it out"
             )
+    server = config.platform.server
+    if server is not None and not ADDRESS.fullmatch(server):
+        raise UserError("platform.server", server, "it is no address", "host:port")
     _check("task_set.name", config.task_set.name, PLAIN, "- _ . + =")
     if config.tracking.experiment is not None:
         _check("tracking.experiment", config.tracking.experiment, PLAIN, "- _ . + =")
