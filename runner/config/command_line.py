@@ -223,7 +223,9 @@ def check_folder(folder: Path, conf: Path) -> None:
         )
         raise UserError("--config-dir", folder, problem, remedy=remedy or OWN_FOLDER)
     groups = sorted(path.name for path in conf.iterdir() if path.is_dir())
-    if not any((folder / group).is_dir() for group in groups):
+    if not any((folder / group).is_dir() for group in (*groups, "hydra")) and not any(
+        folder.glob("*/*.yaml")  # of a group of the user's own
+    ):
         allowed = ", ".join(f"{group}/" for group in groups)
         above = folder.absolute().name in groups
         remedy = f"did you mean: --config-dir {folder.parent}" if above else OWN_FOLDER
