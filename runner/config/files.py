@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.config.errors import UserError, did_you_mean, nearest
-from runner.config.hydra_errors import no_group
+from runner.config.hydra_errors import FURTHER_TASK, no_group
 from runner.config.limits import LAUNCHER, REFERENCE, SETTINGS, check_limits, problem, refusal
 from runner.config.schema import is_key, is_path, keys_and_groups, keys_in
 from runner.config.shorthand import name_of, written_out
@@ -90,9 +90,8 @@ class FileConfigSource(HydrasSource):
                 known = _tasks_in(file) if file.is_file() else wanted
                 for name in wanted:
                     if name not in known:
-                        remedy = "a further task belongs into a task set of your own"
                         key, said = f"{path}: task_set.tasks", f"{choice} has no such task"
-                        raise UserError(key, name, said, known, remedy)
+                        raise UserError(key, name, said, known, FURTHER_TASK)
 
 
 def _tasks_in(file: Path) -> Mapping[str, Any]:

@@ -15,9 +15,11 @@ from omegaconf.errors import (
 from yaml import MarkedYAMLError, YAMLError
 
 from runner.config.errors import SEE, UserError, did_you_mean
-from runner.config.schema import keys_and_groups, keys_in, unit_of
+from runner.config.schema import TaskConfig, keys_and_groups, keys_in, unit_of
 from runner.config.shorthand import UNITS
 
+NO_TASK = "there is no such task"
+FURTHER_TASK = "a further one belongs into a task set of your own: python -m runner.new NAME"
 MUST_BE = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
 
@@ -71,8 +73,7 @@ def _unknown_key(error: ConfigKeyError | ConfigAttributeError) -> UserError:
     group, _, name = key.rpartition(".")
     beside = [str(each) for each in error.parent_node or ()]
     if group == "task_set.tasks":
-        remedy = f"a further task: +{key}.priority=1"
-        return UserError(group, name, "there is no such task", beside, remedy)
+        return UserError(group, name, NO_TASK, beside, FURTHER_TASK)
     keys = [*(f"{group}.{each}".lstrip(".") for each in beside), *keys_and_groups()]
     return UserError("", "", f"{key}: there is no such key", remedy=did_you_mean(key, keys))
 
@@ -83,6 +84,8 @@ def _wrong_value(error: ValidationError) -> UserError:
     wanted = get_type_hints(schema).get(str(error.key)) if schema else None
     key = str(error.full_key).replace("[", ".").replace("]", "")
     value = "null" if error.value is None else error.value
+    if TaskConfig.__name__ in str(error) and "." not in key:  # given with a +
+        return UserError("task_set.tasks", key, NO_TASK, remedy=FURTHER_TASK)
     if names := keys_in(key.split(".")):
         return no_group(key, value, names)
     for kind in (wanted, *get_args(wanted)):

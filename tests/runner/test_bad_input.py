@@ -114,6 +114,11 @@ CASES = {
         "task_set.tasks=camera: there is no such task",
         "allowed: high-1, high-2, norm-1",
     ),
+    "a task that is added": (
+        ["+task_set.tasks.camera.priority=3"],
+        "task_set.tasks=camera: there is no such task",
+        "python -m runner.new NAME",
+    ),
     "a repeat's number": (["repeat=3"], "repeat=3: the sweep itself", "mean: sweep.repeats=3"),
     "a unit that is none of time": (["limit_s=10kg"], "limit_s=10kg: must be a number", "(s), or"),
     "a number with a unit too many": (["seed=5ms"], "seed=5ms", "write a number alone"),
