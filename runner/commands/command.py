@@ -5,6 +5,9 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from typing import NoReturn
+
+from runner.config.errors import UserError, nearest
 
 #: What `runner.runs.load` takes.
 RUNS = (
@@ -13,17 +16,30 @@ RUNS = (
 )
 
 
-def parser(name: str, description: str, exit_codes: str) -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with arguments as all other errors are said."""
+
+    def error(self, message: str) -> NoReturn:
+        guesses = [self._meant(word) for word in message.split() if word.startswith("-")]
+        guess = next(filter(None, guesses), None)
+        remedy = f"did you mean: {guess}" if guess else f"{self.prog} --help"
+        print(f"error: {message}\n  {remedy}", file=sys.stderr)
+        sys.exit(2)
+
+    def _meant(self, word: str) -> str | None:
+        known = [name for name in self._option_string_actions if name.startswith("--")]
+        return None if word in known else nearest(word, known)
+
+
+def parser(name: str, description: str, exit_codes: str) -> Parser:
     """Of ``python -m runner.<name>``."""
     prog, epilog = f"python -m runner.{name}", f"exit code: {exit_codes}"
-    return argparse.ArgumentParser(prog=prog, description=description, epilog=epilog)
+    return Parser(prog=prog, description=description, epilog=epilog, allow_abbrev=False)
 
 
 def end_well(work: Callable[[], int | None]) -> None:
     """Do the work of a command and exit: with what it returns (None is 0), with 2 and one message
     for wrong input, with 130 after Ctrl-C."""
-    from runner.config.errors import UserError
-
     try:
         code = work()
     except BrokenPipeError:

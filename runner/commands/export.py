@@ -21,6 +21,8 @@ from runner.runs.sweep import Sweep
 #: and what is in them the machine's.
 KEPT = (".json", ".yaml", ".parquet", ".png", ".pdf", ".svg", ".html", ".csv", ".tex")
 PATCH, TRACES = "code.patch", "traces"
+#: Hydra's option for a folder of the user's own configurations.
+CONFIG_DIR = ("--config-dir", "-cd")
 README = Path(__file__).with_suffix(".md")
 
 
@@ -132,12 +134,24 @@ def _readme(sweep: Sweep, packed: list[str], traces: dict[Path, str]) -> str:
         patch=PATCH if PATCH in packed else "",
         edited=any(origin.code.diff for origin in origins),
         weights=[(Path(file).name, sha256) for file, sha256 in weights.items()],
-        command=told(sweep.record.command),
+        command=_again(sweep),
         replay=_replay(sweep, sweep.runs[0], traces),
         environment=_environment(origins),
         kinds=[f"{count} {suffix}" for suffix, count in kinds],
     )
     return ABSOLUTE.sub(r"…/\1", text) + "\n"
+
+
+def _again(sweep: Sweep) -> str:
+    """The sweep's command, with its author's own configurations where the zip has them."""
+    words = shlex.split(told(sweep.record.command))
+    if sweep.folder and (sweep.folder / files.SOURCES).is_dir():
+        for at, word in enumerate(words):
+            if word in CONFIG_DIR:
+                words[at + 1 : at + 2] = [f"{sweep.name}/{files.SOURCES}"]
+            elif word.startswith(CONFIG_DIR):
+                words[at] = f"{word.partition('=')[0]}={sweep.name}/{files.SOURCES}"
+    return shlex.join(words)
 
 
 def _replay(sweep: Sweep, run: Run, traces: dict[Path, str]) -> str:

@@ -142,8 +142,11 @@ def _again(original: Run, overrides: list[str]) -> int:
     logged = ("--config-path", str(original.folder.absolute()), "--config-name", "config")
     # The file of an old run does not say it, and today's default is another.
     lead_in = [f"{key}={value}" for key, value in original.parameters.items() if key == LEAD_IN]
+    given = {each.partition("=")[0].lstrip("+") for each in overrides}
+    ours = [*OVERRIDES, *lead_in, f"{OUTPUT_ROOT}'{quoted}'"]
+    kept = [each for each in ours if each.partition("=")[0] not in given]
     try:
-        runner.run([*logged, *OVERRIDES, *lead_in, f"{OUTPUT_ROOT}'{quoted}'", *overrides])
+        runner.run([*logged, *kept, *overrides])
     except Ended as end:
         for run in load(end.folder) if end.folder else ():
             _compare(original.summary, run.summary)

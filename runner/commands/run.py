@@ -98,9 +98,11 @@ def _run(given: list[str]) -> None:
     try:
         from runner.config import command_line, files
 
-        files.guard(CONF)
-        command_line.check(split(given)[1], CONF)
-        sys.argv[1:] = arguments(given)  # where Hydra looks for them
+        options, overrides = split(given)
+        folder = command_line.own_folder(options, CONF)
+        files.guard(CONF, folder)
+        overrides = command_line.read(overrides, CONF, folder)
+        sys.argv[1:] = arguments([*options, *overrides])  # where Hydra looks for them
         _compose_and_run()
     except UserError:
         raise

@@ -14,9 +14,12 @@ from omegaconf.errors import (
 )
 from yaml import MarkedYAMLError, YAMLError
 
-from runner.config.errors import UserError, did_you_mean
-from runner.config.schema import all_keys
+from runner.config.errors import SEE, UserError, did_you_mean
+from runner.config.schema import TaskConfig, keys_and_groups, keys_in, unit_of
+from runner.config.shorthand import UNITS
 
+NO_TASK = "there is no such task"
+FURTHER_TASK = "a further one belongs into a task set of your own: python -m runner.new NAME"
 MUST_BE = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
 
@@ -27,7 +30,7 @@ def from_hydra(error: BaseException) -> UserError | None:
         if (explained := _explained(link)) is not None:
             return explained
     theirs = any(isinstance(link, HydraException | YAMLError) for link in _causes(error))
-    return UserError("", "", str(error).strip()) if theirs else None
+    return UserError("", "", str(error).strip(), remedy=SEE) if theirs else None
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -41,7 +44,9 @@ def _explained(error: BaseException) -> UserError | None:
         case OverrideParseException():  # as of xsched.threshold=[4
             key, _, value = error.override.partition("=")
             problem = f"cannot be read: {_first_line(error.__context__ or error)}"
-            remedy = "write key=value; quote what the shell eats"
+            remedy = f"quote what is no plain word, for Hydra and the shell: \"{key}='{value}'\""
+            if "(" in value:
+                remedy = "write a list (4,8,16), choice(4,8,16) or range(start,stop,step)"
             return UserError(key, value, problem, remedy=remedy)
         case MissingConfigException(missing_cfg_file=str(missing)):
             group, _, choice = missing.rpartition("/")
@@ -65,26 +70,61 @@ def _explained(error: BaseException) -> UserError | None:
 def _unknown_key(error: ConfigKeyError | ConfigAttributeError) -> UserError:
     """A key in a file that the schema does not have, or a task that the task set does not have."""
     key = str(error.full_key or error.key)
-    beside = [f"{key.rpartition('.')[0]}.{name}".lstrip(".") for name in error.parent_node or ()]
-    remedy = did_you_mean(key, [*beside, *all_keys()])
-    return UserError("", "", f"{key}: there is no such key", remedy=remedy)
+    group, _, name = key.rpartition(".")
+    beside = [str(each) for each in error.parent_node or ()]
+    if group == "task_set.tasks":
+        return UserError(group, name, NO_TASK, beside, FURTHER_TASK)
+    keys = [*(f"{group}.{each}".lstrip(".") for each in beside), *keys_and_groups()]
+    return UserError("", "", f"{key}: there is no such key", remedy=did_you_mean(key, keys))
 
 
 def _wrong_value(error: ValidationError) -> UserError:
     """A value of another type than the key's, which the schema's class says."""
-    wanted = get_type_hints(error.object_type).get(str(error.key)) if error.object_type else None
-    key, value = str(error.full_key), "null" if error.value is None else error.value
+    schema = error.object_type
+    wanted = get_type_hints(schema).get(str(error.key)) if schema else None
+    key = str(error.full_key).replace("[", ".").replace("]", "")
+    value = "null" if error.value is None else error.value
+    if TaskConfig.__name__ in str(error) and "." not in key:  # given with a +
+        return UserError("task_set.tasks", key, NO_TASK, remedy=FURTHER_TASK)
+    if names := keys_in(key.split(".")):
+        return no_group(key, value, names)
     for kind in (wanted, *get_args(wanted)):
         if isinstance(kind, EnumMeta):
             return UserError(key, value, "there is no such choice", kind.__members__)
         if kind in MUST_BE:
-            return UserError(key, value, f"must be {MUST_BE[kind]}")
+            remedy = _units(key) if kind in (int, float) else ""
+            return UserError(key, value, f"must be {MUST_BE[kind]}", remedy=remedy)
     return _as_said(error)
+
+
+def _units(key: str) -> str:
+    """What a key's numbers are in, and what else it takes."""
+    unit = unit_of(key.split("."))
+    others = ", ".join(name for name in UNITS.get(unit, ()) if name != unit and name.isascii())
+    alone = f"write a number ({unit})" if unit else "write a number alone"
+    return f"{alone}, or one with {others}" if others else alone
+
+
+#: Groups whose values somebody may have wanted a file of conf/ for.
+CHOSEN = ("task_set", "model", "arm", "xsched", "platform", "arrival", "tracking")
+#: What is written below a key that has others below it, but no names of its own.
+LISTED = {"<name>": "{NAME: {priority: 1}}", "<number>": "[{what: a claim, at_most: 1}]"}
+
+
+def no_group(key: str, value: object, names: list[str]) -> UserError:
+    """A group of keys that was given a value. names: those that are in it."""
+    if key in CHOSEN and isinstance(value, str):
+        remedy = f"a file chooses by its defaults list: - override /{key}: {value}"
+    else:
+        example = LISTED.get(names[0], f"{{{names[0]}: …}}")
+        remedy = f"write what is in it: {key.rpartition('.')[2]}: {example}"
+    allowed = [] if names[0] in LISTED else names
+    return UserError(key, value, "this is a group of keys, and no value", allowed, remedy)
 
 
 def _as_said(error: OmegaConfBaseException) -> UserError:
     where = f"{error.full_key}: " if error.full_key else ""
-    return UserError("", "", f"{where}{_first_line(error)}")
+    return UserError("", "", f"{where}{_first_line(error)}", remedy=SEE)
 
 
 def _first_line(error: BaseException) -> str:

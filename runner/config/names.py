@@ -1,5 +1,5 @@
 """Names that somebody gives: of task sets and experiments, which become folders; of tasks, which
-become keys, metrics of MLflow and scopes of figures."""
+become keys, metrics of MLflow and scopes of figures; of places."""
 
 import re
 
@@ -13,11 +13,21 @@ MOST_CHARACTERS = 100
 
 PLAIN = re.compile(r"[\w+=-](?:[\w.+= -]*[\w.+=-])?")
 TASK = re.compile(r"\w(?:[\w. -]*[\w.-])?")
+ADDRESS = re.compile(r"[^\s:/]+:\d{1,5}")
 SCOPE = re.compile(rf"{SYSTEM}|{HIGHEST}|{LOWEST}|{TOTAL}|priority_-?\d+")
 
 
 def check_names(config: Config) -> None:
     """Raises `UserError` for a name that leads elsewhere, or that what comes later cannot carry."""
+    places = {"output_root": config.output_root, "tracking.uri": config.tracking.uri}
+    for key, place in places.items():
+        if place is not None and not place.strip():
+            raise UserError(
+                key, repr(place), "it names no place", remedy="name one, or leave it out"
+            )
+    server = config.platform.server
+    if server is not None and not ADDRESS.fullmatch(server):
+        raise UserError("platform.server", server, "it is no address", "host:port")
     _check("task_set.name", config.task_set.name, PLAIN, "- _ . + =")
     if config.tracking.experiment is not None:
         _check("tracking.experiment", config.tracking.experiment, PLAIN, "- _ . + =")

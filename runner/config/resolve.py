@@ -259,4 +259,5 @@ def check_ranges(node: Any, path: str = "") -> None:
                 raise UserError(here, value, "there is no such choice", choices)
             below, above = low is not None and value < low, high is not None and value > high
             if below or above or value != value:
-                raise UserError(here, value, "out of range", allowed_range(spec))
+                allowed = f"{allowed_range(spec)} {spec.metadata['unit']}".strip()
+                raise UserError(here, value, "out of range", allowed)

@@ -4,8 +4,9 @@
 against it and turns it into a `runner.config.spec.TrialSpec`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, make_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -26,6 +27,9 @@ POLICY_NAMES = [*XSCHEDS_POLICIES, *sorted(set(POLICIES) - set(XSCHEDS_POLICIES)
 #: The modules of `runner.platforms.kinds`, which are not imported to be listed.
 _KINDS = Path(__file__).parents[1] / "platforms" / "kinds"
 PLATFORMS = sorted(each.stem for each in _KINDS.glob("[!_]*.py"))
+
+#: Who gives it means another key, `sweep.repeats`.
+SET_BY_THE_SWEEP = "repeat"
 
 T = TypeVar("T")
 
@@ -117,8 +121,9 @@ class ArrivalConfig:
         0.15,
         "Arrivals as a share of the task's own solo capacity: T = solo time / load. Above 1 the "
         "queue grows without bound, and the run says so.",
-        low=0.001,
-        high=10.0,
+        "share",
+        0.001,
+        10.0,
     )
     rate_rps: float | None = key(
         None,
@@ -441,14 +446,47 @@ def all_keys() -> Iterator[str]:
         yield path
 
 
+def keys_and_groups() -> list[str]:
+    """What somebody may have meant by a key that there is not: every key but `SET_BY_THE_SWEEP`,
+    and the groups that they are in."""
+    keys = [known for known in all_keys() if known != SET_BY_THE_SWEEP]
+    parts = [known.split(".") for known in keys]
+    groups = (".".join(each[:length]) for each in parts for length in range(1, len(each)))
+    return [*keys, *(group for group in dict.fromkeys(groups) if not group.endswith(">"))]
+
+
 def is_key(asked: str) -> bool:
     """Whether a dotted path leads to a key or to a group of keys."""
-    parts = asked.split(".")
-    for known in (path.split(".") for path in all_keys()):
-        pairs = zip(parts, known, strict=False)
-        if len(parts) <= len(known) and all(b in (a, "<name>", "<number>") for a, b in pairs):
-            return True
-    return False
+    return is_path(asked.split("."))
+
+
+def is_path(names: Sequence[str]) -> bool:
+    """Likewise by the names that lead there, in which a task's may have dots."""
+    return any(_leads_to(names, known) for known in _paths())
+
+
+def keys_in(group: Sequence[str]) -> list[str]:
+    """The names in a group of keys; [] for what is none."""
+    longer = [known for known in _paths() if len(known) > len(group) and _leads_to(group, known)]
+    return list(dict.fromkeys(known[len(group)] for known in longer))
+
+
+def unit_of(path: Sequence[str]) -> str:
+    """The unit of the key that these names lead to; "" if it has none, or is no key."""
+    for known, spec in _paths().items():
+        if len(path) == len(known) and _leads_to(path, known):
+            return str(spec.metadata["unit"])
+    return ""
+
+
+@cache
+def _paths() -> dict[tuple[str, ...], Field[Any]]:
+    return {tuple(path.split(".")): spec for path, spec in walk(Config)}
+
+
+def _leads_to(path: Sequence[str], known: Sequence[str]) -> bool:
+    pairs = zip(path, known, strict=False)
+    return len(path) <= len(known) and all(b in (a, "<name>", "<number>") for a, b in pairs)
 
 
 def walk(node: type[Any], path: str = "") -> Iterator[tuple[str, Field[Any]]]:

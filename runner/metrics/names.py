@@ -7,7 +7,7 @@ that ran side by side. A metric of the whole (``stp``, ``preemptions``) has none
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from runner.config.errors import UserError
+from runner.config.errors import UserError, nearest
 from runner.config.names import HIGHEST, LOWEST, SYSTEM, TOTAL
 from runner.metrics.intervals import Estimate
 from runner.metrics.measurement import Measurement, Scope
@@ -51,7 +51,9 @@ def figure_named(text: str, key: str = "metric") -> Figure:
     that there is not."""
     tag, _, scope = text.partition("/")
     if tag not in METRICS:
-        raise UserError(key, text, f"there is no figure {tag}", METRICS)
+        guess = nearest(tag, METRICS)
+        remedy = f"did you mean: {f'{guess}/{scope}'.rstrip('/')}" if guess else ""
+        raise UserError(key, text, f"there is no figure {tag}", ", ".join(METRICS), remedy)
     return Figure(METRICS[tag], SYSTEM if scope == TOTAL else scope)
 
 

@@ -9,19 +9,31 @@ from pathlib import Path
 import numpy as np
 
 from runner.config.errors import UserError
-from runner.config.schema import Config, ExpectConfig, all_keys
+from runner.config.schema import PLATFORMS, POLICY_NAMES, Config, ExpectConfig, all_keys
 from runner.metrics.names import check_scope, figure_named
 from runner.metrics.paired import over_repeats
+from runner.proof.checks import Verdict
 from runner.runs import files
 from runner.runs.record import Figure
 from runner.runs.repeats import MIN_REPEATS
 from runner.runs.run import Run
 from runner.runs.sweep import HasSettings, select
 from runner.trial.status import Status
+from xsched_bindings.types import PreemptLevel
 
 MET, NOT_MET, INCONCLUSIVE = "met", "not met", "inconclusive"
-#: Of a summary, what `equals` can be asked of.
-TEXTS = ("proof", "priority", "status", "level", "asked_level", "policy", "platform", "placement")
+#: Of a summary, what `equals` can be asked of, and what it can be.
+LEVELS = [level.name for level in PreemptLevel]
+TEXTS: dict[str, Sequence[str]] = {
+    "proof": list(Verdict),
+    "priority": ["applied", "not applied", "equal"],
+    "status": list(Status),
+    "level": [*LEVELS, "none"],
+    "asked_level": LEVELS,
+    "policy": [*POLICY_NAMES, "none"],
+    "platform": PLATFORMS,
+    "placement": ["threads", "processes"],
+}
 #: Fewer lie on a line more easily than not.
 MIN_POINTS = 3
 
@@ -199,11 +211,16 @@ def _check(
         raise UserError(path, expected.what, "it has no bound, so nothing can meet it", (), remedy)
     low, high = expected.at_least, expected.at_most
     if low is not None and high is not None and not low <= high:
-        raise UserError(f"{path}.at_least", low, f"nothing is that and at most {high:g}")
+        raise UserError(
+            f"{path}.at_least", low, f"nothing is that and at most {high:g}", (), "correct one"
+        )
     if expected.equals is None:
         check_scope(figure_named(expected.metric, f"{path}.metric"), priorities, f"{path}.metric")
     elif expected.metric not in TEXTS:
         raise UserError(f"{path}.metric", expected.metric, "a run has no such text", TEXTS)
+    elif not {*expected.equals.split("+")} <= {*TEXTS[expected.metric]}:  # of several levels
+        problem, allowed = f"it never says that of {expected.metric}", TEXTS[expected.metric]
+        raise UserError(f"{path}.equals", expected.equals, problem, allowed)
     for name in ("of", "to"):
         for token in getattr(expected, name).split():
             if "=" not in token:

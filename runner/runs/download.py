@@ -98,7 +98,8 @@ class Reader:
             self._uri = store.uri(self._uri, Path("outputs"))
             file = store.sqlite_file(self._uri)
             if file and not file.exists():
-                raise UserError("", "", f"there is no tracking store at {self._uri}")
+                problem = f"there is no tracking store at {self._uri}"
+                raise UserError("", "", problem, remedy="--uri says where it is")
             try:
                 self._client = store.connect(self._uri)
             except Exception as error:  # as above

@@ -33,6 +33,8 @@ PROBLEMS = "problems.json"
 EXPECTATIONS, COMPARISON = "expectations.json", "comparison"
 REPORT, REPORT_PAGE = "report", "report.html"
 SUPERSEDED = "superseded"
+#: The user's own configuration files that a sweep was made of.
+SOURCES = "conf"
 #: The digest of what the conclusions in a sweep's folder were made of.
 CONCLUDED = ".concluded"
 #: In a run's folder, and in a sweep's for its parent run.

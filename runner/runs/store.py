@@ -47,16 +47,33 @@ def uri(configured: str | None, output_root: Path) -> str:
 
 
 def check(uri: str) -> None:
-    """Raises `UserError` for what is no store of a kind that MLflow knows."""
-    kind = uri if uri in HOSTED else urlsplit(uri).scheme.partition("+")[0]
-    if kind in (*SERVERS, *PORTS, *HOSTED):
-        return
-    if kind in ("", "file") and os.environ.get("MLFLOW_ALLOW_FILE_STORE"):
-        return
-    if kind not in entry_points(group="mlflow.tracking_store").names:
+    """Raises `UserError` for what is no store of a kind that MLflow knows, or no address of one."""
+    kind = uri if uri in HOSTED else uri.partition(":")[0].partition("+")[0]
+    if kind in (*SERVERS, *PORTS):
+        problem = _no_address(kind, uri)
+    elif kind in HOSTED or (
+        (kind == "file" or ":" not in uri) and os.environ.get("MLFLOW_ALLOW_FILE_STORE")
+    ):
+        problem = ""
+    else:
+        known = kind in entry_points(group="mlflow.tracking_store").names
+        problem = "" if known else "MLflow knows no tracking store of that kind"
+    if problem:
         key = VARIABLE if os.environ.get(VARIABLE) == uri else "tracking.uri"
-        problem = "MLflow knows no tracking store of that kind"
-        raise UserError(key, uri, problem, ALLOWED, "or tracking=none for folders alone")
+        remedy = "or tracking=none for folders alone"
+        raise UserError(key, shown(uri), problem, ALLOWED, remedy)
+
+
+def _no_address(kind: str, uri: str) -> str:
+    """Why nothing can be where the URI says; "" if something may be."""
+    if kind == "sqlite":
+        return "" if SQLITE.match(uri) else "SQLite takes sqlite:/// and a file"
+    try:
+        parts = urlsplit(uri)
+        named = bool(parts.hostname) or kind not in SERVERS
+        return "" if named and (parts.port or 0) >= 0 else "it names no host"
+    except ValueError as error:  # of a port that is no number
+        return f"it is no address: {error}"
 
 
 def sqlite_uri(file: Path) -> str:

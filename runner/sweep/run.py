@@ -16,7 +16,7 @@ from runner.runs import files, locks, tracking
 from runner.runs.load import sweep_in
 from runner.runs.record import Summary
 from runner.runs.run import read_run
-from runner.sweep import estimate, resume
+from runner.sweep import estimate, resume, sources
 from runner.sweep.caveats import caveats
 from runner.sweep.conclusion import Judgement, conclude
 from runner.sweep.derive import derive, problems_of
@@ -57,6 +57,7 @@ def run(arguments: list[str], compose: Compose, launch: Launch) -> Ended:
 def _run(points: list[Planned], wanted: str, launch: Launch, store: tracking.Store) -> Ended:
     with _writing(points[0].config.output_root):
         folder, todo = _begin(points, wanted)
+        sources.keep(folder)
     interrupted, trouble = False, []
     try:
         if todo:

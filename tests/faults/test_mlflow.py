@@ -402,6 +402,27 @@ def test_kinds_that_mlflow_knows_are_taken() -> None:
         store.check(kind)
 
 
+@pytest.mark.parametrize(
+    ("uri", "says"),
+    [
+        ("sqlite:x.db", "SQLite takes sqlite:/// and a file"),
+        ("sqlite://x.db", "SQLite takes sqlite:/// and a file"),
+        ("http://", "names no host"),
+        ("http:/a:5000", "names no host"),
+        ("http://user:secret@:5000", r"tracking\.uri=http://:5000: it names no host"),
+        ("http://a:b", "no address"),
+        ("localhost:5000", "no tracking store of that kind"),
+        ("mlruns", "no tracking store of that kind"),
+    ],
+)
+def test_what_is_no_address_of_a_store_is_refused(
+    uri: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(UserError, match=says):
+        store.check(uri)
+
+
 # --- the database --------------------------------------------------------------------------------
 
 

@@ -40,3 +40,14 @@ def test_other_names_are_refused(name: str) -> None:
 def test_a_task_has_no_name_that_figures_mean_several_by(name: str) -> None:
     with pytest.raises(UserError, match="the figure of several tasks"):
         check_names(named(task=name))
+
+
+@pytest.mark.parametrize(
+    ("group", "key", "place"),
+    [("", "output_root", " "), ("tracking", "uri", ""), ("platform", "server", "here")],
+)
+def test_a_place_that_is_none_is_refused(group: str, key: str, place: str) -> None:
+    config = named()
+    setattr(getattr(config, group) if group else config, key, place)
+    with pytest.raises(UserError, match=f"{key}=.*: it (names no place|is no address)"):
+        check_names(config)
