@@ -11,14 +11,14 @@ from models import ModelSpec
 from runner.runs.files import read_json_or, write_json
 
 #: In a sweep's folder, a file for each of its repeats.
-SOLO = "solo"
+FOLDER = "solo_times"
 #: Below output_root: the last ones of this machine.
 LATEST = Path(".cache") / "solo.json"
 
 
 def of_repeat(sweep: Path, repeat: int) -> Path:
     """The file of a repeat of the sweep in that folder."""
-    return sweep / SOLO / f"{repeat}.json"
+    return sweep / FOLDER / f"{repeat}.json"
 
 
 def known(path: Path, fingerprint: str, models: set[ModelSpec]) -> dict[ModelSpec, float]:

@@ -134,7 +134,7 @@ def test_an_error_of_ours_after_the_record_is_a_note(tmp_path: Path) -> None:
     assert ended.code == 1, ended.said
     assert ran.status is Status.FINISHED
     assert "FAILED" not in ended.said
-    assert "solo/0.json: ZeroDivisionError: of nothing (the measurement is complete)" in ended.said
+    assert "solo_times/0.json: ZeroDivisionError: of nothing (the measurement is complete)" in ended.said
 
 
 # --- solo times ----------------------------------------------------------------------------------
