@@ -12,15 +12,6 @@ from pathlib import Path
 from runner.commands.command import end_well
 from runner.commands.project import CONF, NAME, version
 
-#: Every invocation is a sweep through our own sweeper, and the terminal is ours.
-HYDRA = (
-    "hydra.mode=MULTIRUN",
-    "hydra/sweeper=trials",
-    "hydra/job_logging=disabled",
-    "hydra/hydra_logging=disabled",
-    "hydra.output_subdir=null",
-    "hydra.job.chdir=false",
-)
 MULTIRUN_FLAGS = ("-m", "--multirun")
 #: With these Hydra prints something and stops; nothing is run, so nothing is added.
 PRINTING_FLAGS = ("--cfg", "-c", "--hydra-help", "--info", "-i")
@@ -48,9 +39,11 @@ def split(given: list[str]) -> tuple[list[str], list[str]]:
 
 def arguments(given: list[str]) -> list[str]:
     """What Hydra gets to see."""
+    from runner.config.command_line import ADDED
+
     options, overrides = split(given)
     printing = any(option.split("=")[0] in PRINTING_FLAGS for option in options)
-    return [*options, *overrides, *(() if printing else HYDRA)]
+    return [*options, *overrides, *(() if printing else ADDED)]
 
 
 def main() -> None:

@@ -14,6 +14,15 @@ from hydra.core.override_parser.types import Override
 from runner.config.errors import UserError, did_you_mean
 from runner.config.schema import all_keys, is_key
 
+#: To every command: each is a sweep through our own sweeper, and the terminal is ours.
+ADDED = (
+    "hydra.mode=MULTIRUN",
+    "hydra/sweeper=trials",
+    "hydra/job_logging=disabled",
+    "hydra/hydra_logging=disabled",
+    "hydra.output_subdir=null",
+    "hydra.job.chdir=false",
+)
 #: Of a sweep, and values of one argument.
 MOST_POINTS = 10_000
 

@@ -358,8 +358,13 @@ class SweepConfig:
     )
     resume: bool = key(
         True,
-        "Whether the same sweep (measurements, code, environment) goes on in the folder that it "
-        "has and runs only what is missing or failed.",
+        "Whether a sweep goes on in a folder that has some of its runs (same measurement, code, "
+        "environment) and runs only what is missing or failed there; false runs all anew.",
+    )
+    skip_invalid: bool = key(
+        False,
+        "Whether combinations of swept values that cannot be (a batch above the threshold) are "
+        "left out and named, or refuse the whole sweep.",
     )
 
 

@@ -1,11 +1,12 @@
 import subprocess
 
-from runner.commands.run import HYDRA, arguments
+from runner.commands.run import arguments
+from runner.config.command_line import ADDED
 from tests.conftest import Run
 
 
 def test_options_may_stand_anywhere_and_a_sweep_is_always_meant() -> None:
-    expected = ["a=1", "x=1,2", *HYDRA]
+    expected = ["a=1", "x=1,2", *ADDED]
     assert arguments(["a=1", "-m", "x=1,2"]) == expected
     assert arguments(["a=1", "x=1,2", "--multirun"]) == expected
     assert arguments(["a=1", "x=1,2"]) == expected

@@ -113,6 +113,6 @@ def test_progress_names_every_task(monkeypatch: pytest.MonkeyPatch, terminal: bo
     shown = written.getvalue()
     assert "block-t4" in shown
     assert "measuring" in shown
-    assert "1/30" in shown
-    assert "0/30" in shown
+    assert "1 of 30" in shown
+    assert "0 of 30" in shown
     assert ("5.0" in shown) is terminal

@@ -157,7 +157,7 @@ def test_the_point_that_cannot_have_the_figure_is_named() -> None:
 
 @pytest.mark.parametrize("primary", ["p99_ms/urgent", "p50_ms/lowest", "stp", "throughput_rps"])
 def test_figures_that_there_are_stand_in_nobodys_way(primary: str) -> None:
-    (only,) = plan([*SMOKE, f"sweep.primary={primary}", CLAIM], compose)
+    (only,) = plan([*SMOKE, f"sweep.primary={primary}", CLAIM], compose).points
     assert only.config.sweep.primary == primary
 
 
@@ -198,7 +198,7 @@ def test_a_claim_about_runs_that_there_will_not_be_is_refused(wrong: str, says: 
     ],
 )
 def test_a_claim_about_runs_that_there_will_be_is_taken(right: str) -> None:
-    assert len(plan([*ARMS, "xsched.batch_size=4", right], compose)) == 3
+    assert len(plan([*ARMS, "xsched.batch_size=4", right], compose).points) == 3
 
 
 def test_values_to_sweep_over_may_be_texts_or_lists() -> None:
