@@ -2,8 +2,8 @@
 
 import shlex
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hydra.core.override_parser.types import Quote, QuotedString
@@ -97,7 +97,8 @@ def _run(points: list[Planned], place: Place, launch: Launch, store: tracking.St
         if todo:
             if store and (problem := store.reach()):
                 show_warnings([f"{problem}; {_later(folder)}"])
-            launch(folder, [_job_overrides(each, folder) for each in todo])
+            with _unsaid(console.only_end):
+                launch(folder, [_job_overrides(each, folder) for each in todo])
     except KeyboardInterrupt:
         interrupted = True
     except OSError as error:  # a run's folder could not even be made
@@ -143,6 +144,16 @@ def _begin(points: list[Planned], place: Place) -> list[Planned]:
     resume.set_aside(todo, folder)
     resume.write(points, todo, _collect(there, folder), folder, place.identity)
     return todo
+
+
+@contextmanager
+def _unsaid(really: bool) -> Iterator[None]:
+    """Nothing of it is shown."""
+    console.quiet = really
+    try:
+        yield
+    finally:
+        console.quiet = False
 
 
 def _again() -> str:
