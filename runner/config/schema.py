@@ -354,7 +354,8 @@ class SweepConfig:
     )
     wait: bool = key(
         True,
-        "Whether a second start of the same command waits while the first runs, or is refused.",
+        "Whether a command waits while another one is at the folder that it goes on in, or is "
+        "refused.",
     )
     resume: bool = key(
         True,

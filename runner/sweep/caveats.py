@@ -37,7 +37,7 @@ def caveats(points: Sequence[Planned]) -> list[str]:
     """A line each, none twice."""
     lines = [line for each in points for line in (*_flood(each), *_starved(each))]
     by_task_set: dict[str, list[Planned]] = {}
-    for each in points:
+    for each in {id(each.config): each for each in points}.values():  # one of all repeats
         by_task_set.setdefault(each.task_set, []).append(each)
     unheard = [line for alike in by_task_set.values() for line in _unheard(alike)]
     return list(dict.fromkeys([*_placements(points), *unheard, *lines]))

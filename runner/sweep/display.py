@@ -223,7 +223,8 @@ def show_plan(outlook: Outlook) -> None:
     if outlook.there:
         said.append(f"{there} there in {outlook.there}, {len(todo)} to do")
     if outlook.supposed:
-        guesses = (f"{minutes:.0f} min at {ms} ms" for ms, minutes in outlook.supposed.items())
+        supposed = outlook.supposed.items()
+        guesses = (f"{in_words(60 * minutes)} at {ms} ms" for ms, minutes in supposed)
         said.append(
             f"about {', '.join(guesses)} that a request of {', '.join(outlook.untimed)} takes "
             "alone (never timed here)"

@@ -234,7 +234,8 @@ class _Faults:
                 raise
             number = self._points.index(point) + 1
             where = f"in point {number} of {len(self._points)}: {point.values}"
-            told = UserError("", "", f"{error}\n  {where}")
+            remedy = "sweep.skip_invalid=true leaves such points out" if may_be_left_out else ""
+            told = UserError("", "", f"{error}\n  {where}", remedy=remedy)
             if not (may_be_left_out and point.config.sweep.skip_invalid):
                 raise told from error
             self._found.setdefault(point, told)
