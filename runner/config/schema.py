@@ -260,6 +260,11 @@ class TaskSetConfig:
         "Whether a task that is done keeps its load up until all are done (its extra requests are "
         "flagged). Without it the others finish on an emptier device.",
     )
+    check: bool = key(
+        False,
+        "Whether the set is there to see if everything works: a single run of it is run each time, "
+        "also if it is there already.",
+    )
     tasks: dict[str, TaskConfig] = key(dict, "Task name to task.")
 
 

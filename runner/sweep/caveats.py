@@ -17,6 +17,7 @@ from xsched_bindings.policies.base import PRIORITY
 
 #: Groups whose keys say what is measured.
 MEASURED = ("arrival", "model", "xsched", "task_set")
+UNMEASURED = "task_set.check"
 #: What only some policies or platforms look at, though every trial is told it.
 ONLY_FOR = {
     "xsched.timeslice_us": ("xsched.policy", ("up",)),
@@ -77,7 +78,7 @@ def _leaf(given: str, point: Planned) -> str:
     if given in MEASURED and given != "task_set":
         given = CALLED_BY.get(given, f"{given}.name")
     measured = given.partition(".")[0] in MEASURED or given in ONLY_FOR
-    return given if measured and given in point.parameters else ""
+    return given if measured and given in point.parameters and given != UNMEASURED else ""
 
 
 def _matters(key: str, point: Planned) -> bool:

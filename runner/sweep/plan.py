@@ -19,6 +19,7 @@ from runner.config.schema import Config
 from runner.config.spec import TrialSpec
 from runner.platforms.choose import choose, choose_placement, settle, shared
 from runner.runs.files import parameters_of
+from runner.runs.repeats import depends
 from runner.runs.run import setting
 
 SHORT = {"xsched.threshold": "t", "xsched.batch_size": "b", "xsched.timeslice_us": "slice"}
@@ -303,7 +304,7 @@ def merge(points: list[Planned]) -> list[Planned]:
     for each in points:
         first = kept.setdefault(each.trial.config_hash, each)
         for key, value in each.values.items():
-            if first.values[key] != value:
+            if first.values[key] != value or not depends(each.arm, key):
                 first.values[key] = None
     return list(kept.values())
 

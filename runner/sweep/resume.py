@@ -44,9 +44,10 @@ def identity(points: Sequence[Planned], platform: Platform) -> str:
 
 def find(points: Sequence[Planned], wanted: str) -> Path | None:
     """The latest sweep below their output folder that has one of these measurements and can take
-    the others; None if there is none, or all are to be run anew. wanted: its identity."""
+    the others; None if there is none, or all are to be run anew, as what is a check of the machine
+    of today. wanted: its identity."""
     config = points[0].config
-    if not config.sweep.resume:
+    if not config.sweep.resume or (config.task_set.check and len(points) == 1):
         return None
     output_root = Path(config.output_root)
     measurements = {each.measurement for each in points}

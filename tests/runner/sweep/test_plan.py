@@ -253,6 +253,13 @@ def test_values_in_braces_go_together_and_are_told_one_by_one() -> None:
     assert [each.trial.tasks[0].batch_size for each in points[1:]] == [4, 4, 8]
 
 
+def test_an_arm_without_xsched_runs_once_for_all_pairs() -> None:
+    """Also where they agree in one of their keys."""
+    pairs = "xsched={threshold:4,batch_size:4},{threshold:8,batch_size:4}"
+    native, *_ = plan([*SMOKE, "arm=native,xsched", pairs], compose).points
+    assert list(native.values.values()) == ["native", None, None]
+
+
 def test_values_in_braces_give_the_same_keys() -> None:
     with pytest.raises(UserError, match="its values do not all give the same keys"):
         plan([*SMOKE, "xsched={threshold:4,batch_size:4},{threshold:8}"], compose)

@@ -195,12 +195,19 @@ def test_ctrl_c_throws_no_finished_run_away(tmp_path: Path, capsys: Capture) -> 
 
 
 @pytest.mark.usefixtures("inconclusive")
-def test_a_single_run_that_is_there_shows_its_table(tmp_path: Path, capsys: Capture) -> None:
-    command(tmp_path, "arm=native")
+def test_a_single_run_that_is_there_shows_its_table_unless_it_is_a_check(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    once = ("arm=native", "task_set.check=false")
+    command(tmp_path, *once)
     capsys.readouterr()
-    _, ran = command(tmp_path, "arm=native")
+    _, ran = command(tmp_path, *once)
     assert ran == []
     assert "saturation" in capsys.readouterr().out
+    apart, ran = command(tmp_path, "arm=native", "task_set.check=true")
+    assert len(ran) == 1
+    assert apart.folder is not None
+    assert len(list(tmp_path.glob("*/sweep.json"))) == 2
 
 
 @pytest.mark.usefixtures("inconclusive")

@@ -11,7 +11,7 @@ from runner.sweep.plan import Planned, plan
 from runner.sweep.writer import create_folder, one_writer
 from tests.runner.sweep.composed import compose
 
-SMOKE = ("task_set=smoke", "platform=host", "tracking=none")
+SMOKE = ("task_set=smoke", "task_set.check=false", "platform=host", "tracking=none")
 SAME, OTHER = "0123456789ab", "another"
 
 
