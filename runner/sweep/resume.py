@@ -67,8 +67,10 @@ def _takes(record: SweepRecord, folder: Path, points: Sequence[Planned]) -> bool
     """Whether all runs would be told apart by the keys that are swept over: of two that are told
     the same in all of them, nothing else may differ that both depend on."""
     here = {entry.measurement for entry in record.runs}
+    new = list({id(e.config): e for e in points if e.measurement not in here}.values())
+    if not new:
+        return True
     kept = [_Kept(entry, folder) for entry in record.runs]
-    new = list({id(e.parameters): e for e in points if e.measurement not in here}.values())
     keys = [*record.swept, *points[0].values]
     unsaid = [key for key in differing([*kept, *new]) if key not in keys]
     return not any(
