@@ -1,32 +1,28 @@
 """``python -m runner [key=value …] [-m key=value,value …]``: run a sweep of one or more points.
 
-Exit codes: 0 all runs finished, 1 a run failed or is not logged, 2 the input was wrong, 130
-interrupted.
+Exit codes: 0 all runs finished, 1 a run failed or is not logged, with --strict also if one is not
+valid or an expectation is not met, 2 the input was wrong, 130 interrupted.
 """
 
 import os
 import resource
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from runner.commands.command import end_well
 from runner.commands.project import CONF, NAME, version
 
-#: Every invocation is a sweep through our own sweeper, and the terminal is ours.
-HYDRA = (
-    "hydra.mode=MULTIRUN",
-    "hydra/sweeper=trials",
-    "hydra/job_logging=disabled",
-    "hydra/hydra_logging=disabled",
-    "hydra.output_subdir=null",
-    "hydra.job.chdir=false",
-)
 MULTIRUN_FLAGS = ("-m", "--multirun")
 #: With these Hydra prints something and stops; nothing is run, so nothing is added.
 PRINTING_FLAGS = ("--cfg", "-c", "--hydra-help", "--info", "-i")
 HELP_FLAGS = ("--help", "-h")
 HELP = Path(__file__).with_name("help.txt")
 VERSION_FLAG = "--version"
+#: Options of our own, which Hydra does not get to see.
+QUIET, VERBOSE, JSON, STRICT = ("-q", "--quiet"), ("-v", "--verbose"), ("--json",), ("--strict",)
+OURS = (*QUIET, *VERBOSE, *JSON, *STRICT)
 #: Options of Hydra whose value is the next argument.
 VALUE_FLAGS = ("--cfg", "-c", "--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn")
 
@@ -40,17 +36,62 @@ def split(given: list[str]) -> tuple[list[str], list[str]]:
         if argument in VALUE_FLAGS:
             options += [argument, next(rest, "")]
         elif argument.startswith("-"):
-            options += [] if argument in MULTIRUN_FLAGS else [argument]
+            options += [] if argument in (*MULTIRUN_FLAGS, *OURS) else [argument]
         else:
             overrides.append(argument)
     return options, overrides
 
 
+@dataclass(frozen=True)
+class Told:
+    """How much is told of a sweep, and to whom. quiet: nothing while it runs. verbose: all of it at
+    the end. json: one JSON object on standard output, and all else on the other one. strict:
+    whether a run that is not valid or an expectation that is not met is a failure."""
+
+    quiet: bool
+    verbose: bool
+    json: bool
+    strict: bool
+
+    @classmethod
+    def of(cls, given: list[str]) -> Self:
+        return cls(
+            *(any(flag in given for flag in each) for each in (QUIET, VERBOSE, JSON, STRICT))
+        )
+
+    def begin(self) -> None:
+        from runner.results.console import console
+
+        console.verbose, console.only_end = self.verbose, self.quiet
+        if self.json:
+            console.file = sys.stderr
+
+    def end(self, end: SystemExit) -> SystemExit:
+        """Tell it, and end like this. Raises `UserError` for a folder that vanished."""
+        from runner.results.console import console
+        from runner.runs.files import as_json
+        from runner.sweep.result import result_of
+        from runner.sweep.run import Ended
+
+        if not isinstance(end, Ended) or not (self.json or self.strict):
+            return end
+        result = result_of(end.folder, end.exit_code)
+        if self.strict and result.faults:
+            for line in result.faults:
+                console.print(line, soft_wrap=True)
+            result = replace(result, exit_code=result.exit_code or 1)
+        if self.json:
+            sys.stdout.write(as_json(result).decode())
+        return Ended(result.exit_code, end.folder)
+
+
 def arguments(given: list[str]) -> list[str]:
     """What Hydra gets to see."""
+    from runner.config.command_line import ADDED
+
     options, overrides = split(given)
     printing = any(option.split("=")[0] in PRINTING_FLAGS for option in options)
-    return [*options, *overrides, *(() if printing else HYDRA)]
+    return [*options, *overrides, *(() if printing else ADDED)]
 
 
 def main() -> None:
@@ -103,7 +144,12 @@ def _run(given: list[str]) -> None:
         files.guard(CONF, folder)
         overrides = command_line.read(overrides, CONF, folder)
         sys.argv[1:] = arguments([*options, *overrides])  # where Hydra looks for them
-        _compose_and_run()
+        told = Told.of(given)
+        told.begin()
+        try:
+            _compose_and_run()
+        except SystemExit as end:
+            raise told.end(end) from None
     except UserError:
         raise
     except (ImportError, MemoryError) as error:

@@ -23,6 +23,15 @@ from runner.config import shorthand
 from runner.config.errors import SEE, UserError, did_you_mean
 from runner.config.schema import SET_BY_THE_SWEEP, is_key, keys_and_groups
 
+#: To every command: each is a sweep through our own sweeper, and the terminal is ours.
+ADDED = (
+    "hydra.mode=MULTIRUN",
+    "hydra/sweeper=trials",
+    "hydra/job_logging=disabled",
+    "hydra/hydra_logging=disabled",
+    "hydra.output_subdir=null",
+    "hydra.job.chdir=false",
+)
 #: Of a sweep, and values of one argument.
 MOST_POINTS = 10_000
 #: Whoever forgets ``runner.`` and a dot gives the name of another command as an argument.
@@ -30,7 +39,10 @@ COMMANDS = Path(__file__).parents[1] / "commands"
 OWN_FOLDER = "a file of your own is GROUP/NAME.yaml in a folder that you name: --config-dir FOLDER"
 OPTIONS = "python -m runner --help lists the options"
 #: The options that a misspelt one may have been.
-SPELLED_OUT = ("--config-dir", "--config-name", "--config-path", "--cfg", "--help", "--version")
+SPELLED_OUT = (
+    *("--config-dir", "--config-name", "--config-path", "--cfg", "--help", "--version"),
+    *("--quiet", "--verbose", "--json", "--strict"),
+)
 #: Places that Hydra would write to; everything here goes below output_root.
 PLACES = ("hydra.run", "hydra.sweep")
 

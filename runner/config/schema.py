@@ -270,6 +270,11 @@ class TaskSetConfig:
         "Whether a task that is done keeps its load up until all are done (its extra requests are "
         "flagged). Without it the others finish on an emptier device.",
     )
+    check: bool = key(
+        False,
+        "Whether the set is there to see if everything works: a single run of it is run each time, "
+        "also if it is there already.",
+    )
     tasks: dict[str, TaskConfig] = key(dict, "Task name to task.")
 
 
@@ -371,12 +376,18 @@ class SweepConfig:
     )
     wait: bool = key(
         True,
-        "Whether a second start of the same command waits while the first runs, or is refused.",
+        "Whether a command waits while another one is at the folder that it goes on in, or is "
+        "refused.",
     )
     resume: bool = key(
         True,
-        "Whether the same sweep (measurements, code, environment) goes on in the folder that it "
-        "has and runs only what is missing or failed.",
+        "Whether a sweep goes on in a folder that has some of its runs (same measurement, code, "
+        "environment) and runs only what is missing or failed there; false runs all anew.",
+    )
+    skip_invalid: bool = key(
+        False,
+        "Whether combinations of swept values that cannot be (a batch above the threshold) are "
+        "left out and named, or refuse the whole sweep.",
     )
 
 

@@ -4,6 +4,7 @@ in, rows out. How verdicts are made: docs/statistics.md."""
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 
 from runner.config.arms import Arm
@@ -31,6 +32,8 @@ from runner.trial.status import Status
 
 #: By so much the SM clocks of two arms may differ; beyond it a ratio is one of clocks, too.
 CLOCKS_APART = 0.02
+#: Runs of one repeat that ended further apart were added later.
+HOURS_APART = 1.0
 NULL_CONTROL = Arm.xsched_null
 SHOWN = ("p99_ms", "p50_ms", "throughput_rps", "stp", "antt", "share_error", "slo_attainment")
 #: Nothing beside a task can make its requests faster than they are alone.
@@ -52,7 +55,8 @@ class Row:
     figure; None if there is no telling.
     clock_ratio: of the median SM clocks, treatment ÷ baseline, in the pair of runs in which they
     are furthest apart; None where no pair has them. places: where the workers of baseline and
-    treatment lived ("threads", "processes, MPS")."""
+    treatment lived ("threads", "processes, MPS"). hours_apart: between the ends of two runs of a
+    pair, of the pair in which it is longest; None where nobody knows."""
 
     task_set: str
     figure: str
@@ -76,6 +80,7 @@ class Row:
     beside_null: Beside | None
     clock_ratio: float | None = None
     places: tuple[str, str] = ("", "")
+    hours_apart: float | None = None
     as_measured: Estimate | None = None
 
     @property
@@ -94,6 +99,11 @@ class Row:
     def placements_differ(self) -> bool:
         baseline, treatment = self.places
         return baseline != treatment
+
+    @property
+    def far_apart(self) -> bool:
+        """Whether its pairs are pairs in name only: what disturbs a repeat does not cancel out."""
+        return self.hours_apart is not None and self.hours_apart > HOURS_APART
 
     @property
     def alike(self) -> bool:
@@ -149,6 +159,11 @@ class Comparison:
     def unlike(self) -> list[Row]:
         """The first row of each treatment in which more differs than the scheduling."""
         return [rows[0] for rows in self.by_treatment if not rows[0].alike]
+
+    @property
+    def far_apart(self) -> list[Row]:
+        """The first row of each treatment that ran long before or after its baseline."""
+        return [rows[0] for rows in self.by_treatment if rows[0].far_apart]
 
     @property
     def several_task_sets(self) -> bool:
@@ -272,6 +287,7 @@ def _rows(
     rows = []
     for side in sides:
         point, clock_ratio = side.point, _clock_ratio(side.paired)
+        hours_apart = _hours_apart(side.paired)
         places = next(((b.summary.place, t.summary.place) for b, t in side.paired), ("", ""))
         for each in contrasts[point]:
             p, by_ratio = p_values.get(each), each.metric.by_ratio
@@ -299,6 +315,7 @@ def _rows(
                     beside_null=beside_null(point) if each.primary else None,
                     clock_ratio=clock_ratio,
                     places=places,
+                    hours_apart=hours_apart,
                     as_measured=_estimate(each.as_measured),
                 )
             )
@@ -342,3 +359,13 @@ def _clock_ratio(paired: Sequence[tuple[Run, Run]]) -> float | None:
     clocks = [(sm_clock_mhz(baseline), sm_clock_mhz(treatment)) for baseline, treatment in paired]
     ratios = [treatment / baseline for baseline, treatment in clocks if treatment and baseline]
     return max(ratios, key=lambda ratio: abs(math.log(ratio)), default=None)
+
+
+def _hours_apart(paired: Sequence[tuple[Run, Run]]) -> float | None:
+    times = [(baseline.provenance, treatment.provenance) for baseline, treatment in paired]
+    known = [(one, other) for one, other in times if one.is_known and other.is_known]
+    apart = (
+        datetime.fromisoformat(one.time) - datetime.fromisoformat(other.time)
+        for one, other in known
+    )
+    return max((abs(each.total_seconds()) / 3600 for each in apart), default=None)

@@ -66,7 +66,9 @@ class Sink:
 
 
 class Console(RichConsole):
-    """Text is shown as it is: paths and reasons are no markup."""
+    """Text is shown as it is: paths and reasons are no markup. verbose: whether a sweep ends with
+    all that is known of it, and not with what it came to. only_end: whether nothing is shown while
+    it runs."""
 
     def __init__(self, sink: Sink) -> None:
         width = None if sink.isatty() else PLAIN_WIDTH
@@ -78,6 +80,8 @@ class Console(RichConsole):
             emoji=False,
         )
         self._sink = sink
+        self.verbose = False
+        self.only_end = False
 
     @property
     def lost(self) -> bool:

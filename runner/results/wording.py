@@ -136,6 +136,13 @@ def warnings(comparison: Comparison) -> list[str]:
             f"{PLACEMENTS_DIFFER}: {comparison.baseline} ran in {baseline}, {'; '.join(places)}. "
             "Each has solo times of its own. What is compared there is not the scheduling alone."
         )
+    if comparison.far_apart:
+        arms = "; ".join(f"{named(r)} {r.hours_apart:.0f} h" for r in comparison.far_apart)
+        said.append(
+            f"Runs of one repeat were measured hours apart from {comparison.baseline}: {arms} (the "
+            "pair furthest apart). They are pairs in name only: what changed between is in the "
+            "ratio, and in no interval."
+        )
     if comparison.too_fast:
         arms = "; ".join(
             f"{named(row)}, {row.scope}: {change(row)} {interval(row.interval)}"

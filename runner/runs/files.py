@@ -134,6 +134,14 @@ def write_config(folder: Path, config: "Config", trial: TrialSpec) -> None:
     durable.write(folder / CONFIG, (header + OmegaConf.to_yaml(resolved)).encode())
 
 
+def parameters_of(config: "Config") -> dict[str, Any]:
+    """By dotted key, as they are read back from a config.yaml."""
+    from omegaconf import OmegaConf
+
+    plain: Any = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)
+    return flat(plain)
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """The run's configuration; {} for a run that ended before it wrote one."""
     import yaml

@@ -12,6 +12,7 @@ from typing import Self
 from runner.metrics.intervals import Estimate, Interval
 from runner.platforms.device import DeviceFacts, DeviceOrigin
 from runner.proof.checks import Verdict
+from runner.trial.others import OtherLoad
 from runner.trial.status import Status
 
 #: Of summary.json and sweep.json. Version 1 is read, too; it listed no files.
@@ -88,7 +89,8 @@ class Summary:
     as_expected: whether it ended as it was meant to; a refusal may be what was to be shown. level:
     in effect; asked_level: as configured. priority: what became of the tasks' priorities (equal,
     applied, not applied). preemptions, against_policy: see `runner.proof.window.Judged`. stolen:
-    share of a core's time that a hypervisor took, from the common start on. pace_us: CPU time of
+    share of a core's time that a hypervisor took, from the common start on. other_load: CPU cores
+    that other processes kept busy meanwhile, None where nobody tells. pace_us: CPU time of
     the platform's fixed work meanwhile, None where there is none. cut: whether the window hit its
     limit. preemption_ms: of the level's probes, by percentile. timing_s: how long each step took.
     figures: every metric about every scope that the run has, by name (``p99_ms/priority_3``;
@@ -115,6 +117,7 @@ class Summary:
     against_policy: float | None = None
     saturation: float | None = None
     stolen: float = 0.0
+    other_load: OtherLoad | None = None
     pace_us: float | None = None
     cut: bool = False
     steady: bool = True
@@ -225,7 +228,8 @@ class Provenance:
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """One run in sweep.json. values: by swept key; None where the run does not depend on it.
-    command: the one that made the run, "" if that of the sweep did."""
+    command: the one that made the run, "" if that of the sweep did. config_hash: with the repeat it
+    says which measurement this is, also before the run has begun."""
 
     name: str = ""
     folder: str
@@ -236,14 +240,21 @@ class Entry:
     command: str = ""
     status: Status = Status.FINISHED
     reason: str = ""
+    config_hash: str = ""
     #: Of sweeps from before there was mlflow.json.
     mlflow_run_id: str | None = None
+
+    @property
+    def measurement(self) -> tuple[str, int]:
+        """What makes two runs of the same code and machine the same measurement."""
+        return self.config_hash, self.repeat
 
 
 @dataclass(frozen=True, kw_only=True)
 class SweepRecord:
-    """sweep.json. identity: what makes two sweeps the same. command: what was typed first. swept:
-    keys. points: how many, repeats included."""
+    """sweep.json. identity: of the code and the machine that all of its runs have in common.
+    command: what was typed first. swept: keys. repeats: the most that a point was to have. points:
+    how many runs, repeats included."""
 
     runs: tuple[Entry, ...]
     identity: str = ""

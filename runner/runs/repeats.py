@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from runner.config.arms import Arm
 from runner.runs.run import Run
@@ -14,6 +14,7 @@ NO_VALUES = ("arm", "arm.name", "task_set", "task_set.name", "seed", "repeat")
 #: Parts of a configuration that make no difference between two points of a comparison.
 NO_DIFFERENCE = (
     *NO_VALUES,
+    "defaults",
     "sweep",
     "output_root",
     "tracking",
@@ -21,14 +22,29 @@ NO_DIFFERENCE = (
     "dry_run",
     "platform.name",
     "platform.placement",
+    "platform.wait",
 )
+
+
+class Configured(Protocol):
+    """A run, or a point of a sweep that will be one. parameters: as `runner.runs.run.Run` has
+    them."""
+
+    @property
+    def task_set(self) -> str: ...
+
+    @property
+    def arm(self) -> str: ...
+
+    @property
+    def parameters(self) -> Mapping[str, Any]: ...
 
 
 def with_values(batches: list[list[Run]]) -> list[list[Run]]:
     """Swept values for the runs that nobody says them of, from what their configurations differ in;
     in all, without the keys that are no values."""
     unsaid = [each for batch in batches for each in batch if not each.swept_known]
-    swept = _differing(unsaid)
+    swept = differing(unsaid)
     return [[_with_own_values(each, swept) for each in batch] for batch in batches]
 
 
@@ -36,27 +52,27 @@ def _with_own_values(run: Run, swept: Sequence[str]) -> Run:
     values = dict(run.values)
     if not run.swept_known:
         said = _said(run.parameters)
-        values = {key: said.get(key) if _depends(run.arm, key) else None for key in swept}
+        values = {key: said.get(key) if depends(run.arm, key) else None for key in swept}
     return replace(run, values={k: v for k, v in values.items() if k not in NO_VALUES})
 
 
-def _differing(runs: list[Run]) -> list[str]:
+def differing(runs: Sequence[Configured]) -> list[str]:
     """Keys in which the configurations of one task set's runs differ, where they matter."""
     found: dict[str, None] = {}
     for task_set in dict.fromkeys(each.task_set for each in runs):
-        mine = [(e.arm, _said(e.parameters)) for e in runs if e.task_set == task_set]
-        mine = [(arm, said) for arm, said in mine if said]
+        told = [(e.arm, _said(e.parameters)) for e in runs if e.task_set == task_set]
+        mine = [(arm, said) for arm, said in told if said]
         for key in dict.fromkeys(key for _, said in mine for key in said):
-            if len({said.get(key) for arm, said in mine if _depends(arm, key)}) > 1:
+            if len({said.get(key) for arm, said in mine if depends(arm, key)}) > 1:
                 found[key] = None
     return list(found)
 
 
-def _depends(arm: str, key: str) -> bool:
+def depends(arm: str, key: str) -> bool:
     """Whether a run of this arm depends on the key."""
     if (known := Arm.known(arm)) and known.uses_xsched:
         return True
-    return not (key.startswith("xsched.") or ".xsched." in key)
+    return "xsched" not in key.split(".")
 
 
 def _said(parameters: Mapping[str, Any]) -> dict[str, str]:

@@ -67,11 +67,7 @@ class Run:
     def setting(self, key: str) -> str | None:
         """What the run had for a dotted key: as swept (None where it does not depend on it), else
         as configured; of a group like ``model`` its name."""
-        if key == "arm":
-            return self.arm
-        if key in self.values:
-            return self.values[key]
-        return str(self.parameters.get(key, self.parameters.get(f"{key}.name")))
+        return setting(key, self.arm, self.values, self.parameters)
 
     @cached_property
     def proof(self) -> Proof:
@@ -162,6 +158,21 @@ class Run:
 
     def _configured(self, task: str, key: str) -> Any:
         return self.parameters.get(f"task_set.tasks.{task}.{key}")
+
+
+#: What a choice of these groups is called by; of all others by their ``name``.
+CALLED_BY = {"xsched": "xsched.policy", "arrival": "arrival.process"}
+
+
+def setting(
+    key: str, arm: str, values: Mapping[str, str | None], parameters: Mapping[str, Any]
+) -> str | None:
+    """See `Run.setting`; of a run, or of a point that will be one."""
+    if key == "arm":
+        return arm
+    if key in values:
+        return values[key]
+    return str(parameters.get(key, parameters.get(CALLED_BY.get(key, f"{key}.name"))))
 
 
 def read_run(folder: Path, entry: Entry | None = None, held: Any = None) -> Run:

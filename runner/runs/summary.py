@@ -21,6 +21,8 @@ SATURATED = 0.8
 LATE, MISSED = 0.01, 0.05
 #: Share of a core's time that a hypervisor may take before a reader must know of it.
 STOLEN = 0.02
+#: What others may take of the device's cores, and of all cores in all.
+OTHERS_ON_DEVICE, OTHERS = 0.05, 0.5
 #: Requests that may be open when a window ends, however short it is, without having piled up.
 IN_PASSING = 4
 NOT_APPLIED = "not applied"
@@ -59,6 +61,7 @@ def summarise(trial: TrialSpec, result: TrialResult, name: str) -> Summary:
         against_policy=result.against_policy,
         saturation=None if math.isnan(result.saturation) else result.saturation,
         stolen=result.stolen,
+        other_load=result.other_load,
         pace_us=result.pace_us,
         cut=result.cut,
         steady=not result.unsteady,
@@ -140,6 +143,17 @@ def notes(trial: TrialSpec, result: TrialResult, measured: RunFigures) -> Iterat
             f"the hypervisor took {result.stolen:.0%} of a CPU core's time in the window: "
             "latencies are its doing, too"
         )
+    if others := result.other_load:
+        if (others.device or 0.0) > OTHERS_ON_DEVICE:
+            yield (
+                f"other processes had {others.device:.2f} of the device's CPU cores in the window: "
+                "latencies are their doing, too"
+            )
+        if others.cores > OTHERS:
+            yield (
+                f"other processes kept {others.cores:.1f} CPU cores busy in the window: latencies "
+                "may be their doing, too"
+            )
     if result.unsteady:
         yield f"not steady after the warm-up: {', '.join(result.unsteady)}"
     closed = any(task.closed for task in trial.tasks)

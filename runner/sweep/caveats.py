@@ -1,22 +1,49 @@
 """What is allowed and yet may not be meant: said before a sweep begins."""
 
+import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import Field, fields
+from enum import Enum
+from typing import Any
 
-from runner.config.arrivals import PROCESSES
-from runner.config.schema import ArrivalConfig, ArrivalOverride
-from runner.config.spec import Arrival
+from runner.config.errors import UserError
+from runner.config.resolve import resolve
+from runner.config.schema import Config
+from runner.config.spec import TaskSpec, TrialSpec
+from runner.runs.run import CALLED_BY
 from runner.sweep.plan import Planned
+from xsched_bindings.policies import POLICIES
+from xsched_bindings.policies.base import PRIORITY
 
-ARRIVAL = [each.name for each in fields(ArrivalConfig)]
+#: Groups whose keys say what is measured.
+MEASURED = ("arrival", "model", "xsched", "task_set")
+UNMEASURED = "task_set.check"
+#: What only some policies or platforms look at, though every trial is told it.
+ONLY_FOR = {
+    "xsched.timeslice_us": ("xsched.policy", ("up",)),
+    "xsched.k": ("xsched.policy", ("kedf",)),
+    "xsched.cuda_lv3": ("platform.name", ("cuda",)),
+    "xsched.shim": ("platform.name", ("cuda", "hip")),
+    "xsched.companion": ("platform.name", ("hip",)),
+    "xsched.home": ("platform.name", ("cuda", "hip")),
+    "platform.device_cores": ("platform.name", ("host",)),
+    "platform.device": ("platform.name", ("cuda", "hip")),
+    "platform.mps": ("platform.name", ("cuda",)),
+    "platform.hardware_queues": ("platform.name", ("hip",)),
+    "platform.server": ("platform.name", ("cuda", "hip")),
+}
+#: Tasks ask for all of the device at this sum of their loads.
+FULL = 1.0
 
 
 def caveats(points: Sequence[Planned]) -> list[str]:
     """A line each, none twice."""
-    lines = (
-        line for each in points for line in (*_unheard(each), *_companion(each), *_flood(each))
-    )
-    return list(dict.fromkeys([*_placements(points), *lines]))
+    lines = [line for each in points for line in (*_flood(each), *_starved(each))]
+    by_task_set: dict[str, list[Planned]] = {}
+    for each in {id(each.config): each for each in points}.values():  # one of all repeats
+        by_task_set.setdefault(each.task_set, []).append(each)
+    unheard = [line for alike in by_task_set.values() for line in _unheard(alike)]
+    return list(dict.fromkeys([*_placements(points), *unheard, *lines]))
 
 
 def _placements(points: Sequence[Planned]) -> Iterator[str]:
@@ -30,48 +57,154 @@ def _placements(points: Sequence[Planned]) -> Iterator[str]:
         yield f"no placement suits all arms ({said}): baselines differ, and comparisons say so"
 
 
-def _unheard(point: Planned) -> Iterator[str]:
-    """Arrivals that were asked for on the command line, or swept over, and that no task takes."""
-    for key in (override.partition("=")[0].lstrip("+~") for override in point.overrides):
-        group, _, name = key.partition(".")
-        name = name or "process"
-        if group != "arrival" or name not in ARRIVAL:
-            continue
-        own = [task.arrival for task in point.config.task_set.tasks.values()]
-        taken = [task.arrival for task in point.trial.tasks]
-        if any(_takes(*each, name) for each in zip(own, taken, strict=True)):
-            continue
-        tasks = ", ".join(f"{task.name}: {task.arrival.process}" for task in point.trial.tasks)
-        line = f"{key} has no effect, no task of {point.trial.task_set} takes it ({tasks})"
-        if any(getattr(each, name) is not None for each in own):
-            line += f"; task_set.tasks.<name>.arrival.{name}=null lets a task take it"
-        yield line
+# --- what has no effect --------------------------------------------------------------------------
 
 
-def _companion(point: Planned) -> Iterator[str]:
-    """That of HIP's shim, asked for where there is another shim, or none."""
-    asked = any(
-        override.lstrip("+").startswith("xsched.companion=") for override in point.overrides
+def _unheard(points: Sequence[Planned]) -> Iterator[str]:
+    """Of one task set: what was asked for on the command line, or swept over, and would give the
+    same measurements with any other value."""
+    asked = {
+        override.partition("=")[0].lstrip("+~"): each
+        for each in points
+        for override in each.overrides
+    }
+    for given in asked:
+        key = _leaf(given, points[0])
+        if key and not any(_matters(key, each) for each in points):
+            yield f"{given} has no effect, {_why(key, points)}"
+
+
+def _leaf(given: str, point: Planned) -> str:
+    """The key of a value; of a choice of a group, that of its name. "" for what is no measurement's
+    or is several keys at once."""
+    if given in MEASURED and given != "task_set":
+        given = CALLED_BY.get(given, f"{given}.name")
+    measured = given.partition(".")[0] in MEASURED or given in ONLY_FOR
+    return given if measured and given in point.parameters and given != UNMEASURED else ""
+
+
+def _matters(key: str, point: Planned) -> bool:
+    """Whether some other value would make another measurement. Where none can be tried it does."""
+    if key in ONLY_FOR:
+        where, names = ONLY_FOR[key]
+        if point.setting(where) not in names or not key.startswith("xsched."):
+            return point.setting(where) in names
+    hashes = {_hash(point.config, key, value) for value in _others(*_place(point.config, key))}
+    hashes.discard("")
+    return not hashes or bool(hashes - {resolve(point.config).config_hash})
+
+
+def _hash(config: Config, key: str, value: Any) -> str:
+    """Of the trial with another value; "" if it does not go with the others."""
+    other = copy.deepcopy(config)
+    node, spec = _place(other, key)
+    setattr(node, spec.name, value)
+    try:
+        return resolve(other).config_hash
+    except UserError:
+        return ""
+
+
+def _place(config: Config, key: str) -> tuple[Any, Field[Any]]:
+    """Where a key is: what has it, and its field."""
+    node: Any = config
+    *path, name = key.split(".")
+    for part in path:
+        node = node[part] if isinstance(node, dict) else getattr(node, part)
+    return node, next(each for each in fields(node) if each.name == name)
+
+
+def _others(node: Any, spec: Field[Any]) -> Iterator[Any]:
+    """Other values that the key may have."""
+    value, low, high = getattr(node, spec.name), spec.metadata["low"], spec.metadata["high"]
+    others: list[Any] = list(spec.metadata["choices"])
+    if isinstance(value, bool):
+        others = [not value]
+    elif isinstance(value, Enum):
+        others = list(type(value))
+    elif isinstance(value, int | float):
+        kind = type(value)
+        others = [
+            kind(value * 2),
+            kind(value / 2),
+            value + 1,
+            *map(kind, filter(None, (low, high))),
+        ]
+    elif low is not None:
+        others = [low, high or 2 * low]
+    if spec.default is None:
+        others.append(None)
+    yield from (other for other in others if other != value)
+
+
+def _why(key: str, points: Sequence[Planned]) -> str:
+    """Who else has no use for it, and what lets somebody."""
+    if "xsched" in key.split(".") and not any(each.trial.uses_xsched for each in points):
+        arms = ", ".join(dict.fromkeys(each.arm for each in points))
+        return f"no arm here uses XSched ({arms})"
+    if key in ONLY_FOR and points[0].setting(ONLY_FOR[key][0]) not in ONLY_FOR[key][1]:
+        where, names = ONLY_FOR[key]
+        return f"it is for {where}={' or '.join(names)}"
+    group, _, name = key.partition(".")
+    tasks = points[0].trial.tasks
+    said = ", ".join(": ".join(filter(None, [each.name, _taken(each, group)])) for each in tasks)
+    line = f"no task of {points[0].task_set} takes it ({said})"
+    own = [getattr(task, group, None) for task in points[0].config.task_set.tasks.values()]
+    stands = next(
+        (k for k in (name, "name") if any(getattr(o, k, None) is not None for o in own)), ""
     )
-    if asked and point.trial.platform != "hip":
-        yield f"xsched.companion has no effect on platform {point.trial.platform}, but on hip"
+    if stands:
+        line += f"; task_set.tasks.<name>.{group}.{stands}=null lets a task take it"
+    return line
 
 
-def _takes(own: ArrivalOverride, arrival: Arrival, name: str) -> bool:
-    """Whether a task has this key of the group's. own: what it says itself."""
-    used = name == "process" or name in PROCESSES[arrival.process].takes
-    if name in ("load", "rate_rps"):
-        used = getattr(arrival, name) is not None
-    return used and getattr(own, name) is None
+def _taken(task: TaskSpec, group: str) -> str:
+    """What of a group the task has."""
+    return {"arrival": task.arrival.process, "model": task.model.name}.get(group, "")
+
+
+# --- who waits for ever --------------------------------------------------------------------------
+
+
+def _ends(trial: TrialSpec) -> str:
+    key = "limit_s" if trial.duration_s is None else "task_set.duration_s"
+    cap_s = trial.limit_s if trial.duration_s is None else trial.duration_s
+    return f"the window ends after {key}={cap_s:g} at the latest"
 
 
 def _flood(point: Planned) -> Iterator[str]:
+    """Open loops that ask for more than there is."""
     trial = point.trial
-    key = "limit_s" if trial.duration_s is None else "task_set.duration_s"
-    cap_s = trial.limit_s if trial.duration_s is None else trial.duration_s
-    for task in trial.tasks:
-        if task.arrival.load is not None and task.arrival.load > 1:
+    loads = {task.name: task.arrival.load for task in trial.tasks if task.arrival.load is not None}
+    for name, load in loads.items():
+        if load > FULL:
             yield (
-                f"{task.name} has load {task.arrival.load:g}: above 1 its queue grows without "
-                f"bound; the window ends after {key}={cap_s:g} at the latest"
+                f"{name} has load {load:g}: above 1 its queue grows without bound; {_ends(trial)}"
             )
+    devices = trial.device_cores if trial.platform == "host" else 1
+    whole = sum(loads.values())
+    if trial.arm.shares_device and max(loads.values(), default=0) <= FULL and whole > devices:
+        said = " + ".join(f"{name} {load:g}" for name, load in loads.items())
+        yield (
+            f"loads add up to {whole:g} ({said}), and the device has {devices}: queues grow "
+            f"without bound; {_ends(trial)}"
+        )
+
+
+def _starved(point: Planned) -> Iterator[str]:
+    """Tasks below one that always wants the device, where the highest priority runs alone."""
+    trial = point.trial
+    kind = POLICIES.get(trial.policy)
+    by_priority = kind is not None and kind.hints == (PRIORITY,) and not kind.by_turns
+    if not (trial.arm.is_treatment and by_priority):
+        return
+    closed = [task for task in trial.tasks if task.closed]
+    above = max(closed, key=lambda task: task.priority, default=None)
+    below = [task.name for task in trial.tasks if above and task.priority < above.priority]
+    if above and below:
+        until = "until it is done" if not trial.keep_load else "as long as the window lasts"
+        yield (
+            f"{above.name} is a closed loop above {', '.join(below)}: under {trial.policy} they "
+            f"run only between two of its requests {until}, and {_ends(trial)}; "
+            f"task_set.tasks.{above.name}.arrival.process=jitter lets them in"
+        )

@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from runner.config.spec import TrialSpec
 from runner.metrics.percentiles import percentiles
 from runner.results.console import IS_MAXIMUM, console, table
 from runner.runs.record import Summary
+from runner.sweep.agenda import in_words
 from runner.trial.recording import COMPLETED, SCHEDULED, Recording
 from runner.trial.status import Status
 
@@ -21,6 +23,13 @@ if TYPE_CHECKING:
     from runner.results.expectations import Finding
 
 PLAIN_EVERY_S = 10.0
+#: A task that completes nothing for so long is told.
+STILL_S = 30.0
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 trial``, ``2 trials``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _shown(value: float | None, form: str = ".1f") -> str:
@@ -34,13 +43,15 @@ def _figure(summary: Summary, name: str) -> str:
 
 
 class TrialDisplay:
-    """Progress of one trial: a live table in a terminal, a line now and then elsewhere."""
+    """Progress of one trial: a live table in a terminal, a line now and then elsewhere. title: says
+    what runs, anew each time that it is asked."""
 
-    def __init__(self, trial: TrialSpec, title: str) -> None:
+    def __init__(self, trial: TrialSpec, title: object) -> None:
         self._trial = trial
         self._title = title
         self._phase = "starting"
         self._last_line = time.monotonic()
+        self._counts = [_Count(task.requests) for task in trial.tasks]
         self._live: Live | None = None
 
     def __enter__(self) -> "TrialDisplay":
@@ -49,12 +60,13 @@ class TrialDisplay:
             self._live.start()
             self._update(None)
         else:
-            console.print(self._title)
+            console.print(str(self._title), soft_wrap=True)
         return self
 
     def __exit__(self, *exc: object) -> None:
         if self._live is not None:
             self._live.stop()
+            console.print(str(self._title), soft_wrap=True)
 
     def say(self, text: str) -> None:
         self._phase = text
@@ -67,34 +79,49 @@ class TrialDisplay:
             self._update(recording)
         elif time.monotonic() - self._last_line > PLAIN_EVERY_S:
             self._last_line = time.monotonic()
-            done = [recording.progress(index)[0] for index in range(len(self._trial.tasks))]
             counts = ", ".join(
-                f"{task.name} {count}/{task.requests}"
-                for task, count in zip(self._trial.tasks, done, strict=True)
+                f"{task.name} {self._counts[index].of(recording, index)}"
+                for index, task in enumerate(self._trial.tasks)
             )
-            console.print(f"  {self._phase}: {counts}")
+            console.print(f"  {self._phase}: {counts}", soft_wrap=True)
 
     def _update(self, recording: Recording | None) -> None:
         assert self._live is not None
         rows = table("task", "done", "p50 ms", "p99 ms")
         for index, task in enumerate(self._trial.tasks if recording else ()):
             assert recording is not None
-            done, warmups = recording.progress(index)
+            _, warmups = recording.progress(index)
             times = recording.rows(index)[warmups:]
             latency = (times[:, COMPLETED] - times[:, SCHEDULED]) / 1e6
             known = len(latency) > 0
             rows.add_row(
                 task.name,
-                f"{done}/{task.requests}",
+                self._counts[index].of(recording, index),
                 _shown(float(np.median(latency)) if known else None),
                 _shown(percentiles(latency, 99)[0] if known else None),
             )
-        header = Text.assemble((self._title, "bold"), f"  {self._phase}")
+        header = Text.assemble((str(self._title), "bold"), f"  {self._phase}")
         self._live.update(Group(header, rows) if recording else header, refresh=True)
 
 
+class _Count:
+    """How many requests of a task are done, and since when no more are."""
+
+    def __init__(self, wanted: int) -> None:
+        self._wanted, self._done, self._since = wanted, -1, 0.0
+
+    def of(self, recording: Recording, index: int) -> str:
+        """``3 of 20``, ``0 of 3 for 60 s``."""
+        done, now = recording.progress(index)[0], time.monotonic()
+        if done != self._done or not recording.start_ns(index):
+            self._done, self._since = done, now
+        still_s = now - self._since
+        still = f" for {still_s:.0f} s" if still_s > STILL_S and done < self._wanted else ""
+        return f"{done} of {self._wanted}{still}"
+
+
 def show_run(summary: Summary) -> None:
-    """The result of one run; of a failed one, why and what to do."""
+    """The result of one run, below its name; of a failed one, why and what to do."""
     if not summary.status.has_figures:
         said = ("REFUSED, as expected ", "bold") if summary.as_expected else ("FAILED ", "bold red")
         console.print(Text.assemble(said, summary.name))
@@ -112,8 +139,8 @@ def show_run(summary: Summary) -> None:
             f"{throughput:.2f}",
             str(summary.proof),
         )
-    if summary.status is Status.KILLED:
-        console.print(Text.assemble(("KILLED ", "bold yellow"), summary.name))
+    killed = ("KILLED ", "bold yellow") if summary.status is Status.KILLED else ""
+    console.print(Text.assemble(killed, (summary.name, "bold")))
     console.print(rows)
     console.print(
         f"  saturation {_shown(summary.saturation, '.2f')} · "
@@ -159,17 +186,52 @@ def show_warnings(lines: Sequence[str]) -> None:
         console.print(Text(f"warning: {line}", style="yellow"), soft_wrap=True)
 
 
-def show_plan(trials: list[tuple[str, float | None]]) -> None:
-    """What a sweep would run, in order, and how long that would take."""
-    rows = table("", "trial", "minutes")
-    rows.columns[1].justify = "left"
-    for number, (name, minutes) in enumerate(trials, start=1):
-        rows.add_row(str(number), name, "?" if minutes is None else f"{minutes:.1f}")
+@dataclass(frozen=True)
+class Outlook:
+    """What a sweep would do. there: the folder that has some of the runs, "" if none has. supposed:
+    minutes in all for each number of milliseconds that a request of the `untimed` models may take
+    alone; {} if all are known."""
+
+    swept: Sequence[str]
+    runs: Sequence["Awaited"]
+    there: str = ""
+    untimed: Sequence[str] = ()
+    supposed: Mapping[int, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Awaited:
+    """One run of it, in order. minutes: None where a model was never timed here. done: whether it
+    is there."""
+
+    name: str
+    values: Sequence[str]
+    minutes: float | None
+    done: bool
+
+
+def show_plan(outlook: Outlook) -> None:
+    """What a sweep would run, in order, what of it is there, and how long the rest would take."""
+    rows = table("run", *(key.rpartition(".")[2] for key in outlook.swept), "", "minutes")
+    for each in outlook.runs:
+        minutes = "?" if each.minutes is None else f"{each.minutes:.1f}"
+        rows.add_row(each.name, *each.values, *(("there", "") if each.done else ("to do", minutes)))
     console.print(rows)
-    known = [minutes for _, minutes in trials if minutes is not None]
-    unknown = len(trials) - len(known)
-    more = f", and {unknown} trials whose models were never timed here" if unknown else ""
-    console.print(f"{len(trials)} trials, about {sum(known):.0f} minutes{more}; nothing was run")
+    todo = [each for each in outlook.runs if not each.done]
+    there = len(outlook.runs) - len(todo)
+    said = [counted(len(outlook.runs), "trial")]
+    if outlook.there:
+        said.append(f"{there} there in {outlook.there}, {len(todo)} to do")
+    if outlook.supposed:
+        supposed = outlook.supposed.items()
+        guesses = (f"{in_words(60 * minutes)} at {ms} ms" for ms, minutes in supposed)
+        said.append(
+            f"about {', '.join(guesses)} that a request of {', '.join(outlook.untimed)} takes "
+            "alone (never timed here)"
+        )
+    elif todo:
+        said.append(f"about {in_words(60 * sum(each.minutes or 0.0 for each in todo))}")
+    console.print("; ".join([", ".join(said), "nothing was run"]), soft_wrap=True)
 
 
 def show_expectations(findings: "Sequence[Finding]") -> None:

@@ -23,6 +23,7 @@ from runner.runs import files, locks, provenance, solo, tracking
 from runner.runs.record import Summary
 from runner.runs.run import read_run
 from runner.runs.summary import summarise
+from runner.sweep.agenda import Standing
 from runner.sweep.derive import derive, reason
 from runner.sweep.display import TrialDisplay, show_run
 from runner.trial import interruption
@@ -60,7 +61,8 @@ def _measure(
     trial = settle(config, resolve(config), platform)
     models = {task.model for task in trial.tasks}
     fingerprint = platform.fingerprint(trial)
-    of_repeat = solo.of_repeat(Path(hydra.sweep.dir), config.repeat)
+    sweep = Path(hydra.sweep.dir)
+    of_repeat = solo.of_repeat(sweep, config.repeat)
     problems: dict[str, str] = {}
     load_before = provenance.load()
     files.write_config(folder, config, trial)
@@ -71,7 +73,7 @@ def _measure(
             undisturbed.enter_context(interruption.deferred())
 
         with (
-            TrialDisplay(trial, hydra.job.name) as progress,
+            TrialDisplay(trial, Standing(sweep, folder.name, hydra.job.name)) as progress,
             device_lock(platform.lock, config.platform.wait, progress.say),
         ):
             known = solo.known(of_repeat, fingerprint, models)
@@ -86,7 +88,7 @@ def _measure(
         summary = replace(
             summary,
             as_expected=as_expected(config.outcome, summary),
-            sweep=Path(hydra.sweep.dir).name,
+            sweep=sweep.name,
             folder=str(folder),
         )
         origin = replace(

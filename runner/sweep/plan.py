@@ -2,8 +2,10 @@
 
 import copy
 import random
-from collections.abc import Callable
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hydra.core.override_parser.types import Override, Transformer, ValueType
@@ -16,6 +18,9 @@ from runner.config.resolve import as_config, resolve
 from runner.config.schema import Config
 from runner.config.spec import TrialSpec
 from runner.platforms.choose import choose, choose_placement, settle, shared
+from runner.runs.files import parameters_of
+from runner.runs.repeats import depends
+from runner.runs.run import setting
 
 SHORT = {"xsched.threshold": "t", "xsched.batch_size": "b", "xsched.timeslice_us": "slice"}
 #: Swept keys whose value alone makes a readable name.
@@ -33,34 +38,55 @@ class Planned:
     """One combination of swept values: its overrides, the trial they give, and where it goes.
 
     values: by swept key; None where the trial is the same for all values of the key, and is run
-    once for all of them."""
+    once for all of them. folder: the run's, within the sweep's."""
 
     def __init__(self, overrides: list[str], values: dict[str, str | None]) -> None:
         self.overrides, self.values = overrides, values
         self.repeat = 0
         self.config = Config()
         self.trial: TrialSpec
-        self.name = ""
+        self.name = self.folder = ""
+        #: Filled when it is asked for, for all repeats at once: they share the configuration.
+        self._parameters: dict[str, Any] = {}
 
     @property
-    def folder(self) -> str:
-        return f"{self.name}-{self.trial.config_hash[:8]}"
+    def arm(self) -> str:
+        return self.trial.arm
+
+    @property
+    def task_set(self) -> str:
+        return self.trial.task_set
+
+    @property
+    def measurement(self) -> tuple[str, int]:
+        """See `runner.runs.record.Entry`."""
+        return self.trial.config_hash, self.repeat
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The configuration as `runner.runs.run.Run` will have it."""
+        if not self._parameters:
+            self._parameters |= parameters_of(self.config)
+        return self._parameters
 
     def setting(self, key: str) -> str | None:
         """What the run will have for a dotted key, see `runner.runs.run.Run.setting`."""
-        if key == "arm":
-            return self.trial.arm
-        if key in self.values:
-            return self.values[key]
-        value: Any = self.config
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, dict) else getattr(value, part, None)
-        return str(getattr(value, "name", value))  # a group's or a level's
+        return setting(key, self.arm, self.values, self.parameters)
 
 
-def plan(arguments: list[str], compose: Compose) -> list[Planned]:
-    """Every trial of a sweep in the order of running. Raises `UserError` if any point is wrong."""
-    points = merge(check(expand(arguments), compose))
+@dataclass(frozen=True)
+class Plan:
+    """Every trial of a sweep in the order of running. remarks: what a person must know of it, a
+    line each."""
+
+    points: list[Planned]
+    remarks: list[str]
+
+
+def plan(arguments: list[str], compose: Compose) -> Plan:
+    """Raises `UserError` if any point is wrong, but for those that are to be left out then."""
+    points, impossible = check(expand(arguments), compose)
+    points, again = merge(points), _said_again(arguments)
     config, sweep = points[0].config, points[0].config.sweep
     if config.expect:
         from runner.results.expectations import check_claims
@@ -69,7 +95,8 @@ def plan(arguments: list[str], compose: Compose) -> list[Planned]:
     repeated = repeat(points)
     name(repeated)
     balanced = sweep.order == "balanced" or (sweep.order == "auto" and sweep.repeats > 1)
-    return balance(repeated, config.seed) if balanced else repeated
+    ordered = balance(repeated, config.seed) if balanced else repeated
+    return Plan(ordered, [*again, *impossible])
 
 
 def expand(arguments: list[str]) -> list[Planned]:
@@ -83,24 +110,28 @@ def expand(arguments: list[str]) -> list[Planned]:
         points = [
             Planned(
                 [*each.overrides, choice],
-                each.values | ({override.key_or_group: value} if len(choices) > 1 else {}),
+                each.values | (values if len(choices) > 1 else {}),
             )
             for each in points
-            for choice, value in choices
+            for choice, values in choices
         ]
     return points
 
 
-def _choices(override: Override) -> list[tuple[str, str]]:
-    """(override, value) of every value that this argument sweeps over, or of its only one."""
+Values = dict[str, str | None]
+
+
+def _choices(override: Override) -> list[tuple[str, Values]]:
+    """(override, values by key) of every value that this argument sweeps over, or of its only
+    one. A value with braces gives several keys at once, each of which is swept over then."""
     if not override.is_sweep_override():
-        return [(override.input_line or "", "")]
+        return [(override.input_line or "", {})]
     key, given = override.key_or_group, override.get_value_string()
     if override.value_type in (ValueType.INTERVAL_SWEEP, ValueType.GLOB_CHOICE_SWEEP):
         problem = "not values that could be swept over"
         raise UserError(key, given, problem, "a list (4,8,16), choice(), range()")
     try:
-        values = list(override.sweep_string_iterator())
+        values = list(override.sweep_iterator())
     except (ValueError, HydraException) as error:
         raise UserError(key, given, str(error), remedy="range(start,stop,step)") from error
     if not values:
@@ -116,49 +147,126 @@ def _choices(override: Override) -> list[tuple[str, str]]:
             else f"a sweep has one {key}",
             remedy=f"run one after another: {key}={values[0]}, then {key}={values[1]}",
         )
-    return [(f"{override.get_key_element()}={value}", value) for value in values]
+    told = [dict(_told(key, value)) for value in values]
+    if len({tuple(each) for each in told}) > 1:
+        remedy = f"{key}={{a:1,b:2}},{{a:3,b:4}}"
+        raise UserError(key, given, "its values do not all give the same keys", remedy=remedy)
+    texts = map(Transformer.str, values)
+    written = [f"{override.get_key_element()}={text}" for text in texts]
+    return list(zip(written, told, strict=True))
+
+
+def _told(key: str, value: Any) -> Iterator[tuple[str, str | None]]:
+    """A value by its key; of one with braces each by its own."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _told(f"{key}.{name}", inner)
+    else:
+        yield key, Transformer.str(value)
+
+
+def _said_again(arguments: list[str]) -> Iterator[str]:
+    """Values that are swept over twice, which makes them no repeats."""
+    for override in parsed(arguments):
+        values = [choice.partition("=")[2] for choice, _ in _choices(override)]
+        for value, times in Counter(values).items():
+            if times > 1:
+                given = f"{override.key_or_group}={value}"
+                yield f"{given} is given {times} times and counts once; sweep.repeats repeats"
 
 
 def argument(key: str, value: object) -> str:
     """What is swept over by hydra.sweeper.params, as an argument: a text as one would type it, or a
-    list of values."""
+    list of values, of which a mapping gives several keys at once."""
     where = f"hydra.sweeper.params.{key}"
     if isinstance(value, str):
         return f"{key}={value}"
     values = value if isinstance(value, list) else [value]
-    if not values or any(isinstance(each, list | dict) for each in values):
-        raise UserError(where, value, "not values to sweep over", "[solo, xsched], 'solo,xsched'")
+    if not values or isinstance(value, dict) or any(isinstance(each, list) for each in values):
+        allowed = "[solo, xsched], 'solo,xsched', [{a: 1, b: 2}, {a: 3, b: 4}]"
+        raise UserError(where, value, "not values to sweep over", allowed)
     return f"{key}={','.join(map(Transformer.str, values))}"
 
 
-def check(points: list[Planned], compose: Compose) -> list[Planned]:
-    """Compose and validate all points and decide `auto` for all of them."""
+def check(points: list[Planned], compose: Compose) -> tuple[list[Planned], list[str]]:
+    """Compose and validate all points and decide `auto` for all of them. Returns those that can be,
+    and a line about the others if they are to be left out."""
     named = choose()
-    for number, each in enumerate(points, start=1):
-        try:
+    faults = _Faults(points)
+    for each in points:
+        with faults.of(each):
             each.config = as_config(compose(each.overrides))
             if each.config.platform.name == "auto":
                 each.config.platform.name = named
+        with faults.of(each, may_be_left_out=True):
             each.trial = resolve(each.config)
+        with faults.of(each):
             _check_home(each)
             _check_figures(each.config)
-        except UserError as error:
-            if len(points) == 1:
-                raise
-            raise UserError(
-                "", "", f"{error}\n  in point {number} of {len(points)}: {each.values}"
-            ) from error
     _check_one_sweep(points)
-    left_open = [each for each in points if each.trial.placement == "auto"]
+    possible = faults.without(points)
+    left_open = [each for each in possible if each.trial.placement == "auto"]
     if left_open:
         platform = shared(left_open[0].config)
         chosen = choose_placement([each.trial for each in left_open], platform)
         for each, placement in zip(left_open, chosen, strict=True):
             each.config.platform.placement = placement
             each.trial = replace(each.trial, placement=placement)
-    for each in points:
-        each.trial = settle(each.config, each.trial, shared(each.config))
-    return points
+    for each in possible:
+        with faults.of(each, may_be_left_out=True):
+            each.trial = settle(each.config, each.trial, shared(each.config))
+    return faults.without(possible), faults.said()
+
+
+class _Faults:
+    """What is wrong with points of a sweep: it is raised, or kept of a combination that cannot be
+    where these are to be left out (``sweep.skip_invalid``)."""
+
+    def __init__(self, points: Sequence[Planned]) -> None:
+        self._points = points
+        self._found: dict[Planned, UserError] = {}
+
+    @contextmanager
+    def of(self, point: Planned, may_be_left_out: bool = False) -> Iterator[None]:
+        try:
+            yield
+        except UserError as error:
+            if len(self._points) == 1:
+                raise
+            number = self._points.index(point) + 1
+            where = f"in point {number} of {len(self._points)}: {point.values}"
+            remedy = "sweep.skip_invalid=true leaves such points out" if may_be_left_out else ""
+            told = UserError("", "", f"{error}\n  {where}", remedy=remedy)
+            if not (may_be_left_out and point.config.sweep.skip_invalid):
+                raise told from error
+            self._found.setdefault(point, told)
+
+    def without(self, points: Sequence[Planned]) -> list[Planned]:
+        """Raises `UserError` if nothing is left."""
+        left = [each for each in points if each not in self._found]
+        if not left:
+            raise next(iter(self._found.values()))
+        return left
+
+    def said(self) -> list[str]:
+        """In one line, with the first reason."""
+        if not self._found:
+            return []
+        names = " · ".join(spoken(each.values) for each in self._found)
+        reason = str(next(iter(self._found.values()))).partition("\n")[0]
+        count = f"{len(self._found)} of {len(self._points)} points"
+        return [f"sweep.skip_invalid leaves out {count}: {names} ({reason})"]
+
+
+def spoken(values: Mapping[str, str | None]) -> str:
+    """``xsched t=8 b=4``: the swept values in a few words."""
+    return " ".join(_labelled(*each) for each in values.items() if each[1] is not None)
+
+
+def _labelled(key: str, value: str | None) -> str:
+    if key in BARE:
+        return str(value)
+    return f"{SHORT.get(key, key.rpartition('.')[2])}={value}"
 
 
 def _check_home(point: Planned) -> None:
@@ -196,7 +304,7 @@ def merge(points: list[Planned]) -> list[Planned]:
     for each in points:
         first = kept.setdefault(each.trial.config_hash, each)
         for key, value in each.values.items():
-            if first.values[key] != value:
+            if first.values[key] != value or not depends(each.arm, key):
                 first.values[key] = None
     return list(kept.values())
 
@@ -235,14 +343,16 @@ def balance(points: list[Planned], seed: int) -> list[Planned]:
     return ordered
 
 
-def name(points: list[Planned]) -> None:
-    """Give every point a name of its own."""
-    taken: set[str] = set()
+def name(points: Iterable[Planned], taken: Collection[str] = ()) -> None:
+    """Give every point a name, and a folder of its own. taken: folders that there are."""
+    folders = set(taken)
     for each in points:
         each.name = run_name(each)
-        if each.folder in taken:
-            each.name = f"{each.name}-{len(taken)}"
-        taken.add(each.folder)
+        digits = each.trial.config_hash[:8]
+        if f"{each.name}-{digits}" in folders:
+            each.name = f"{each.name}-{len(folders)}"
+        each.folder = f"{each.name}-{digits}"
+        folders.add(each.folder)
 
 
 def run_name(each: Planned) -> str:

@@ -1,31 +1,39 @@
 """A sweep from start to end: plan, run what is missing, compare."""
 
 import shlex
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
-from datetime import datetime
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
+from runner.config.command_line import ADDED
 from runner.config.errors import UserError
-from runner.config.schema import Config
 from runner.platforms.choose import shared
 from runner.results.console import console
-from runner.runs import files, locks, tracking
+from runner.runs import files, tracking
 from runner.runs.load import sweep_in
 from runner.runs.record import Summary
 from runner.runs.run import read_run
-from runner.sweep import estimate, resume, sources
+from runner.sweep import agenda, estimate, resume, sources
 from runner.sweep.caveats import caveats
 from runner.sweep.conclusion import Judgement, conclude
 from runner.sweep.derive import derive, problems_of
-from runner.sweep.display import show_plan, show_sweep, show_warnings
+from runner.sweep.display import (
+    Awaited,
+    Outlook,
+    show_plan,
+    show_run,
+    show_sweep,
+    show_warnings,
+)
 from runner.sweep.plan import Compose, Planned, plan
+from runner.sweep.writer import Place, one_writer, said, writing
 from runner.trial.status import Status
 
-#: Below output_root: who is at which sweep.
-LOCKS = ".locks"
+#: Of a request alone, for which a dry run tells minutes where nobody knows the solo time.
+SUPPOSED_MS = (10, 100)
 Launch = Callable[[Path, list[list[str]]], None]
 
 
@@ -41,123 +49,120 @@ class Ended(SystemExit):
 def run(arguments: list[str], compose: Compose, launch: Launch) -> Ended:
     """Run a sweep. Raises `UserError` before anything is started or written if any point is
     wrong."""
-    points = plan(arguments, compose)
-    config = points[0].config
-    show_warnings(caveats(points))
+    planned = plan(arguments, compose)
+    points, config = planned.points, planned.points[0].config
+    show_warnings([*planned.remarks, *caveats(points)])
     store = tracking.open_store(config)
+    identity = resume.identity(points, shared(config))
     if config.dry_run:
-        names = [each.name for each in points]
-        show_plan(list(zip(names, estimate.minutes(points), strict=True)))
+        show_plan(_outlook(points, identity))
         return Ended(0)
-    wanted = resume.identity(points, shared(config))
-    with one_writer(config, wanted):
-        return _run(points, wanted, launch, store)
+    with one_writer(points, identity) as place:
+        return _run(points, place, launch, store)
 
 
-def _run(points: list[Planned], wanted: str, launch: Launch, store: tracking.Store) -> Ended:
-    with _writing(points[0].config.output_root):
-        folder, todo = _begin(points, wanted)
+def _outlook(points: list[Planned], identity: str) -> Outlook:
+    """What running them would come to."""
+    folder = resume.find(points, identity)
+    todo = points
+    if folder:
+        resume.adopt(points, files.read_sweep(folder))
+        todo = resume.missing(points, folder)
+    untimed = estimate.untimed(todo)
+    minutes = dict(zip(todo, estimate.minutes(todo), strict=True))
+    return Outlook(
+        list(points[0].values),
+        [
+            Awaited(
+                each.name,
+                [value or "any" for value in each.values.values()],
+                minutes.get(each),
+                done=each not in minutes,
+            )
+            for each in points
+        ],
+        folder.name if folder else "",
+        untimed,
+        {ms: estimate.total(todo, ms / 1e3) for ms in SUPPOSED_MS} if untimed else {},
+    )
+
+
+def _run(points: list[Planned], place: Place, launch: Launch, store: tracking.Store) -> Ended:
+    folder = place.folder
+    with writing(points[0].config.output_root):
+        todo = _begin(points, place)
         sources.keep(folder)
+        agenda.write(folder, todo, estimate.minutes(todo))
     interrupted, trouble = False, []
     try:
         if todo:
             if store and (problem := store.reach()):
                 show_warnings([f"{problem}; {_later(folder)}"])
-            launch(folder, [_job_overrides(each, folder) for each in todo])
+            with _unsaid(console.only_end):
+                launch(folder, [_job_overrides(each, folder) for each in todo])
     except KeyboardInterrupt:
         interrupted = True
     except OSError as error:  # a run's folder could not even be made
-        trouble.append(f"the sweep ended early: {_said(error, folder)}")
+        trouble.append(f"the sweep ended early: {said(error, folder)}")
+    agenda.clear(folder)
     for each in points:
         if each not in todo:
             derive(folder / each.folder)
     found = _collect(points, folder, interrupted)
     try:
-        resume.write(points, todo, found, folder, wanted)
+        resume.write(points, todo, found, folder, place.identity)
     except OSError as error:  # what was written before the first run stays
-        trouble.append(f"{files.SWEEP} is not up to date: {_said(error, folder)}")
+        trouble.append(f"{files.SWEEP} is not up to date: {said(error, folder)}")
+    if len(points) == 1 and not todo:  # as it did when it ran
+        show_run(found[points[0]])
     trouble += _report(points, found, folder)
     for line in trouble:
         console.print(line, soft_wrap=True)
     console.print(f"results: {folder}", soft_wrap=True)
     logged = _log(store, folder)
     if interrupted:
-        console.print("interrupted: what was measured until then is kept")
+        left = sum(1 for each in points if each not in found or not found[each].as_expected)
+        console.print(
+            f"interrupted: what was measured is kept, {len(points) - left} of {len(points)} runs "
+            f"are done; to run the rest: {_again()}",
+            soft_wrap=True,
+        )
         return Ended(130, folder)
     good = all(summary.as_expected for summary in found.values())
     return Ended(0 if good and logged and not trouble and not console.lost else 1, folder)
 
 
-def _begin(points: list[Planned], wanted: str) -> tuple[Path, list[Planned]]:
-    """The sweep's folder with sweep.json, and what is to be run. Raises OSError."""
-    config = points[0].config
-    folder = resume.find(Path(config.output_root), wanted) if config.sweep.resume else None
-    if folder is None:
-        folder, todo = create_folder(points[0]), points
-    else:
-        todo = resume.missing(points, folder)
-        kept = len(points) - len(todo)
-        console.print(f"resuming {folder.name}: {kept} of {len(points)} runs are there already")
-        if not todo:
-            console.print("  nothing is left to run; sweep.resume=false runs all anew")
-        resume.set_aside(todo, folder)
+def _begin(points: list[Planned], place: Place) -> list[Planned]:
+    """What is to be run, with a place for it. Raises OSError."""
+    if place.is_new:
+        return points
+    folder, todo = place.folder, resume.missing(points, place.folder)
     there = [each for each in points if each not in todo]
-    resume.write(points, todo, _collect(there, folder), folder, wanted)
-    return folder, todo
+    line = f"resuming {folder.name}: {len(there)} of {len(points)} runs are there already"
+    console.print(line, soft_wrap=True)
+    if not todo:
+        console.print("  nothing is left to run; sweep.resume=false runs all anew")
+    resume.set_aside(todo, folder)
+    resume.write(points, todo, _collect(there, folder), folder, place.identity)
+    return todo
 
 
 @contextmanager
-def one_writer(config: Config, identity: str) -> Iterator[None]:
-    """A sweep has one writer: a second start of the same command waits for its end, and then has
-    nothing left to run. Raises `UserError` with ``sweep.wait=false``."""
-    folder = Path(config.output_root) / LOCKS
-    held = locks.held(
-        folder / f"{identity}.lock",
-        config.sweep.wait,
-        lambda owner: console.print(f"this sweep is being run by {owner}: waiting for its end"),
-    )
-    with ExitStack() as stack:
-        with _writing(config.output_root):
-            folder.mkdir(parents=True, exist_ok=True)
-            with suppress(OSError):
-                folder.chmod(0o1777)  # for all users of the machine, as the locks in it
-            try:
-                stack.enter_context(held)
-            except locks.Taken as taken:
-                problem = f"this sweep is being run by {taken}"
-                raise UserError("sweep.wait", "false", problem, remedy="wait for its end") from None
-        yield
-
-
-@contextmanager
-def _writing(root: str) -> Iterator[None]:
-    """Whoever gave a place that cannot be written learns it before anything runs."""
+def _unsaid(really: bool) -> Iterator[None]:
+    """Nothing of it is shown."""
+    console.quiet = really
     try:
         yield
-    except OSError as error:
-        problem = f"cannot be written: {_said(error, root)}"
-        raise UserError("output_root", root, problem, remedy="choose another folder") from error
+    finally:
+        console.quiet = False
 
 
-def _said(error: OSError, place: object) -> str:
-    return f"{error.strerror}: {error.filename or place}"
-
-
-def create_folder(first: Planned) -> Path:
-    """The sweep's folder, its name the task set's and the time's. Raises OSError."""
-    root = Path(first.config.output_root)
-    stamp = f"{datetime.now():%Y%m%d-%H%M%S}"
-    folder = root / f"{first.trial.task_set}-{stamp}"
-    attempt = 1
-    while True:
-        try:
-            folder.mkdir(parents=True)
-            return folder.absolute()
-        except FileExistsError:
-            if not folder.is_dir():
-                raise
-            attempt += 1
-            folder = root / f"{first.trial.task_set}-{stamp}-{attempt}"
+def _again() -> str:
+    """The command as it was typed, but that it goes on in the folder that it has made."""
+    left_out = (*ADDED, "sweep.resume=false")
+    return shlex.join(
+        ["python", "-m", "runner", *(word for word in sys.argv[1:] if word not in left_out)]
+    )
 
 
 def _job_overrides(each: Planned, folder: Path) -> list[str]:
@@ -189,11 +194,8 @@ def _collect(
 def _report(points: list[Planned], found: Mapping[Planned, Summary], folder: Path) -> list[str]:
     """Show the table over the swept values, conclusions and failures; returns what could not be
     derived of the runs."""
-    config, swept = points[0].config, list(points[0].values)
-    if len(points) > 1:
-        values = ([point.values[key] or "any" for key in swept] for point in found)
-        show_sweep(swept, list(zip(values, found.values(), strict=True)))
-    trouble = conclude(Judgement.of(config), folder)
+    _show_all(folder)
+    trouble = conclude(Judgement.of(points[0].config), folder)
     for summary in found.values():
         if summary.status is Status.FAILED and not summary.as_expected:
             console.print(f"FAILED {summary.name}: {summary.reason}", soft_wrap=True)
@@ -202,6 +204,17 @@ def _report(points: list[Planned], found: Mapping[Planned, Summary], folder: Pat
         for point in found
         for what, why in problems_of(folder / point.folder).items()
     ]
+
+
+def _show_all(folder: Path) -> None:
+    """The table of what the folder has, also of runs that other commands made. What cannot be read
+    is said by whoever concludes."""
+    with suppress(UserError):
+        sweep = sweep_in(folder)
+        swept = list(sweep.record.swept)
+        if len(sweep) > 1:
+            values = [[run.setting(key) or "any" for key in swept] for run in sweep]
+            show_sweep(swept, list(zip(values, (run.summary for run in sweep), strict=True)))
 
 
 def _log(store: tracking.Store, folder: Path) -> bool:

@@ -24,6 +24,7 @@ from runner.proof.window import Judged, judge
 from runner.trial.crew import Crew, Lost, Progress
 from runner.trial.measured import read, window_s
 from runner.trial.messages import Outcome
+from runner.trial.others import OtherLoad, Others
 from runner.trial.recording import Recording
 from runner.trial.status import Status
 from runner.trial.stolen import Stolen
@@ -35,8 +36,9 @@ class TrialResult:
     """What a trial left. status: FINISHED, FAILED or KILLED, with the reason for the latter two.
     solo: solo seconds of a request, newly measured ones included. preemptions, against_policy: see
     `runner.proof.window.Judged`. stolen: share of a CPU core's time that a hypervisor took in the
-    window. pace_us: CPU time of the platform's fixed work in it. stood_still: who else did, for no
-    scheduling. observations: what the parent saw of the device."""
+    window. other_load: what else ran in it, None where nobody tells. pace_us: CPU time of the
+    platform's fixed work in it. stood_still: who else did, for no scheduling. observations: what
+    the parent saw of the device."""
 
     status: Status
     reason: str
@@ -49,6 +51,7 @@ class TrialResult:
     preemptions: int | None = None
     against_policy: float | None = None
     stolen: float = 0.0
+    other_load: OtherLoad | None = None
     pace_us: float | None = None
     stood_still: tuple[Standstill, ...] = ()
     timing_s: dict[str, float] = field(default_factory=dict)
@@ -76,8 +79,8 @@ def run_trial(
     known = dict(solo)
     outcome, observations = None, Observations()
     status, reason = Status.FAILED, ""
-    window: Stolen | None = None
-    stolen = 0.0
+    window: tuple[Stolen, Others] | None = None
+    stolen, other_load = 0.0, None
     try:
         platform.open(trial, folder, progress.say)
         with Crew(trial, platform, recording, folder, known, progress) as crew:
@@ -86,13 +89,13 @@ def run_trial(
                 nonlocal window
                 before_window()
                 platform.begin_window(crew.pids)
-                window = Stolen()
+                window = Stolen(), Others(crew.device_cores)
 
             try:
                 outcome = crew.run(begin)
             finally:
                 if window is not None:
-                    stolen = window.share()
+                    stolen, other_load = window[0].share(), window[1].load()
                     observations = _observed(platform, folder)
     except KeyboardInterrupt as asked:  # without a word in a launcher's own process
         status, reason = Status.KILLED, f"killed by {str(asked) or 'Ctrl-C'}"
@@ -113,7 +116,15 @@ def run_trial(
         outcome = replace(outcome, proof=outcome.proof.also(*outcome.found.checks, *judged.checks))
         if outcome.proof.verdict is Verdict.FAILED:
             status, reason = Status.FAILED, outcome.proof.failure
-    result = TrialResult(status, reason, requests, known, stolen=stolen, observations=observations)
+    result = TrialResult(
+        status,
+        reason,
+        requests,
+        known,
+        stolen=stolen,
+        other_load=other_load,
+        observations=observations,
+    )
     if outcome is not None:
         result.proof, result.cut = outcome.proof, outcome.cut
         result.saturation = outcome.found.saturation

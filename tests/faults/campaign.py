@@ -1,8 +1,8 @@
 """``make faults``: faults by the hundred, as the table of docs/reliability.md.
 
-``python -m tests.faults.campaign [--quick] [PART …]``. Parts: writer, operations, disks, twice,
-terminals, names, users, folders, damage, judgement, code, cost, and with real trials kills. Only
-root can run disks and users. Exit code: 0 nothing was lost, half true or unsaid, else 1.
+``python -m tests.faults.campaign [--quick] [PART …]``. Parts: writer, operations, growing, disks,
+twice, terminals, names, users, folders, damage, judgement, code, cost, and with real trials kills.
+Only root can run disks and users. Exit code: 0 nothing was lost, half true or unsaid, else 1.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from runner.runs.load import load
 from runner.trial.status import Status
 from tests.conftest import ROOT, environment
 from tests.faults import instant, sweeps, whole, writer
-from tests.faults.faults import Fault
+from tests.faults.faults import Fault, Injected
 from tests.faults.started import Ended, run, start
 from tests.faults.sweeps import SMOKE, again, into
 
@@ -109,6 +109,39 @@ def each_operation(campaign: Campaign) -> Iterator[Row]:
                 row.count(outcome(sweeps.broken_at(folder, fault, at)))
             shutil.rmtree(folder, ignore_errors=True)
         yield row
+
+
+GROWN_FROM, GROWN_TO = (*SMOKE, "arm=native"), (*SMOKE, "arm=native,urgent_only")
+
+
+def growing(campaign: Campaign) -> Iterator[Row]:
+    """A run is added to a sweep of one, in a copy of it for each operation."""
+    base, listed = campaign.folder(), campaign.folder() / "changes"
+    assert run(into(base, GROWN_FROM), base / "log").code == 0
+
+    def grow(folder: Path, fault: Fault, at: int, tell: Path | None = None) -> Ended:
+        shutil.copytree(base / "out", folder / "out")
+
+        def prepare() -> None:
+            Injected(folder / "out", fault, at).install().tell = tell
+
+        return run(into(folder, GROWN_TO), folder / "log", prepare)
+
+    assert grow(campaign.folder(), Fault.none, 0, listed).code == 0
+    operations = listed.read_text().splitlines()
+    row = Row(f"a sweep that grows by a run at every file operation: {Fault.killed.value}")
+    for at in campaign.some(range(1, len(operations) + 1), 10):
+        assert isinstance(at, int)
+        folder = campaign.folder()
+        with row.case(f"{at} ({operations[at - 1]})"):
+            ended = grow(folder, Fault.killed, at)
+            (kept,) = (path for path in whole.results(folder / "out") if "native" in path.name)
+            original = next(base.glob(f"out/*/{kept.name}/{files.SUMMARY}"))
+            assert (kept / files.SUMMARY).read_bytes() == original.read_bytes()
+            again(folder, GROWN_TO, 2)
+            row.count(outcome(ended))
+        shutil.rmtree(folder, ignore_errors=True)
+    yield row
 
 
 # --- real trials ---------------------------------------------------------------------------------
@@ -623,6 +656,7 @@ def cost(campaign: Campaign) -> Iterator[Row]:
 PARTS: dict[str, Callable[[Campaign], Iterator[Row]]] = {
     "writer": each_write,
     "operations": each_operation,
+    "growing": growing,
     "disks": full_disks,
     "twice": twice,
     "terminals": terminals,

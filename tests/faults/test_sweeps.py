@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from runner.runs.load import load
-from tests.faults import campaign
-from tests.faults.faults import Fault
+from tests.faults import campaign, whole
+from tests.faults.faults import Fault, Injected
 from tests.faults.started import run, start
 from tests.faults.sweeps import SMOKE, again, broken_at, into
 
@@ -69,3 +69,31 @@ def test_a_run_whose_folder_vanished_has_failed(tmp_path: Path) -> None:
 def test_the_requests_of_another_run_are_noticed_and_it_is_run_again(tmp_path: Path) -> None:
     assert run(into(tmp_path), tmp_path / "log").code == 0
     campaign.damaged(tmp_path, "requests.parquet", campaign.DAMAGES["of another run"])
+
+
+# --- sweeps that grow ----------------------------------------------------------------------------
+
+FIRST, MORE = (*SMOKE, "arm=native,xsched"), (*SMOKE, "arm=native,urgent_only")
+
+
+def test_two_commands_that_grow_one_folder_take_turns(tmp_path: Path) -> None:
+    told, log = tmp_path / "told", tmp_path / "second"
+    first = start(into(tmp_path, FIRST), tmp_path / "first", lambda: campaign.lasting_until(told))
+    campaign.until(lambda: list((tmp_path / "out").glob("*/*/config.yaml")))
+    waiting = start(into(tmp_path, MORE), log)
+    campaign.until(lambda: log.exists() and "waiting for its end" in log.read_text())
+    told.touch()
+    assert (first.wait().code, waiting.wait().code) == (0, 0)
+    assert "1 of 2 runs are there already" in log.read_text()
+    whole.all_whole(tmp_path / "out", 3)
+
+
+def test_a_sweep_that_was_killed_while_it_grew_has_lost_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run(into(tmp_path, (*SMOKE, "arm=native")), tmp_path / "log").code == 0
+    before = whole.results(out)
+    killed = Injected(out, Fault.killed, at=8).install
+    assert run(into(tmp_path, MORE), tmp_path / "log", killed).code == -9
+    after = whole.results(out)
+    assert {place: after[place] for place in before} == before
+    again(tmp_path, MORE, 2)

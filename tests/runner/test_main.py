@@ -1,11 +1,16 @@
+import json
 import subprocess
+from pathlib import Path
 
-from runner.commands.run import HYDRA, arguments
-from tests.conftest import Run
+from runner.commands.run import arguments
+from runner.config.command_line import ADDED
+from tests import forked
+from tests.conftest import Run, environment
+from tests.faults import instant
 
 
 def test_options_may_stand_anywhere_and_a_sweep_is_always_meant() -> None:
-    expected = ["a=1", "x=1,2", *HYDRA]
+    expected = ["a=1", "x=1,2", *ADDED]
     assert arguments(["a=1", "-m", "x=1,2"]) == expected
     assert arguments(["a=1", "x=1,2", "--multirun"]) == expected
     assert arguments(["a=1", "x=1,2"]) == expected
@@ -38,3 +43,36 @@ def test_the_composed_configuration_can_be_printed(run: Run) -> None:
     assert done.returncode == 0, done.stderr
     assert "threshold: 16" in done.stdout
     assert "name: smoke" in done.stdout
+
+
+SMOKE = ("task_set=smoke", "task_set.requests=3", "tracking=none", "warmup=1")
+
+
+def instantly(folder: Path, *given: str) -> "subprocess.CompletedProcess[str]":
+    """The command with trials that are over at once."""
+    asked = (*SMOKE, *given, f"output_root={folder / 'out'}")
+    return forked.run(instant.command, *asked, cwd=folder, environment=environment())
+
+
+def test_a_program_gets_one_object_and_a_person_all_else(tmp_path: Path) -> None:
+    done = instantly(tmp_path, "--json", "arm=native,xsched", "-v")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert [run["status"] for run in told["runs"]] == ["FINISHED", "FINISHED"]
+    assert told["exit_code"] == 0
+    assert "results: " in done.stderr
+
+
+def test_quiet_shows_the_end_alone(tmp_path: Path) -> None:
+    done = instantly(tmp_path, "-q", "arm=native,xsched")
+    assert done.returncode == 0, done.stderr
+    assert "1 of 2" not in done.stdout
+    assert "results: " in done.stdout
+
+
+def test_strict_is_a_failure_where_an_expectation_is_not_met(tmp_path: Path) -> None:
+    claim = "expect=[{what: quick, metric: proof, of: 'arm=native', equals: proven}]"
+    assert instantly(tmp_path, "arm=native", claim).returncode == 0
+    done = instantly(tmp_path, "arm=native", claim, "--strict")
+    assert done.returncode == 1
+    assert "expectation not met: quick" in done.stdout

@@ -9,7 +9,9 @@ from runner.config.errors import UserError
 from runner.results.comparison import Comparison, compare
 from runner.results.judging import BETTER, NO_DIFFERENCE, NO_RATIO, TOO_FEW, WORSE, Beside
 from runner.results.wording import numbers, value, verdict, warnings
+from runner.runs import files
 from runner.runs.load import load
+from runner.runs.record import Provenance
 from runner.trial.status import Status
 from tests.runner.run_folders import MadeTask, at_clock, write_repeats, write_run, write_sweep
 
@@ -607,3 +609,25 @@ def test_arms_in_other_placements_are_compared_and_that_is_said(tmp_path: Path) 
     )
     [primary] = [row for row in found.primary if row.treatment == "xsched"]
     assert verdict(primary).endswith("; placements differ")
+
+
+# ------------------------------------------------------------------------- runs added later
+
+
+@pytest.mark.parametrize(
+    ("added", "hours"), [("2026-03-01T10:20:00", None), ("2026-03-02T12:00:00", 26)]
+)
+def test_pairs_that_were_measured_hours_apart_are_named(
+    tmp_path: Path, added: str, hours: int | None
+) -> None:
+    folder = write_repeats(tmp_path, {"native": times(20), "xsched": times(10)})
+    for run in folder.glob("*-r*"):
+        # native, and one repeat of xsched, ran at ten.
+        ended = added if run.name in ("xsched-r1", "xsched-r2") else "2026-03-01T10:00:00"
+        files.write_json(run / files.PROVENANCE, Provenance(time=f"{ended}+00:00"))
+    found = compared(folder)
+    said = warnings(found)
+    assert len(said) == (hours is not None)
+    if hours is not None:
+        assert f"measured hours apart from native: xsched {hours} h (the pair furthest" in said[0]
+    assert found.primary[0].verdict == verdict(found.primary[0]), "it is said once"

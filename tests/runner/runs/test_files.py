@@ -41,6 +41,7 @@ from runner.runs.record import (
     TaskSummary,
 )
 from runner.runs.run import read_run
+from runner.trial.others import OtherLoad
 from runner.trial.status import Status
 from tests.runner.run_folders import NO_EVENTS, THREE_REQUESTS, TIMES, keep
 from xsched_bindings.types import PreemptLevel
@@ -70,6 +71,7 @@ RECORDS = {
         against_policy=0.25,
         saturation=0.9,
         stolen=0.01,
+        other_load=OtherLoad(0.5, 0.25),
         pace_us=210.5,
         cut=True,
         steady=False,

@@ -11,6 +11,7 @@ from runner.platforms.contract import Standstill
 from runner.proof.checks import Check, Proof, Suspension, Verdict, undecided
 from runner.runs.record import Summary
 from runner.runs.summary import summarise
+from runner.trial.others import OtherLoad
 from runner.trial.run import TrialResult
 from runner.trial.status import Status
 from xsched_bindings.types import PreemptLevel
@@ -70,6 +71,21 @@ def test_an_idle_device_cannot_show_priority_but_for_arms_that_leave_it_idle() -
     assert "not saturated (0.33)" in notes(saturation=0.33)
     assert "saturated" not in notes("solo", saturation=0.33)
     assert "saturated" not in notes("urgent_only", saturation=0.33)
+
+
+@pytest.mark.parametrize(
+    ("others", "says"),
+    [
+        (None, ""),
+        (OtherLoad(0.4, 0.04), ""),
+        (OtherLoad(1.5), "other processes kept 1.5 CPU cores busy"),
+        (OtherLoad(0.4, 0.3), "other processes had 0.30 of the device's CPU cores"),
+    ],
+)
+def test_what_others_took_of_the_machine_is_noted(others: OtherLoad | None, says: str) -> None:
+    found = notes(other_load=others)
+    assert says in found if says else found == ""
+    assert summary(measured=result(other_load=others)).other_load == others
 
 
 def test_a_standstill_makes_the_run_invalid_whatever_the_saturation() -> None:

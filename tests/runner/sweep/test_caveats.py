@@ -8,8 +8,9 @@ from runner.config.arms import Arm
 from runner.config.resolve import resolve
 from runner.config.schema import ArrivalOverride, Config, TaskConfig
 from runner.sweep.caveats import caveats
-from runner.sweep.plan import Planned
+from runner.sweep.plan import Planned, plan
 from tests.conftest import Run
+from tests.runner.sweep.composed import compose
 
 OWN = TaskConfig(arrival=ArrivalOverride(process="jitter", load=0.2))
 CLOSED = TaskConfig(arrival=ArrivalOverride(process="closed"))
@@ -43,14 +44,6 @@ def test_arrivals_that_no_task_takes_are_named(asked: str, tasks: list[TaskConfi
     (line,) = caveats([point(*tasks, asked=asked), point(*tasks, asked=asked)])
     key = asked.partition("=")[0].lstrip("+")
     assert line.startswith(f"{key} has no effect, no task of made takes it (a: jitter")
-
-
-@pytest.mark.parametrize(("platform", "said"), [("host", 1), ("cuda", 1), ("hip", 0)])
-def test_the_companion_of_hips_shim_is_hips(platform: str, said: int) -> None:
-    asked = point(OWN, asked="xsched.companion=false")
-    asked.trial = replace(asked.trial, platform=platform)
-    lines = caveats([asked])
-    assert lines == [f"xsched.companion has no effect on platform {platform}, but on hip"] * said
 
 
 def test_the_remedy_is_the_key_that_stands_in_the_way() -> None:
@@ -115,3 +108,87 @@ def test_arms_that_no_placement_suits_are_named() -> None:
     assert caveats(placed(("native", "threads"), ("xsched", "threads"))) == []
     asked = placed(("native", "threads"), ("native", "processes"), swept=True)
     assert caveats(asked) == [], "that was asked for"
+
+
+# --- settings of every group ---------------------------------------------------------------------
+
+HERE = ("platform=host", "tracking=none")
+
+
+def said(*arguments: str) -> list[str]:
+    return caveats(plan([*HERE, *arguments], compose).points)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (
+            ("task_set=smoke", "arm=native", "xsched.threshold=4"),
+            "xsched.threshold has no effect, no arm here uses XSched (native)",
+        ),
+        (
+            ("task_set=smoke", "model.size=32"),
+            "model.size has no effect, no task of smoke takes it (urgent: synthetic, background: "
+            "synthetic); task_set.tasks.<name>.model.size=null lets a task take it",
+        ),
+        (
+            ("task_set=smoke", "model.pretrained=/nowhere"),
+            "model.pretrained has no effect, no task of smoke takes it (urgent: synthetic, "
+            "background: synthetic); task_set.tasks.<name>.model.name=null lets a task take it",
+        ),
+        (
+            ("task_set=two_bert", "xsched.k=2"),
+            "xsched.k has no effect, it is for xsched.policy=kedf",
+        ),
+        (
+            ("task_set=two_bert", "platform.server=somewhere:1"),
+            "platform.server has no effect, it is for platform.name=cuda or hip",
+        ),
+        (
+            ("task_set=two_bert", "task_set.tasks.first.arrival.cv=3"),
+            "task_set.tasks.first.arrival.cv has no effect, no task of two_bert takes it (first, "
+            "second)",
+        ),
+    ],
+)
+def test_a_setting_without_effect_is_named_whatever_its_group(
+    arguments: tuple[str, ...], line: str
+) -> None:
+    assert said(*arguments) == [line]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("task_set=smoke", "arm=native,xsched", "xsched.threshold=4"),
+        ("task_set=two_bert", "model=bert_mini", "model.size=32", "xsched.level=interrupt"),
+        ("task_set=two_bert", "task_set.requests=5", "task_set.duration_s=3", "seed=3"),
+        ("task_set=two_bert", "xsched.threshold=8", "xsched.probes=3", "platform.device_cores=1"),
+    ],
+)
+def test_one_that_some_run_takes_is_not(arguments: tuple[str, ...]) -> None:
+    assert said(*arguments) == []
+
+
+# --- who waits for ever --------------------------------------------------------------------------
+
+
+def test_a_closed_loop_above_others_starves_them_where_the_highest_priority_runs_alone() -> None:
+    two = ("task_set=two_bert", "task_set.tasks.first.arrival.process=closed")
+    (line,) = said(*two)
+    assert line.startswith("first is a closed loop above second: under hpf they run only between ")
+    assert "ends after limit_s=900 at the latest" in line
+    assert said(*two, "arm=native") == []
+    assert said(*two, "xsched=up") == [], "everybody has a turn"
+
+
+def test_loads_that_add_up_to_more_than_the_device_are_said() -> None:
+    flooded = [point(OPEN, OWN, load=0.9)]
+    for each in flooded:
+        each.config.platform.name = "host"
+        each.trial = resolve(each.config)
+    (line,) = caveats(flooded)
+    assert line.startswith("loads add up to 1.1 (a 0.9 + b 0.2), and the device has 1: ")
+    alone = point(OPEN, OWN, load=0.9)
+    alone.trial = replace(alone.trial, arm=Arm.solo)
+    assert caveats([alone]) == [], "they never run side by side"

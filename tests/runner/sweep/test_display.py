@@ -113,6 +113,53 @@ def test_progress_names_every_task(monkeypatch: pytest.MonkeyPatch, terminal: bo
     shown = written.getvalue()
     assert "block-t4" in shown
     assert "measuring" in shown
-    assert "1/30" in shown
-    assert "0/30" in shown
+    assert "1 of 30" in shown
+    assert "0 of 30" in shown
     assert ("5.0" in shown) is terminal
+
+
+def test_a_task_that_stands_still_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    written, now = io.StringIO(), [1000.0]
+    monkeypatch.setattr(display, "console", Console(file=written, width=110))
+    monkeypatch.setattr(display, "PLAIN_EVERY_S", -1)
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    config = Config()
+    config.task_set.tasks = {"fast": TaskConfig(requests=3), "slow": TaskConfig(requests=3)}
+    recording = Recording.create(2, capacity=10)
+    fast, slow = recording.writer(0), recording.writer(1)
+    with display.TrialDisplay(resolve(config), "block-t4") as progress:
+        progress.say("measuring")
+        progress.show(recording)
+        now[0] += 100
+        progress.show(recording)  # the window has not begun
+        for each in (fast, slow):
+            each.start(1)
+        fast.record(1, 1, 2)
+        now[0] += 60
+        progress.show(recording)
+    assert [line.strip() for line in written.getvalue().splitlines()[2:]] == [
+        "measuring: fast 0 of 3, slow 0 of 3",
+        "measuring: fast 1 of 3, slow 0 of 3 for 60 s",
+    ]
+
+
+def awaited(name: str, minutes: float | None, done: bool = False) -> display.Awaited:
+    return display.Awaited(name, ["4"], minutes, done)
+
+
+def test_an_outlook_tells_what_is_there_and_how_long_the_rest_takes(screen: io.StringIO) -> None:
+    runs = [awaited("block-t4", None, done=True), awaited("block-t8", 3.25)]
+    display.show_plan(display.Outlook(["xsched.threshold"], runs, "six_bert-1"))
+    lines = [line.split() for line in screen.getvalue().splitlines() if line.strip()]
+    assert lines[0] == ["run", "threshold", "minutes"]
+    assert ["block-t4", "4", "there"] in lines
+    assert ["block-t8", "4", "to", "do", "3.2"] in lines
+    said = "2 trials, 1 there in six_bert-1, 1 to do, about 3 min; nothing was run"
+    assert " ".join(lines[-1]) == said
+
+
+def test_of_a_model_that_was_never_timed_it_is_told_what_depends_on_it(screen: io.StringIO) -> None:
+    outlook = display.Outlook([], [awaited("block", None)], "", ["bert_base"], {10: 2.1, 100: 20.8})
+    display.show_plan(outlook)
+    said = " ".join(screen.getvalue().split())
+    assert "1 trial, about 2 min at 10 ms, 21 min at 100 ms that a request of bert_base" in said

@@ -65,8 +65,8 @@ def test_a_warm_parent_is_paid_for_once_a_loader_environment(
         point = Planned([], {})
         point.trial = dataclasses.replace(resolve(config), platform="cuda")
         points.append(point)
-    monkeypatch.setattr(estimate, "_minutes", lambda each: 1.0)
+    monkeypatch.setattr(estimate, "_minutes", lambda *_: 1.0)
     once = estimate.WARM_PARENT_S / 60
     assert estimate.minutes(points) == [1 + once, 1 + once, 1.0, 1.0]
-    monkeypatch.setattr(estimate, "_minutes", lambda each: None)
+    monkeypatch.setattr(estimate, "_minutes", lambda *_: None)
     assert estimate.minutes(points) == [None] * 4, "what is not known is not made up"

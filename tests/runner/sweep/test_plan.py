@@ -157,7 +157,7 @@ def test_the_point_that_cannot_have_the_figure_is_named() -> None:
 
 @pytest.mark.parametrize("primary", ["p99_ms/urgent", "p50_ms/lowest", "stp", "throughput_rps"])
 def test_figures_that_there_are_stand_in_nobodys_way(primary: str) -> None:
-    (only,) = plan([*SMOKE, f"sweep.primary={primary}", CLAIM], compose)
+    (only,) = plan([*SMOKE, f"sweep.primary={primary}", CLAIM], compose).points
     assert only.config.sweep.primary == primary
 
 
@@ -198,7 +198,7 @@ def test_a_claim_about_runs_that_there_will_not_be_is_refused(wrong: str, says: 
     ],
 )
 def test_a_claim_about_runs_that_there_will_be_is_taken(right: str) -> None:
-    assert len(plan([*ARMS, "xsched.batch_size=4", right], compose)) == 3
+    assert len(plan([*ARMS, "xsched.batch_size=4", right], compose).points) == 3
 
 
 def test_values_to_sweep_over_may_be_texts_or_lists() -> None:
@@ -207,6 +207,9 @@ def test_values_to_sweep_over_may_be_texts_or_lists() -> None:
     assert argument("xsched.threshold", [4, 8]) == "xsched.threshold=4,8"
     assert argument("xsched.threshold", 4) == "xsched.threshold=4"
     assert argument("model.pretrained", [None, "a,b"]) == r"model.pretrained=null,a\,b"
+    pairs = [{"threshold": 4, "batch_size": 4}, {"threshold": 8, "batch_size": 4}]
+    given = "xsched={threshold:4,batch_size:4},{threshold:8,batch_size:4}"
+    assert argument("xsched", pairs) == given
     for wrong in ([], {"threshold": "4,8"}, [[4], 8]):
         with pytest.raises(UserError, match=r"hydra\.sweeper\.params\.xsched"):
             argument("xsched", wrong)
@@ -229,3 +232,62 @@ def test_a_sweep_has_one_set_of_claims() -> None:
 
     with pytest.raises(UserError, match=r"sweep of .* is another than that of the first point"):
         plan(["seed=1,2"], compose)
+
+
+# --- values that go together, and combinations that cannot be -----------------------------------
+
+PAIRS = "xsched={threshold:4,batch_size:4},{threshold:8,batch_size:4},{threshold:16,batch_size:8}"
+CORNERS = ("xsched.threshold=4,8", "xsched.batch_size=4,8")
+
+
+def test_values_in_braces_go_together_and_are_told_one_by_one() -> None:
+    points = plan([*SMOKE, "arm=native,xsched", PAIRS], compose).points
+    assert [tuple(each.values.values()) for each in points] == [
+        ("native", None, None),
+        ("xsched", "4", "4"),
+        ("xsched", "8", "4"),
+        ("xsched", "16", "8"),
+    ]
+    assert list(points[0].values) == ["arm", "xsched.threshold", "xsched.batch_size"]
+    assert [each.name for each in points[1:]] == ["xsched-t4-b4", "xsched-t8-b4", "xsched-t16-b8"]
+    assert [each.trial.tasks[0].batch_size for each in points[1:]] == [4, 4, 8]
+
+
+def test_an_arm_without_xsched_runs_once_for_all_pairs() -> None:
+    """Also where they agree in one of their keys."""
+    pairs = "xsched={threshold:4,batch_size:4},{threshold:8,batch_size:4}"
+    native, *_ = plan([*SMOKE, "arm=native,xsched", pairs], compose).points
+    assert list(native.values.values()) == ["native", None, None]
+
+
+def test_values_in_braces_give_the_same_keys() -> None:
+    with pytest.raises(UserError, match="its values do not all give the same keys"):
+        plan([*SMOKE, "xsched={threshold:4,batch_size:4},{threshold:8}"], compose)
+
+
+def test_a_combination_that_cannot_be_refuses_the_sweep_or_is_left_out_and_named() -> None:
+    with pytest.raises(
+        UserError, match=r"must not exceed the threshold \(4\).*\n(.*\n)*  in point 2 of"
+    ):
+        plan([*SMOKE, *CORNERS], compose)
+    made = plan([*SMOKE, *CORNERS, "sweep.skip_invalid=true"], compose)
+    assert [each.name for each in made.points] == ["block-t4-b4", "block-t8-b4", "block-t8-b8"]
+    (line,) = made.remarks
+    assert line.startswith(
+        "sweep.skip_invalid leaves out 1 of 4 points: t=4 b=8 (xsched.batch_size"
+    )
+
+
+def test_what_is_wrong_in_all_points_or_was_never_a_combination_is_refused_all_the_same() -> None:
+    skip = "sweep.skip_invalid=true"
+    with pytest.raises(UserError, match="must not exceed"):
+        plan([*SMOKE, "xsched.threshold=2,4", "xsched.batch_size=8", skip], compose)
+    with pytest.raises(UserError, match="there is no figure p98_ms"):
+        plan([*SMOKE, *CORNERS, skip, "sweep.primary=p98_ms"], compose)
+
+
+def test_a_value_that_is_given_twice_is_said_and_counts_once() -> None:
+    made = plan([*SMOKE, "xsched.threshold=4,4,8"], compose)
+    assert [each.name for each in made.points] == ["block-t4", "block-t8"]
+    (line,) = made.remarks
+    assert line == "xsched.threshold=4 is given 2 times and counts once; sweep.repeats repeats"

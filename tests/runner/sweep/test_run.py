@@ -1,17 +1,15 @@
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from runner.config.errors import UserError
 from runner.config.resolve import resolve
 from runner.config.schema import Config, TaskConfig
 from runner.runs import files
 from runner.runs.record import Figure
 from runner.sweep.plan import Planned, expand, run_name
-from runner.sweep.run import Ended, create_folder, one_writer, run
+from runner.sweep.run import Ended, run
 from runner.trial.status import Status
 from tests.runner.run_folders import MadeTask, write_run
 from tests.runner.sweep.composed import compose
@@ -55,29 +53,6 @@ def test_names_are_short() -> None:
 
 def test_a_name_is_a_file_name() -> None:
     assert named(**{"task_set__tasks__a__model__name": "x/y z"}) == "block-name=x_y_z"
-
-
-def test_two_sweeps_of_one_second_get_a_folder_each(tmp_path: Path) -> None:
-    point = Planned([], {})
-    point.config.output_root = str(tmp_path)
-    point.config.task_set.tasks = {"a": TaskConfig()}
-    point.trial = resolve(point.config)
-    folders = {create_folder(point) for _ in range(3)}
-    assert len(folders) == 3
-    assert all(folder.is_dir() for folder in folders)
-
-
-def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    point = Planned([], {})
-    point.config.output_root = str(tmp_path / "file" / "below")
-    point.config.task_set.tasks = {"a": TaskConfig()}
-    point.trial = resolve(point.config)
-    with (
-        pytest.raises(UserError, match="cannot be written: Not a directory: "),
-        one_writer(point.config, "0123456789ab"),
-    ):
-        pass
 
 
 # --- from start to end, with runs that somebody else made --------------------------------------
@@ -182,41 +157,3 @@ def test_a_dry_run_has_no_folder(tmp_path: Path) -> None:
     end = ended(tmp_path, never, "dry_run=true")
     assert (end.exit_code, end.folder) == (0, None)
     assert not list(tmp_path.iterdir())
-
-
-# --- one writer ----------------------------------------------------------------------------------
-
-
-def config(root: Path, wait: bool = True) -> Config:
-    made = Config()
-    made.output_root, made.sweep.wait = str(root), wait
-    return made
-
-
-def test_a_sweep_has_one_writer_and_others_have_theirs(tmp_path: Path) -> None:
-    with one_writer(config(tmp_path), "0123456789ab"):
-        with (
-            pytest.raises(UserError, match=rf"sweep.wait=false: .* by process {os.getpid()} on"),
-            one_writer(config(tmp_path, wait=False), "0123456789ab"),
-        ):
-            pass
-        with one_writer(config(tmp_path, wait=False), "another"):
-            pass
-    with one_writer(config(tmp_path, wait=False), "0123456789ab"):
-        pass
-
-
-def test_locks_are_for_all_users_of_the_machine(tmp_path: Path) -> None:
-    with one_writer(config(tmp_path / "out"), "0123456789ab"):
-        pass
-    (folder,) = (tmp_path / "out").iterdir()
-    assert folder.stat().st_mode & 0o7777 == 0o1777
-    assert [path.stat().st_mode & 0o777 for path in folder.iterdir()] == [0o666]
-
-
-def test_an_error_of_the_sweep_is_no_error_of_its_place(tmp_path: Path) -> None:
-    with (
-        pytest.raises(FileNotFoundError),
-        one_writer(config(tmp_path), "0123456789ab"),
-    ):
-        raise FileNotFoundError
