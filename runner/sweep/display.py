@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Group
@@ -16,9 +15,6 @@ from runner.results.console import IS_MAXIMUM, console, table
 from runner.runs.record import Summary
 from runner.trial.recording import COMPLETED, SCHEDULED, Recording
 from runner.trial.status import Status
-
-if TYPE_CHECKING:
-    from runner.results.expectations import Finding
 
 PLAIN_EVERY_S = 10.0
 
@@ -101,7 +97,8 @@ def show_run(summary: Summary) -> None:
         console.print(Text(f"  {summary.reason}"))
         console.print(Text(f"  {summary.folder}", style="dim"))
         return
-    rows = table("task", "priority", "requests", "p50 ms", "p99 ms", "max ms", "req/s", "proof")
+    heads = ("task", "priority", "requests", "p50 ms", "p99 ms", "max ms", "req/s", "proof")
+    rows = table(*heads, minor=["priority", "req/s", "max ms"])
     for name, task in summary.tasks.items():
         throughput = summary.value(f"throughput_rps/{name}") or 0.0
         rows.add_row(
@@ -138,6 +135,7 @@ def show_sweep(swept: list[str], runs: list[tuple[list[str], Summary]]) -> None:
         "pre-\nemptions",
         "satu-\nration",
         "proof",
+        minor=[*heads[2:], "satu-\nration", "pre-\nemptions"],
     )
     for values, summary in runs:
         names = (f"{each}_ms/priority_{p}" for p in priorities for each in ("p50", "p99"))
@@ -161,8 +159,7 @@ def show_warnings(lines: Sequence[str]) -> None:
 
 def show_plan(trials: list[tuple[str, float | None]]) -> None:
     """What a sweep would run, in order, and how long that would take."""
-    rows = table("", "trial", "minutes")
-    rows.columns[1].justify = "left"
+    rows = table("", "trial", "minutes", left=["trial"])
     for number, (name, minutes) in enumerate(trials, start=1):
         rows.add_row(str(number), name, "?" if minutes is None else f"{minutes:.1f}")
     console.print(rows)
@@ -170,18 +167,3 @@ def show_plan(trials: list[tuple[str, float | None]]) -> None:
     unknown = len(trials) - len(known)
     more = f", and {unknown} trials whose models were never timed here" if unknown else ""
     console.print(f"{len(trials)} trials, about {sum(known):.0f} minutes{more}; nothing was run")
-
-
-def show_expectations(findings: "Sequence[Finding]") -> None:
-    """What an experiment was meant to show, and whether it did."""
-    rows = table("expected", "bound", "found", "95 % interval", "")
-    for finding in findings:
-        value = finding.value
-        rows.add_row(
-            finding.what,
-            finding.bounds,
-            f"{value:.3g}" if isinstance(value, float) else str(value or "–"),
-            finding.shown,
-            finding.verdict,
-        )
-    console.print(rows)

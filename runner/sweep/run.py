@@ -12,7 +12,7 @@ from runner.config.errors import UserError
 from runner.config.schema import Config
 from runner.platforms.choose import shared
 from runner.results.console import console
-from runner.runs import files, locks, tracking
+from runner.runs import files, locks, tracking, view
 from runner.runs.load import sweep_in
 from runner.runs.record import Summary
 from runner.runs.run import read_run
@@ -189,7 +189,7 @@ def _report(points: list[Planned], found: Mapping[Planned, Summary], folder: Pat
     """Show the table over the swept values, conclusions and failures; returns what could not be
     derived of the runs."""
     config, swept = points[0].config, list(points[0].values)
-    if len(points) > 1:
+    if len(points) > 1 and console.verbose:
         values = ([point.values[key] or "any" for key in swept] for point in found)
         show_sweep(swept, list(zip(values, found.values(), strict=True)))
     trouble = conclude(Judgement.of(config), folder)
@@ -215,10 +215,10 @@ def _log(store: tracking.Store, folder: Path) -> bool:
         console.print(f"not logged to MLflow: {problem}", soft_wrap=True)
     if problems:
         console.print(_later(folder), soft_wrap=True)
-    if link := tracking.compare_link(runs):
-        console.print(f"compare: {link}", soft_wrap=True)
-        if link.startswith(tracking.UI):
-            console.print("         (served by: make ui)")
+    if link := view.link(runs):
+        console.print(f"in MLflow: {link}", soft_wrap=True)
+        if command := view.served_by(runs):
+            console.print(f"  served by: {command}", soft_wrap=True)
     return not problems
 
 

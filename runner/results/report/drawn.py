@@ -19,7 +19,7 @@ from runner.results.drawings.timelines import timelines
 from runner.results.pairs import declared_primary
 from runner.results.points import Point, combined, is_number, spoken, swept_values
 from runner.results.report.page import Drawing
-from runner.results.wording import INTERVAL, figure_name, short_key, spread
+from runner.results.wording import INTERVAL, figure_name, short_key, spread, stem_of
 from runner.runs import timeline
 
 #: More lines in one drawing cannot be told apart; more rows do not fit on a page.
@@ -139,7 +139,7 @@ def _spoken(metric: Metric) -> str:
 
 def _metric(metric: Metric, points: Sequence[Point], priorities: Sequence[int]) -> Iterator[Sketch]:
     """Against the swept number with the most values or, without one, a row a point."""
-    stem = figure_name(metric.tag).replace(" ", "_")
+    stem = stem_of(metric.tag)
     axis = f"{_spoken(metric)} ({metric.unit})"
     keys = _swept_keys(points)
     numeric = [key for key in keys if all(map(is_number, swept_values(points, key)))]

@@ -33,7 +33,7 @@ def verdicts(folder: Path) -> list[str]:
 
 def test_all_of_it_is_there(concluded: Path) -> None:
     names = {path.name for path in concluded.iterdir()}
-    assert names >= {*CONCLUSIONS, "comparison.png", files.REPORT}
+    assert names >= {*CONCLUSIONS, files.REPORT, files.CONCLUDED}
     assert verdicts(concluded) == ["met"]
 
 

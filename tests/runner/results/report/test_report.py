@@ -9,7 +9,8 @@ import yaml
 
 from runner.commands import report as command
 from runner.config.errors import UserError
-from runner.results.expectations import NOT_MET, Finding
+from runner.results.expectations import NOT_MET, Finding, read_findings
+from runner.results.outcome import Outcome
 from runner.results.points import points_of
 from runner.results.report.build import build
 from runner.runs import files
@@ -23,7 +24,8 @@ ARMS = ["native", "xsched", "xsched_null"]
 
 
 def report(folder: Path, *more: Path) -> str:
-    return build(load(folder, *more), folder / "report").read_text()
+    found = read_findings(folder)
+    return build(Outcome.of(load(folder, *more), found), folder / "report").read_text()
 
 
 def text(html: str) -> str:
@@ -180,7 +182,7 @@ def test_several_task_sets_have_their_own_figures(tmp_path: Path) -> None:
         config.write_text(config.read_text().replace("name: made_up", "name: an/other"))
         made_up.edit(config.parent, task_set="an/other")
         seal(config.parent)
-    html = build(load(first, other), tmp_path / "out").read_text()
+    html = build(Outcome.of(load(first, other)), tmp_path / "out").read_text()
     names = sorted(path.name for path in (tmp_path / "out/figures").glob("p99*.png"))
     assert names == ["p99_an_other.png", "p99_made_up.png"]
     assert "<h2>Figures: an/other</h2>" in html
@@ -249,7 +251,7 @@ def test_bad_input_is_one_message_and_exit_code_2(
 
 def test_a_sweep_in_which_nothing_has_ended_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no run has ended"):
-        build(Sweep((), SweepRecord(runs=()), None), tmp_path / "report")
+        build(Outcome(Sweep((), SweepRecord(runs=()), None), None), tmp_path / "report")
 
 
 def test_a_declared_figure_is_drawn_beside_the_tail(tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
 from typing import Any
 
 from runner.metrics.intervals import Estimate, Interval
+from runner.results.cells import BAD, GOOD, NEITHER
 from runner.results.comparison import Comparison, Row
 from runner.results.judging import BETTER, NO_DIFFERENCE, TOO_FEW, WORSE, Beside
-from runner.results.report.page import BAD, GOOD, NEITHER
-from runner.results.report.verdict import conclusions, controls
+from runner.results.verdict import conclusions, controls
 
 
 def row(verdict: str = BETTER, treatment: str = "xsched", **changes: Any) -> Row:
