@@ -1,7 +1,7 @@
 """A report from runs that have ended: the drawings as files, and the page that has them all."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
@@ -9,7 +9,6 @@ from pathlib import Path
 from runner.config.errors import UserError
 from runner.results import sections
 from runner.results.outcome import Outcome
-from runner.results.points import Point
 from runner.results.report.drawn import draw
 from runner.results.report.environment import environment
 from runner.results.report.page import Drawing, Page
@@ -61,7 +60,7 @@ def _page(outcome: Outcome, folder: Path, title: str) -> Page:
         environment=environment(outcome.runs),
         expected=sections.expectations_table(outcome.findings),
         folder=files.FIGURES,
-        drawings=_drawings(points, folder / files.FIGURES),
+        drawings=_drawings(outcome, folder / files.FIGURES),
         against=f"{about(primary) or 'Arms'} against {baseline}" if comparison else "",
         primary=sections.comparison_table(primary),
         secondary=sections.comparison_table(secondary),
@@ -71,13 +70,15 @@ def _page(outcome: Outcome, folder: Path, title: str) -> Page:
     )
 
 
-def _drawings(points: Sequence[Point], folder: Path) -> dict[str, list[Drawing]]:
-    """By heading: task sets have drawings of their own."""
-    by_task_set = [(name, list(same)) for name, same in groupby(points, lambda p: p.task_set)]
+def _drawings(outcome: Outcome, folder: Path) -> dict[str, list[Drawing]]:
+    """By heading: task sets have drawings, and a figure that decides, of their own."""
+    by_task_set = [(name, list(s)) for name, s in groupby(outcome.points, lambda p: p.task_set)]
+    arms = outcome.comparison.arms if outcome.comparison else []
+    primary = {row.task_set: row.figure for row in arms}
     several = len(by_task_set) > 1
     drawings = {
         f"Figures: {name}" if several else "Figures": list(
-            draw(same, folder, f"_{NO_NAME.sub('_', name)}" if several else "")
+            draw(same, folder, f"_{NO_NAME.sub('_', name)}" if several else "", primary.get(name))
         )
         for name, same in by_task_set
     }

@@ -56,7 +56,7 @@ def page(arms: Path) -> str:
 def test_the_page_needs_nothing_else(page: str) -> None:
     assert not re.search(r"https?://|<script|<link|@import|url\(", page)
     sources = re.findall(r'src="([^"]{0,40})', page)
-    assert len(sources) == 3
+    assert len(sources) == 5
     assert all(source.startswith("data:image/png;base64,") for source in sources)
 
 
@@ -71,7 +71,7 @@ def test_the_first_screen_has_verdict_proof_validity_and_environment(page: str) 
 
 
 def test_figures_are_vector_files_that_embed_their_fonts(arms: Path, page: str) -> None:
-    assert stems(arms) == ["latency_cdf", "p99", "timeline"]
+    assert stems(arms) == ["latency_cdf", "latency_tail", "p90", "p99", "timeline"]
     for path in (arms / "report/figures").glob("*.pdf"):
         content = path.read_bytes()
         assert b"/FontFile2" in content
@@ -94,7 +94,7 @@ def test_one_swept_number_is_an_axis_and_what_ignores_it_a_level(tmp_path: Path)
     swept = {"arm": ["native", "xsched"], "xsched.threshold": ["4", "8", "16"]}
     folder = made_up.sweep(tmp_path, swept, repeats=3)
     html = report(folder)
-    assert stems(folder) == ["latency_cdf", "p99", "timeline"]
+    assert stems(folder) == ["latency_cdf", "latency_tail", "p90", "p99", "timeline"]
     assert "p99 response latency against threshold. Geometric mean of 3 runs each" in text(html)
     assert "Without markers: does not depend on it" in html
     assert re.search(r"3 treatments: 3 better; ratios from [\d.]+ \(xsched, threshold=4\)", html)
@@ -104,8 +104,8 @@ def test_two_swept_keys_are_a_heat_map(tmp_path: Path) -> None:
     swept = {"arm": ["xsched"], "xsched.threshold": ["4", "8"], "xsched.batch_size": ["1", "2"]}
     folder = made_up.sweep(tmp_path, swept)
     html = report(folder)
-    assert stems(folder) == ["heat_map", "latency_cdf", "p99", "timeline"]
-    assert "p99 of priority 1 by threshold and batch size" in html
+    assert stems(folder) == ["heat_map", "latency_cdf", "latency_tail", "p90", "p99", "timeline"]
+    assert "p90 of priority 1 by threshold and batch size" in html
     assert "One run each; 95 % intervals of this run only" in html
 
 
@@ -146,7 +146,7 @@ def test_runs_that_are_not_valid_are_marked_wherever_they_are_shown(tmp_path: Pa
     html = report(folder)
     assert '<span class="bad">no</span>' in html
     assert "not valid: 9 late" in first_screen(html)
-    assert html.count("Not valid, shown all the same: xsched") == 6  # text and caption
+    assert html.count("Not valid, shown all the same: xsched") == 8  # text and caption
 
 
 def test_clocks_that_differ_are_on_the_first_screen_and_at_every_verdict(tmp_path: Path) -> None:
