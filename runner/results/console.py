@@ -125,7 +125,7 @@ class Table:
         yield made
 
     def _without(self, left_out: Sequence[str]) -> RichTable:
-        made = RichTable(box=SIMPLE_HEAD, pad_edge=False)
+        made = RichTable(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         shown = [at for at, head in enumerate(self.heads) if head not in left_out]
         for head in (self.heads[at] for at in shown):
             made.add_column(head, justify="left" if head in self.left else "right", overflow="fold")

@@ -58,7 +58,7 @@ def points_table(points: Sequence[Point], comparison: Comparison | None) -> Tabl
             number(primary, amount),
             number(INTERVAL, interval + within(len(point.counted))),
             Cell("proof", _proof(point.runs), minor=True),
-            Cell("valid", _valid(point.runs)),
+            Cell("valid", _valid(point.runs), minor=True),
             number("runs", str(len(point.runs)), minor=True),
         ]
         lines.append(Line(cells, "; ".join(_notes(point.runs))))
