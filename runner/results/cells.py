@@ -46,11 +46,15 @@ def as_markdown(table: Table) -> str:
     """The table without what is said below its rows."""
     if not table:
         return ""
-    first = table[0].cells
-    rules = ["---:" if cell.kind == "number" else "---" for cell in first]
+    heads = [cell.head for cell in table[0].cells]
+    rules = ["---:" if cell.kind == "number" else "---" for cell in table[0].cells]
     rows = [[cell.text for cell in line.cells] for line in table]
-    lines = [[cell.head for cell in first], rules, *rows]
-    return "\n".join("| " + " | ".join(map(_literal, line)) + " |" for line in lines)
+    return "\n".join([_row(heads), f"| {' | '.join(rules)} |", *map(_row, rows)])
+
+
+def _row(texts: Sequence[str]) -> str:
+    # MLflow leaves no room between columns, and drops blanks that may be broken.
+    return "".join(f"| {_literal(text)}&nbsp; " for text in texts) + "|"
 
 
 def _literal(text: str) -> str:

@@ -17,7 +17,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.config.arms import Arm
 from runner.config.schema import Config
 from runner.metrics.percentiles import percentiles
 from runner.platforms.gpu.telemetry import system_metrics
@@ -391,12 +390,13 @@ def _note(command: str, found: Conclusion, parent: str) -> str:
 
 
 def _params(run: Run) -> dict[str, Any]:
-    """What the run was configured with; of XSched only where it was there."""
-    arm = Arm.known(run.arm)
-    none = (*NO_PARAMS, *(() if arm is None or arm.uses_xsched else ("xsched",)))
-    groups = {key: key.partition(".")[0] for key in run.parameters}
-    known = ((k, v) for k, v in run.parameters.items() if v is not None)
-    return {key: value for key, value in known if groups[key] not in none}
+    """What the run was configured with, without what was swept and it does not depend on."""
+    none = {key for key, value in run.values.items() if value is None}
+    return {
+        key: value
+        for key, value in run.parameters.items()
+        if value is not None and key not in none and key.partition(".")[0] not in NO_PARAMS
+    }
 
 
 def _tags(run: Run) -> dict[str, Any]:

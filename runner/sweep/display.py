@@ -98,7 +98,7 @@ def show_run(summary: Summary) -> None:
         console.print(Text(f"  {summary.folder}", style="dim"))
         return
     heads = ("task", "priority", "requests", "p50 ms", "p99 ms", "max ms", "req/s", "proof")
-    rows = table(*heads, minor=["priority", "req/s", "max ms"])
+    rows = table(*heads, left=["proof"], minor=["priority", "req/s", "max ms"])
     for name, task in summary.tasks.items():
         throughput = summary.value(f"throughput_rps/{name}") or 0.0
         rows.add_row(
@@ -135,6 +135,7 @@ def show_sweep(swept: list[str], runs: list[tuple[list[str], Summary]]) -> None:
         "pre-\nemptions",
         "satu-\nration",
         "proof",
+        left=["proof"],
         minor=[*heads[2:], "satu-\nration", "pre-\nemptions"],
     )
     for values, summary in runs:

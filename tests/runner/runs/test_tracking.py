@@ -343,11 +343,13 @@ def test_a_single_run_has_no_parent(uri: str, tmp_path: Path) -> None:
     assert {run.info.run_name for run in by_id(uri).values()} == {"r0"}
 
 
-def test_an_arm_without_xsched_has_none_of_its_settings(uri: str, tmp_path: Path) -> None:
-    config = {"xsched": {"threshold": 4}, "model": {"name": "bert"}}
+def test_what_was_swept_and_a_run_does_not_depend_on_is_no_param(uri: str, tmp_path: Path) -> None:
+    config = {"xsched": {"threshold": 4, "batch_size": 1}}
     folder = write_run(tmp_path / "run", "native", {"a": MadeTask([1.0])}, config)
-    params = logged(uri, folder).data.params
-    assert params["model.name"] == "bert"
+    entry = Entry(folder="run", arm="native", values={"xsched.threshold": None})
+    assert Tracking(uri).log(read_run(folder, entry)) == ""
+    params = found(uri, folder).data.params
+    assert params["xsched.batch_size"] == "1"
     assert "xsched.threshold" not in params
 
 
