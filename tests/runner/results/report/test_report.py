@@ -175,6 +175,18 @@ def test_expectations_are_shown_with_what_became_of_them(tmp_path: Path) -> None
     assert "p99 falls &lt; 1 1.25 [1.10, &gt; max] not met" in text(report(folder))
 
 
+def test_nothing_is_green_beside_an_expectation_that_is_not_met(
+    arms: Path, page: str, tmp_path: Path
+) -> None:
+    assert '<p class="verdict good">xsched is better' in page
+    outcome = Outcome.of(load(arms), [Finding("p99 falls", NOT_MET, 1.25, (1.1, 1.4), "< 1")])
+    html = build(outcome, tmp_path / "report").read_text()
+    verdicts = re.findall(r'<p class="verdict (\w*)">([^<]*)', html)
+    assert [kind for kind, _ in verdicts] == ["bad", ""]
+    assert verdicts[0][1] == "Expectations: 1 not met. Not met: p99 falls."
+    assert verdicts[1][1].startswith("xsched is better than native")
+
+
 def test_several_task_sets_have_their_own_figures(tmp_path: Path) -> None:
     first = made_up.sweep(tmp_path / "a", {"arm": ["native", "xsched"]})
     other = made_up.sweep(tmp_path / "b", {"arm": ["native", "xsched"]})
