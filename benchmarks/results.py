@@ -25,6 +25,7 @@ from runner.config.schema import ExpectConfig
 from runner.metrics.intervals import significant
 from runner.results.comparison import ArmRow, Comparison, compare
 from runner.results.expectations import Finding, evaluate
+from runner.results.outcome import Outcome
 from runner.results.points import spoken
 from runner.results.report.build import build
 from runner.results.wording import INTERVAL, numbers, treatment_name, value, verdict
@@ -107,7 +108,7 @@ def _section(path: Path, remarks: dict[str, Any]) -> str:
     name = path.stem
     sweep = load(path)
     with tempfile.TemporaryDirectory() as folder:
-        build(sweep, Path(folder), name)
+        build(Outcome.of(sweep), Path(folder), name)
         images = _images(Path(folder) / "figures", path)
     findings = evaluate(_expected(name), sweep.runs)
     try:

@@ -38,6 +38,7 @@ def main() -> None:
         action="store_true",
         help="compare runs that are marked not valid, or whose slowest requests are lacking, too",
     )
+    add("--all", action="store_true", help="show secondary figures, too, here and in --latex")
     add("--csv", type=Path, metavar="FILE", help="write the rows as CSV")
     add("--latex", type=Path, metavar="FILE", help="write them as a LaTeX table (booktabs)")
     add("--json", type=Path, metavar="FILE", help="write all that is known about them as JSON")
@@ -50,15 +51,18 @@ def _run(asked: Namespace) -> None:
     from runner.metrics import METRICS
     from runner.results import tables
     from runner.results.comparison import compare
+    from runner.results.outcome import Outcome
     from runner.runs.files import write_json
     from runner.runs.load import load
 
-    runs = load(*asked.paths, uri=asked.uri).runs
+    runs = load(*asked.paths, uri=asked.uri)
     metrics = list(METRICS) if "all" in (asked.metric or ()) else asked.metric
-    comparison = compare(runs, asked.baseline, asked.primary, metrics, asked.invalid)
-    tables.show(comparison)
+    comparison = compare(runs.runs, asked.baseline, asked.primary, metrics, asked.invalid)
+    everything = asked.all or bool(asked.metric)
+    tables.show(Outcome(runs, comparison))
+    tables.show_comparison(comparison, everything)
     _write(asked.csv, lambda path: path.write_text(tables.as_csv(comparison)))
-    _write(asked.latex, lambda path: path.write_text(tables.as_latex(comparison)))
+    _write(asked.latex, lambda path: path.write_text(tables.as_latex(comparison, everything)))
     _write(asked.json, lambda path: write_json(path, tables.as_plain(comparison)))
 
 

@@ -21,7 +21,7 @@ def main() -> None:
 
 
 def _log(folder: Path, uri: str | None) -> int:
-    from runner.runs import files, store, tracking
+    from runner.runs import files, store, tracking, view
     from runner.runs.load import load, sweep_in
 
     if not folder.is_dir():
@@ -39,8 +39,8 @@ def _log(folder: Path, uri: str | None) -> int:
     if not problems:
         ended = sum((run.folder / files.SUMMARY).is_file() for run in runs)
         print(f"{ended} of {len(runs)} runs have ended, and MLflow has them")
-    if link := tracking.compare_link(runs):
-        print(f"compare: {link}")
+    if link := view.link(runs):
+        print(f"in MLflow: {link}")
     return 1 if problems else 0
 
 

@@ -41,10 +41,14 @@ def _report(asked: Namespace) -> Path:
     runs = load(*asked.paths, uri=asked.uri)
     source = Path(asked.paths[0]).absolute() if len(asked.paths) == 1 else None
     folder = asked.output or _folder(source)
+    from runner.results.expectations import read_findings
+    from runner.results.outcome import Outcome
     from runner.results.report.build import build
 
     title = source.stem if source and source.is_file() else ""
-    return build(runs, folder, title, asked.baseline, asked.primary)
+    must = bool(asked.baseline or asked.primary)
+    found = read_findings(runs.folder)
+    return build(Outcome.of(runs, found, asked.baseline, asked.primary, must), folder, title)
 
 
 def _folder(source: Path | None) -> Path:

@@ -3,14 +3,20 @@ nobody takes (a closed pipe, a full disk, an encoding without the letter) is dro
 
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console as RichConsole
-from rich.table import Table
+from rich.console import ConsoleOptions, RenderResult
+from rich.measure import Measurement
+from rich.table import Table as RichTable
+from rich.text import Text
 
-PLAIN_WIDTH = 130
+#: Of what is no terminal: a line is as long as it is.
+UNLIMITED = 10_000
 #: Behind a quantile of so few requests that it is the largest of them.
 IS_MAXIMUM = " max"
 
@@ -71,7 +77,7 @@ class Console(RichConsole):
     it runs."""
 
     def __init__(self, sink: Sink) -> None:
-        width = None if sink.isatty() else PLAIN_WIDTH
+        width = None if sink.isatty() else UNLIMITED
         super().__init__(
             file=sink,  # type: ignore[arg-type]  # has what rich calls of a text file
             width=width,
@@ -92,9 +98,39 @@ class Console(RichConsole):
 console = Console(Sink())
 
 
-def table(*columns: str) -> Table:
-    """A plain table: first column left, the others right."""
-    result = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for at, column in enumerate(columns):
-        result.add_column(column, justify="left" if at == 0 else "right", no_wrap=True)
-    return result
+def table(*heads: str, left: Sequence[str] = (), minor: Sequence[str] = ()) -> "Table":
+    """A table to be filled; left, minor: heads. The first column is to the left, too, the others
+    are to the right."""
+    return Table(heads, (heads[0], *left), minor)
+
+
+@dataclass
+class Table:
+    """A plain table of which nothing is cut: where it is too wide it does without minor columns,
+    the last first, and then cells run over several lines."""
+
+    heads: Sequence[str]
+    left: Sequence[str]
+    minor: Sequence[str]
+    rows: list[tuple[Sequence[str | Text], str | None]] = field(default_factory=list)
+
+    def add_row(self, *cells: str | Text, style: str | None = None) -> None:
+        """A cell under each head, from the first on."""
+        self.rows.append((cells, style))
+
+    def __rich_console__(self, terminal: RichConsole, options: ConsoleOptions) -> RenderResult:
+        unlimited = options.update_width(UNLIMITED)
+        for kept in range(len(self.minor), -1, -1):
+            made = self._without(self.minor[kept:])
+            if Measurement.get(terminal, unlimited, made).maximum <= options.max_width:
+                break
+        yield made
+
+    def _without(self, left_out: Sequence[str]) -> RichTable:
+        made = RichTable(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        shown = [at for at, head in enumerate(self.heads) if head not in left_out]
+        for head in (self.heads[at] for at in shown):
+            made.add_column(head, justify="left" if head in self.left else "right", overflow="fold")
+        for cells, style in self.rows:
+            made.add_row(*(cells[at] for at in shown if at < len(cells)), style=style)
+        return made

@@ -2,27 +2,30 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
 from runner.metrics.intervals import LEVEL, Estimate
+from runner.results import cells, sections
+from runner.results.cells import BAD, GOOD, NEITHER, SOFT, Mark
 from runner.results.comparison import Comparison, Row
 from runner.results.console import console, table
+from runner.results.outcome import Outcome
 from runner.results.wording import (
     ANY,
+    CORRECTION,
     INTERVAL,
+    about,
     as_measured,
-    ineffective,
+    baseline_name,
     numbers,
-    repeats,
     treatment_name,
-    value,
+    unshown,
     verdict,
     warnings,
-    within,
 )
 
 #: Of comparison.json. In version 1 a task that is alone in its priority had a row of its own; in
@@ -32,62 +35,52 @@ SCHEMA = 3
 
 # --- terminal ------------------------------------------------------------------------------------
 
+STYLES = {GOOD: "green", BAD: "bold red", SOFT: "dim", NEITHER: ""}
 
-def show(comparison: Comparison) -> None:
-    """The primary figure of every arm, a table for each treatment, and what was left out."""
-    console.print(_arms(comparison))
-    for rows in comparison.by_treatment:
+
+def show(outcome: Outcome) -> None:
+    """What runs came to, in one screen: the primary figure of every point, and the verdicts."""
+    show_table(sections.points_table(outcome.points, outcome.comparison))
+    for mark in (*outcome.verdicts, *outcome.asides):
+        console.print(Text(mark.text, style=STYLES[mark.kind]))
+    show_table(sections.expectations_table(outcome.findings))
+
+
+def show_comparison(comparison: Comparison, everything: bool) -> None:
+    """The primary figure of every treatment or, of `everything`, all figures of each, and what was
+    left out."""
+    baseline = baseline_name(comparison.baseline)
+    show_rows(f"{about(comparison.primary) or 'Arms'} against {baseline}", comparison.primary)
+    for rows in comparison.by_treatment if everything else ():
         task_set = f"{rows[0].task_set}: " if comparison.several_task_sets else ""
-        _show_treatment(f"{task_set}{treatment_name(rows[0])} against {comparison.baseline}", rows)
-    for row in comparison.ineffective:
-        console.print(Text(f"{ineffective(row)} in {row.figure}", style="yellow"))
-    for warning in warnings(comparison):
-        console.print(Text(warning, style="bold red"))
+        title = f"{task_set}{treatment_name(rows[0])} against {baseline}, secondary figures"
+        show_rows(title, [row for row in rows if not row.primary])
+    if any(unshown(row) for row in (comparison.rows if everything else comparison.primary)):
+        console.print(CORRECTION)
     for run, reason in comparison.left_out:
         console.print(Text(f"not compared: {run.name} (repeat {run.repeat}): {reason}"))
 
 
-def _arms(comparison: Comparison) -> Table:
-    several = comparison.several_task_sets
-    keys = [key.rpartition(".")[2] for key in comparison.swept]
-    heads = [*(["task set"] if several else []), "arm", *keys]
-    lines = table(*heads, comparison.arms[0].figure, INTERVAL, "repeats")
-    for row in comparison.arms:
-        amount, interval = value(row.value)
-        cells = (
-            *([row.task_set] if several else []),
-            row.arm,
-            *(row.values.get(key) or ANY for key in comparison.swept),
-            f"{amount} {row.unit}",
-            interval + within(row.repeats),
-            str(row.repeats),
-        )
-        lines.add_row(*map(Text, cells))
-    return lines
+def show_rows(title: str, rows: Sequence[Row]) -> None:
+    if rows:
+        console.print(Text(title, style="bold"))
+        show_table(sections.comparison_table(rows))
 
 
-def _show_treatment(title: str, rows: list[Row]) -> None:
-    counts = {row.repeats for row in rows}
-    varying = len(counts) > 1
-    console.print(Text(title if varying else f"{title}, {repeats(*counts)}", style="bold"))
-    paced = any(row.as_measured for row in rows)
-    heads = ("primary", "baseline", "treatment", "ratio", INTERVAL)
-    lines = table(*heads, *(["as measured"] if paced else []), *(["repeats"] if varying else []))
-    lines.add_column("verdict")
-    for number, row in enumerate(rows):
-        if number and rows[number - 1].primary and not row.primary:
-            lines.add_row()
-            lines.add_row("secondary, Holm-corrected")
-        alone = len(row.tasks) == 1 and row.scope != row.tasks[0]
-        cells = (
-            f"{row.figure} ({row.tasks[0]})" if alone else row.figure,
-            *numbers(row),
-            *([as_measured(row)] if paced else []),
-            *([str(row.repeats)] if varying else []),
-            verdict(row),
-        )
-        lines.add_row(*map(Text, cells), style="bold" if row.primary else None)
-    console.print(lines)
+def show_table(content: cells.Table) -> None:
+    """A table without lines is not shown."""
+    if not content:
+        return
+    columns = content[0].cells
+    shown = table(
+        *(cell.head for cell in columns),
+        left=[cell.head for cell in columns if cell.kind != "number"],
+        minor=[cell.head for cell in columns if cell.minor],
+    )
+    for line in content:
+        marks = [c.content if isinstance(c.content, Mark) else Mark(c.content) for c in line.cells]
+        shown.add_row(*(Text(mark.text, style=STYLES[mark.kind]) for mark in marks))
+    console.print(shown)
 
 
 # --- programs ------------------------------------------------------------------------------------
@@ -183,33 +176,40 @@ def latex(text: str) -> str:
     return text.translate(LATEX)
 
 
-def as_latex(comparison: Comparison) -> str:
-    """A tabular to \\input, for the package booktabs; primary figures are set in bold, and a dagger
-    marks ratios of arms that differ in more than their scheduling."""
-    paced = any(row.as_measured for row in comparison.rows)
+def as_latex(comparison: Comparison, everything: bool = False) -> str:
+    """A tabular to \\input, for the package booktabs: the primary figure of every treatment or, of
+    `everything`, all figures, the primary ones in bold. A dagger marks ratios of arms that differ
+    in more than their scheduling."""
+    rows = comparison.rows if everything else comparison.primary
+    paced = any(row.as_measured for row in rows)
     heads = [*("arm", "metric", "of", "baseline", "treatment", "ratio", INTERVAL), "verdict"]
     if paced:
         heads.insert(-1, "as measured")
-    notes = []
-    if warning := " ".join(warnings(comparison)):
-        text = rf"\parbox{{\linewidth}}{{\footnotesize {DAGGER} {latex(warning)}}}"
-        notes = [r"\midrule", rf"\multicolumn{{{len(heads)}}}{{l}}{{{text}}} \\"]
+    warning = " ".join(warnings(comparison))
+    said = [f"{DAGGER} {latex(warning)}"] if warning else []
+    said += [latex(CORRECTION)] if any(map(unshown, rows)) else []
+    bold = "; bold: primary, the others are secondary (Holm-corrected)" if everything else ""
     lines = [
-        f"% baseline {comparison.baseline}; bold: primary, the others are secondary "
-        "(Holm-corrected)",
+        f"% baseline {comparison.baseline}{bold}",
         rf"\begin{{tabular}}{{lllrrrl{'l' * paced}l}}",
         r"\toprule",
         " & ".join(map(latex, heads)) + r" \\",
         r"\midrule",
-        *(_latex_line(row, paced) for row in comparison.rows),
-        *notes,
+        *(_latex_line(row, paced, everything and row.primary) for row in rows),
+        *([r"\midrule"] if said else []),
+        *(_latex_note(note, len(heads)) for note in said),
         r"\bottomrule",
         r"\end{tabular}",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _latex_line(row: Row, paced: bool) -> str:
+def _latex_note(text: str, columns: int) -> str:
+    note = rf"\parbox{{\linewidth}}{{\footnotesize {text}}}"
+    return rf"\multicolumn{{{columns}}}{{l}}{{{note}}} \\"
+
+
+def _latex_line(row: Row, paced: bool, bold: bool) -> str:
     baseline, treatment, change, interval = map(latex, numbers(row))
     dagger = "" if row.alike else DAGGER
     texts = (
@@ -218,4 +218,4 @@ def _latex_line(row: Row, paced: bool) -> str:
         *([latex(as_measured(row))] if paced else []),
         latex(verdict(row)),
     )
-    return " & ".join(rf"\textbf{{{t}}}" if row.primary else t for t in texts) + r" \\"
+    return " & ".join(rf"\textbf{{{t}}}" if bold else t for t in texts) + r" \\"

@@ -1,12 +1,12 @@
 """What a comparison says, in the words and numbers that all its forms share."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from runner.metrics.intervals import LEVEL, Estimate, Interval, significant
 from runner.metrics.paired import MARGIN
 from runner.results.comparison import ALONE, CLOCKS_APART, FLOOR, NULL_CONTROL, Comparison, Row
 from runner.results.console import IS_MAXIMUM
-from runner.results.judging import Beside
+from runner.results.judging import NO_DIFFERENCE, Beside
 from runner.results.points import spoken
 
 CLOCKS_DIFFER = "SM clocks differ"
@@ -14,12 +14,22 @@ PLACEMENTS_DIFFER = "placements differ"
 #: Where a run does not depend on a swept key.
 ANY = "any"
 UNKNOWN = "–"
+#: Where a row says `unshown`.
+CORRECTION = (
+    "An interval is of its row alone. A verdict also counts how many rows are judged with it "
+    "(Holm's correction) and, from six repeats on, whether it outlasts flipped signs."
+)
 INTERVAL = f"{LEVEL:.0%} interval".replace("%", " %")
 
 
 def figure_name(metric: str) -> str:
     """``p99_ms`` is ``p99`` where the unit is said with the number."""
     return metric.removesuffix("_ms").removesuffix("_rps").replace("_", " ")
+
+
+def stem_of(metric: str) -> str:
+    """Of the files that a metric is drawn in."""
+    return figure_name(metric).replace(" ", "_")
 
 
 def short_key(key: str) -> str:
@@ -31,6 +41,18 @@ def baseline_name(selector: str) -> str:
     """``xsched,xsched.threshold=8`` is ``xsched, threshold=8`` to a reader."""
     arm, *fixed = selector.split(",")
     return spoken(arm, dict(text.split("=", 1) for text in fixed))
+
+
+def about(rows: Sequence[Row]) -> str:
+    """The figure that all rows are of, "" for several."""
+    figures = {figure_and_task(row) for row in rows}
+    return figures.pop() if len(figures) == 1 else ""
+
+
+def figure_and_task(row: Row) -> str:
+    """The figure as --primary takes it, and the task that is alone in its priority."""
+    alone = len(row.tasks) == 1 and row.scope != row.tasks[0]
+    return f"{row.figure} ({row.tasks[0]})" if alone else row.figure
 
 
 def treatment_name(row: Row) -> str:
@@ -89,14 +111,27 @@ def as_measured(row: Row) -> str:
 
 
 def verdict(row: Row) -> str:
-    """The verdict, what is known beside the null control, and what else differs."""
+    """The verdict, why there is no other, what is known beside the null control, and what else
+    differs."""
     told = row.beside_null in (Beside.INEFFECTIVE, Beside.UNDECIDED)
     known = (
         (f"{row.beside_null} beside {NULL_CONTROL}", told),
         (CLOCKS_DIFFER, row.clocks_differ),
         (PLACEMENTS_DIFFER, row.placements_differ),
     )
-    return "; ".join([row.verdict, *(name for name, is_so in known if is_so)])
+    own = f"{row.verdict} ({why})" if (why := unshown(row)) else row.verdict
+    return "; ".join([own, *(name for name, is_so in known if is_so)])
+
+
+def unshown(row: Row) -> str:
+    """Why no difference is shown though the interval leaves none out; "" where that is not so."""
+    if row.verdict != NO_DIFFERENCE or row.interval is None or row.p is None:
+        return ""
+    if (0.0 if row.ratio is None else 1.0) in row.interval:
+        return ""
+    if row.p >= 1 - LEVEL:
+        return f"corrected p = {significant(row.p)}"
+    return f"p = {significant(row.p_flips or 1.0)} by flipped signs"
 
 
 def ineffective(row: Row) -> str:

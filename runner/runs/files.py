@@ -18,7 +18,7 @@ from runner.metrics.requests import TaskRequests
 from runner.proof.checks import Proof
 from runner.proof.marks import Marks
 from runner.runs import durable, migrate
-from runner.runs.record import OLD, Logged, Provenance, Seal, Summary, SweepRecord
+from runner.runs.record import OLD, Conclusion, Logged, Provenance, Seal, Summary, SweepRecord
 
 if TYPE_CHECKING:
     from runner.config.schema import Config
@@ -31,12 +31,12 @@ TRACE, LATENCY_CDF, TIMELINE = "trace.json", "latency_cdf.png", "timeline.png"
 #: What of all that is derived could not be made, by file.
 PROBLEMS = "problems.json"
 EXPECTATIONS, COMPARISON = "expectations.json", "comparison"
-REPORT, REPORT_PAGE = "report", "report.html"
+REPORT, REPORT_PAGE, FIGURES = "report", "report.html", "figures"
 SUPERSEDED = "superseded"
 #: The user's own configuration files that a sweep was made of.
 SOURCES = "conf"
-#: The digest of what the conclusions in a sweep's folder were made of.
-CONCLUDED = ".concluded"
+#: What a sweep comes to, in words; the last of its conclusions to be written.
+CONCLUDED = "conclusion.json"
 #: In a run's folder, and in a sweep's for its parent run.
 LOGGED = "mlflow.json"
 #: What is read of a run, the first of it always there.
@@ -110,6 +110,11 @@ def read_provenance(folder: Path) -> Provenance:
 def read_logged(folder: Path) -> Logged | None:
     """Where in MLflow the run or sweep of the folder is; None if it is not logged."""
     return read_json_or(None, folder / LOGGED, Logged | None)  # type: ignore[arg-type]  # a union is no type to mypy
+
+
+def read_conclusion(folder: Path) -> Conclusion:
+    """What the sweep in the folder comes to; empty if nobody has concluded it."""
+    return read_json_or(Conclusion(), folder / CONCLUDED, Conclusion)
 
 
 def read_sweep(folder: Path) -> SweepRecord:

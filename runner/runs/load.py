@@ -37,7 +37,7 @@ def load(*paths: str | Path, uri: str | None = None) -> Sweep:
             known.append(sweep_in(Path(path)))
             batches.append(list(known[-1].runs))
         elif (Path(path) / files.CONFIG).is_file() or (Path(path) / files.SUMMARY).is_file():
-            loose.append(_run(Path(path)))
+            loose.append(run_in(Path(path)))
         elif Path(path).is_file():
             folder, held = archive.unpack(Path(path))
             known.append(sweep_in(folder, held))
@@ -82,8 +82,9 @@ def sweep_in(folder: Path, held: Any = None) -> Sweep:
     return Sweep(runs, record, folder)
 
 
-def _run(folder: Path) -> Run:
-    """A run named by its own folder; what was swept is in the sweep's folder above, if there."""
+def run_in(folder: Path) -> Run:
+    """A run named by its own folder; what was swept is in the sweep's folder above, if there.
+    Raises `UserError` if that cannot be read."""
     above, name = folder.absolute().parent, folder.absolute().name
     entries = files.read_sweep(above).runs if (above / files.SWEEP).is_file() else ()
     return read_run(folder, next((entry for entry in entries if entry.folder == name), None))

@@ -263,3 +263,19 @@ class SweepRecord:
     repeats: int = 1
     points: int = 0
     schema: int = SCHEMA
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conclusion:
+    """conclusion.json: what a sweep comes to, made anew whenever something that it is made `of`, a
+    digest, has changed. verdicts: sentences, what matters most first. primary: the figure that
+    decides, "" where nothing is compared. table: that figure of every point, in Markdown. picture:
+    its drawing, in the sweep's folder, "" for none. metrics: that figure of every point, and its
+    ratio to the baseline's, by a name that MLflow takes."""
+
+    of: str = ""
+    verdicts: tuple[str, ...] = ()
+    primary: str = ""
+    table: str = ""
+    picture: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)

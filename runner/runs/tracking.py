@@ -1,14 +1,15 @@
-"""MLflow: one run a trial and one a compared sweep. Everything comes from the folder, so logging at
-once and logging later are the same; a folder's ``mlflow.json`` says that it is done, and where."""
+"""MLflow: one run a trial, and one a sweep of several. Everything comes from the folder, so logging
+at once and logging later are the same; a folder's ``mlflow.json`` says where it is logged."""
 
 import fcntl
+import getpass
 import hashlib
-import json
 import math
 import os
 import platform
+import shlex
 import urllib.parse
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,9 +20,8 @@ from typing import TYPE_CHECKING, Any
 from runner.config.schema import Config
 from runner.metrics.percentiles import percentiles
 from runner.platforms.gpu.telemetry import system_metrics
-from runner.runs import files, store
-from runner.runs.record import Logged, Summary
-from runner.runs.repeats import MIN_REPEATS
+from runner.runs import files, store, view
+from runner.runs.record import Conclusion, Logged, Summary
 from runner.runs.run import Run
 from runner.runs.sweep import Sweep
 
@@ -33,7 +33,7 @@ CDF_PERCENTILES = range(1, 101)
 PARAMS_PER_CALL = 100
 METRICS_PER_CALL = 1000
 #: Parts of the resolved configuration that are no parameters of the measurement.
-NO_PARAMS = ("output_root", "tracking", "expect", "sweep", "dry_run")
+NO_PARAMS = ("output_root", "tracking", "expect", "sweep", "dry_run", "repeat")
 #: Of a task; of priorities and the whole there is everything but service times.
 OF_TASKS = ("p99_ms", "p50_ms", "max_ms", "throughput_rps")
 NOT_LOGGED = "service_"
@@ -41,12 +41,12 @@ NOT_LOGGED = "service_"
 ARM_TAG = "arm"
 SWEEP_TAG = "sweep"
 PARENT_TAG = "mlflow.parentRunId"
+NOTE_TAG = "mlflow.note.content"
 #: What finds a folder's runs again: its place, what was measured (the identity of a sweep), and a
 #: checksum of the result.
 FOLDER_TAG, IDENTITY_TAG, RESULT_TAG = "folder", "config_hash", "result"
 #: Without it the UI takes the experiment for one of language models and opens an empty page.
 EXPERIMENT_KIND = "mlflow.experimentKind"
-UI = "http://127.0.0.1:5000"
 
 
 @dataclass
@@ -106,11 +106,7 @@ class Tracking:
     def _log(self, run: Run, client: "MlflowClient") -> Logged:
         from mlflow.entities import Param, RunTag
 
-        # The time of day at which the run had ended.
-        ended_ms = (run.folder / files.SUMMARY).stat().st_mtime_ns // 10**6
-        if run.provenance.is_known:
-            ended_ms = int(datetime.fromisoformat(run.provenance.time).timestamp() * 1000)
-        began_ms = ended_ms - int((run.summary.window_s or 0) * 1000)
+        began_ms, ended_ms = _times_ms(run)
         result = (run.folder / files.SUMMARY).read_bytes()
         identity = _identity(run.folder, run.summary.config_hash, result)
         experiment = self._experiment_of(client, run)
@@ -118,11 +114,7 @@ class Tracking:
             return self._logged(known, experiment)
         figures, more = _metrics_of(run, ended_ms)
         tags = [RunTag(k, str(v)[:5000]) for k, v in _tags(run).items()]
-        params = [
-            Param(key, str(value)[:6000])
-            for key, value in run.parameters.items()
-            if value is not None and key.partition(".")[0] not in NO_PARAMS
-        ]
+        params = [Param(k, str(v)[:6000]) for k, v in _params(run).items()]
         run_id = client.create_run(experiment, began_ms, identity, run.name).info.run_id
         with self._whole_or_not_there(client, run_id):
             # The compare page preselects the metric that was logged first.
@@ -200,14 +192,25 @@ class Tracking:
         if known := self._finished(client, experiment, identity):
             self._fill_parent(client, known, sweep, folder)
             return self._logged(known, experiment)
-        tags = {**identity, SWEEP_TAG: sweep.name}
-        parent = client.create_run(experiment, tags=tags, run_name=sweep.name).info.run_id
+        began_ms, _ = _window_ms(sweep)
+        tags = {**identity, SWEEP_TAG: sweep.name, **_origin(sweep.record.command)}
+        parent = client.create_run(experiment, began_ms, tags, sweep.name).info.run_id
         with self._whole_or_not_there(client, parent):
             self._fill_parent(client, parent, sweep, folder)
-            client.set_terminated(parent)
         return self._logged(parent, experiment)
 
     def _fill_parent(self, client: "MlflowClient", parent: str, sweep: Sweep, folder: Path) -> None:
+        """What the sweep comes to now, in place of what it came to before."""
+        from mlflow.entities import Metric
+
+        _, ended_ms = _window_ms(sweep)
+        found = files.read_conclusion(folder)
+        client.set_tag(parent, NOTE_TAG, _note(sweep.record.command, found, parent))
+        # The store takes the latest, and of equally late ones the largest.
+        at_ms = _written_ms(folder / files.CONCLUDED) if found.metrics else ended_ms
+        metrics = [Metric(name, value, at_ms, 0) for name, value in found.metrics.items()]
+        for part in _parts(metrics, METRICS_PER_CALL):
+            client.log_batch(parent, metrics=part)
         for path in sorted(folder.iterdir()):
             if path.is_file() and path.name != files.LOGGED:
                 client.log_artifact(parent, str(path))
@@ -216,6 +219,10 @@ class Tracking:
         for run in sweep:
             if self.has(run.folder) and (logged := files.read_logged(run.folder)):
                 client.set_tag(logged.run_id, PARENT_TAG, parent)
+        experiment = client.get_run(parent).info.experiment_id
+        page = view.described(parent, sweep.swept, found.primary)
+        client.set_experiment_tag(experiment, f"{view.SHARED}{parent}", page)
+        client.set_terminated(parent, end_time=ended_ms)
 
 
 #: None of tracking=none: folders alone.
@@ -240,10 +247,10 @@ def log_missing(sweep: Sweep, to: Store) -> list[str]:
     is run. Returns what could not be logged, a line each, or the one that says why nothing can."""
     if to is None:
         return []
-    ended = [run for run in sweep if (run.folder / files.SUMMARY).is_file()]
+    ended = [run for run in sweep if _has_ended(run)]
     new = [run for run in ended if not to.has(run.folder)]
-    compared = sweep.folder is not None and sweep.record.repeats >= MIN_REPEATS and len(ended) > 1
-    if not new and not (compared and _is_behind(sweep, to)):
+    several = sweep.folder is not None and len(ended) > 1
+    if not new and not (several and _is_behind(sweep, to)):
         return []
     if trouble := to.reach():
         return [trouble]
@@ -253,7 +260,7 @@ def log_missing(sweep: Sweep, to: Store) -> list[str]:
             problems.append(f"{run.name}: {problem}")
         if to.trouble:
             return [to.trouble]
-    if compared and (problem := to.log_sweep(sweep)):
+    if several and (problem := to.log_sweep(sweep)):
         problems.append(problem)
     return problems
 
@@ -263,29 +270,17 @@ def _is_behind(sweep: Sweep, to: Tracking) -> bool:
     assert sweep.folder is not None
     if not to.has(sweep.folder):
         return True
-    names = (files.EXPECTATIONS, f"{files.COMPARISON}.json", f"{files.REPORT}/{files.REPORT_PAGE}")
     logged_ns = (sweep.folder / files.LOGGED).stat().st_mtime_ns
-    paths = [path for name in names if (path := sweep.folder / name).is_file()]
-    return any(path.stat().st_mtime_ns > logged_ns for path in paths)
+    concluded = sweep.folder / files.CONCLUDED
+    return concluded.is_file() and concluded.stat().st_mtime_ns > logged_ns
 
 
-def compare_link(runs: Iterable[Run]) -> str:
-    """A link that opens the comparison of runs, in the server's UI or in `make ui`'s; "" if fewer
-    than two of them are logged."""
-    logged = [each for run in runs if (each := files.read_logged(run.folder))]
-    if len(logged) < 2:
-        return ""
-    uri = logged[-1].uri
-    base = uri.rstrip("/") if uri.startswith(store.SERVERS) else UI
-    here = [each for each in logged if each.uri == uri]
-    experiments = list(dict.fromkeys(each.experiment for each in here))
-    return f"{base}/#/compare-runs?runs={_listed([each.run_id for each in here])}" + (
-        f"&experiments={_listed(experiments)}"
-    )
-
-
-def _listed(ids: Sequence[str]) -> str:
-    return urllib.parse.quote(json.dumps(ids, separators=(",", ":")))
+def _times_ms(run: Run) -> tuple[int, int]:
+    """The time of day at which the run's window had begun, and at which it had ended."""
+    ended_ms = _written_ms(run.folder / files.SUMMARY)
+    if run.provenance.is_known:
+        ended_ms = int(datetime.fromisoformat(run.provenance.time).timestamp() * 1000)
+    return ended_ms - int((run.summary.window_s or 0) * 1000), ended_ms
 
 
 def _identity(folder: Path, measured: str, result: bytes) -> dict[str, str]:
@@ -359,6 +354,51 @@ def _metrics(summary: Summary) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
+def _written_ms(path: Path) -> int:
+    return path.stat().st_mtime_ns // 10**6
+
+
+def _origin(command: str) -> dict[str, str]:
+    """What MLflow shows as source and user."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # the system has no name for it
+        user = str(os.getuid())
+    return {"mlflow.source.type": "LOCAL", "mlflow.source.name": command, "mlflow.user": user}
+
+
+def _window_ms(sweep: Sweep) -> tuple[int, int]:
+    """From the first window's beginning to the last one's end."""
+    began, ended = zip(*(_times_ms(run) for run in sweep if _has_ended(run)), strict=True)
+    return min(began), max(ended)
+
+
+def _has_ended(run: Run) -> bool:
+    return (run.folder / files.SUMMARY).is_file()
+
+
+def _note(command: str, found: Conclusion, parent: str) -> str:
+    """The description of a sweep, in Markdown: verdicts, table and drawing."""
+    picture = f"get-artifact?path={urllib.parse.quote(found.picture)}&run_uuid={parent}"
+    parts = [
+        *found.verdicts,
+        found.table,
+        f"![{found.primary}]({picture})" if found.picture else "",
+        f"`{command}`",
+    ]
+    return "\n\n".join(filter(None, parts))
+
+
+def _params(run: Run) -> dict[str, Any]:
+    """What the run was configured with, without what was swept and it does not depend on."""
+    none = {key for key, value in run.values.items() if value is None}
+    return {
+        key: value
+        for key, value in run.parameters.items()
+        if value is not None and key not in none and key.partition(".")[0] not in NO_PARAMS
+    }
+
+
 def _tags(run: Run) -> dict[str, Any]:
     summary = run.summary
     saturation = math.nan if summary.saturation is None else summary.saturation
@@ -380,6 +420,8 @@ def _tags(run: Run) -> dict[str, Any]:
         "notes": said,
         "maxima_for_want_of_requests": ", ".join(largest) or "none",
         "throttled": ", ".join(summary.device.throttled) or "no",
+        "repeat": run.repeat,
         "mlflow.source.git.commit": run.provenance.code.commit,
-        "mlflow.note.content": " ".join(filter(None, [summary.reason, said])),
+        NOTE_TAG: " ".join(filter(None, [summary.reason, said])),
+        **_origin(shlex.join(run.provenance.command)),
     }

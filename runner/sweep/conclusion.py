@@ -2,7 +2,9 @@
 from the runs, and made anew whenever something that it depends on has changed."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+import math
+import re
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +13,21 @@ import msgspec
 
 from runner.config.errors import UserError
 from runner.config.schema import Config, ExpectConfig
+from runner.metrics.intervals import Interval
+from runner.results import expectations, sections, tables
+from runner.results.cells import as_markdown
 from runner.results.console import console
+from runner.results.outcome import Outcome
+from runner.results.points import Values, spoken
+from runner.results.wording import stem_of
 from runner.runs import durable, files, provenance
 from runner.runs.load import load
-from runner.runs.repeats import MIN_REPEATS
+from runner.runs.record import Conclusion
 from runner.runs.sweep import Sweep
 from runner.sweep.derive import reason
-from runner.sweep.display import show_expectations
-from runner.trial.status import Status
+
+#: What MLflow takes in no metric's name.
+NO_METRIC = re.compile(r"[^\w./: -]", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -47,56 +56,29 @@ class Judgement:
 
 
 def conclude(judgement: Judgement, folder: Path) -> list[str]:
-    """Judge the sweep in a folder, unless that has been done of the same runs in the same way.
-    Returns what went wrong."""
+    """Judge the sweep in a folder and show what it comes to; nothing is written if that has been
+    done of the same runs in the same way. Returns what went wrong."""
     try:
         runs = load(folder)
     except UserError as error:  # it was moved or deleted meanwhile
         return [f"not concluded: {error}"]
-    conclusions: list[Conclusion] = []
-    if len(runs) > 1 and runs.record.swept:
-        conclusions.append(_overview)
-    if judgement.expect:
-        conclusions.append(_expectations)
-    if len(runs) > 1 and runs.record.repeats >= MIN_REPEATS:
-        conclusions.append(_comparison)
-    if not conclusions:
+    if len(runs) < 2 and not judgement.expect:
         return []
-    depends_on = _digest(judgement, runs)
-    judged = ""
-    with suppress(OSError, ValueError):
-        judged = (folder / files.CONCLUDED).read_text()
-    if judged == depends_on:
-        console.print("judged already: expectations.json, comparison.*, report/ in its folder")
-        return []
-    wrong = []
-    for conclusion in conclusions:
-        try:
-            conclusion(judgement, runs, folder)
-        except Exception as error:  # of any library, or of the disk
-            wrong.append(f"not concluded: {reason(error)} (the runs are complete)")
-    if not wrong:
-        with suppress(OSError):  # then it is concluded again
-            durable.write(folder / files.CONCLUDED, depends_on.encode())
+    try:
+        findings = expectations.evaluate(judgement.expect, runs.runs)
+        outcome = Outcome.of(runs, findings, primary=judgement.primary)
+        _show(outcome)
+    except Exception as error:  # of any library
+        return [_said(error)]
+    made_of = _digest(judgement, runs)
+    if files.read_conclusion(folder).of == made_of:
+        console.print("judged already: nothing that it depends on has changed")
+        wrong = []
+    else:
+        wrong = _keep(outcome, folder, made_of)
+    if (page := folder / files.REPORT / files.REPORT_PAGE).is_file():
+        console.print(f"report: {page}", soft_wrap=True)
     return wrong
-
-
-Conclusion = Callable[[Judgement, Sweep, Path], None]
-
-
-def _overview(judgement: Judgement, runs: Sweep, folder: Path) -> None:
-    """comparison.png: the swept values against p99."""
-    rows = [
-        (", ".join(run.setting(key) or "any" for key in runs.record.swept), run.summary)
-        for run in runs
-        if run.status is Status.FINISHED
-    ]
-    if rows:
-        from runner.results.drawings.run import sweep_p99
-        from runner.results.drawings.style import save
-
-        swept = ", ".join(runs.record.swept)
-        save(sweep_p99(folder.name, swept, rows), folder / f"{files.COMPARISON}.png")
 
 
 def _digest(judgement: Judgement, runs: Sweep) -> str:
@@ -108,27 +90,80 @@ def _digest(judgement: Judgement, runs: Sweep) -> str:
     return hashlib.sha256(encoded).hexdigest()
 
 
-def _expectations(judgement: Judgement, runs: Sweep, folder: Path) -> None:
-    from runner.results import expectations
-
-    findings = expectations.evaluate(judgement.expect, runs.runs)
-    files.write_json(folder / files.EXPECTATIONS, findings)
-    show_expectations(findings)
+def _show(outcome: Outcome) -> None:
+    tables.show(outcome)
+    if console.verbose and outcome.comparison:
+        tables.show_comparison(outcome.comparison, everything=True)
 
 
-def _comparison(judgement: Judgement, runs: Sweep, folder: Path) -> None:
-    from runner.results import tables
-    from runner.results.comparison import compare
+# --- what is written -----------------------------------------------------------------------------
+
+
+def _keep(outcome: Outcome, folder: Path, made_of: str) -> list[str]:
+    """All files, each whatever becomes of the others, and conclusion.json once they are there."""
+    wrong = []
+    for write in (_expectations, _comparison, _report):
+        try:
+            write(outcome, folder)
+        except Exception as error:  # of any library, or of the disk
+            wrong.append(_said(error))
+    if not wrong:
+        with suppress(OSError):  # then it is concluded again
+            files.write_json(folder / files.CONCLUDED, _conclusion(outcome, folder, made_of))
+    return wrong
+
+
+def _said(error: Exception) -> str:
+    return f"not concluded: {reason(error)} (the runs are complete)"
+
+
+def _expectations(outcome: Outcome, folder: Path) -> None:
+    if outcome.findings:
+        files.write_json(folder / files.EXPECTATIONS, outcome.findings)
+
+
+def _comparison(outcome: Outcome, folder: Path) -> None:
+    if comparison := outcome.comparison:
+        stem = folder / files.COMPARISON
+        durable.write(stem.with_suffix(".csv"), tables.as_csv(comparison).encode())
+        durable.write(stem.with_suffix(".tex"), tables.as_latex(comparison).encode())
+        files.write_json(stem.with_suffix(".json"), tables.as_plain(comparison))
+
+
+def _report(outcome: Outcome, folder: Path) -> None:
     from runner.results.report.build import build
 
-    try:
-        comparison = compare(runs.runs, primary=judgement.primary)
-    except UserError as error:  # one arm alone, or nothing that finished
-        console.print(f"no comparison: {error}")
-        return
-    tables.show(comparison)
-    durable.write(folder / f"{files.COMPARISON}.csv", tables.as_csv(comparison).encode())
-    durable.write(folder / f"{files.COMPARISON}.tex", tables.as_latex(comparison).encode())
-    files.write_json(folder / f"{files.COMPARISON}.json", tables.as_plain(comparison))
-    page = build(runs, folder / files.REPORT, primary=judgement.primary)
-    console.print(f"report: {page}", soft_wrap=True)
+    build(outcome, folder / files.REPORT)
+
+
+def _conclusion(outcome: Outcome, folder: Path, made_of: str) -> Conclusion:
+    arms = outcome.comparison.arms if outcome.comparison else []
+    rows = outcome.comparison.primary if outcome.comparison else []
+    metrics = {_metric(row.figure, row.arm, row.values): row.value.value for row in arms}
+    for row in rows:
+        if row.ratio is not None:
+            interval = row.interval or Interval(math.nan, math.nan)
+            known = {"ratio": row.ratio, "ratio_low": interval.low, "ratio_high": interval.high}
+            metrics |= {_metric(k, row.treatment, row.values): v for k, v in known.items()}
+    return Conclusion(
+        of=made_of,
+        verdicts=tuple(mark.text for mark in (*outcome.verdicts, *outcome.asides)),
+        primary=arms[0].figure if arms else "",
+        table=as_markdown(sections.points_table(outcome.points, outcome.comparison)),
+        picture=_picture(folder, arms[0].metric if arms else ""),
+        metrics={name: value for name, value in metrics.items() if math.isfinite(value)},
+    )
+
+
+def _metric(figure: str, arm: str, values: Values) -> str:
+    """``p99_ms/priority_1/xsched threshold 8``: a section of MLflow's page for each figure."""
+    return NO_METRIC.sub("_", f"{figure}/{spoken(arm, values)}".replace(",", "").replace("=", " "))
+
+
+def _picture(folder: Path, metric: str) -> str:
+    """The drawing of the figure that decides, by its path in the sweep's folder."""
+    for stem in ("heat_map", stem_of(metric), "p99", "latency_cdf"):
+        path = Path(files.REPORT) / files.FIGURES / f"{stem}.png"
+        if (folder / path).is_file():
+            return str(path)
+    return ""

@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Group
@@ -18,9 +17,6 @@ from runner.runs.record import Summary
 from runner.sweep.agenda import in_words
 from runner.trial.recording import COMPLETED, SCHEDULED, Recording
 from runner.trial.status import Status
-
-if TYPE_CHECKING:
-    from runner.results.expectations import Finding
 
 PLAIN_EVERY_S = 10.0
 #: A task that completes nothing for so long is told.
@@ -128,7 +124,8 @@ def show_run(summary: Summary) -> None:
         console.print(Text(f"  {summary.reason}"))
         console.print(Text(f"  {summary.folder}", style="dim"))
         return
-    rows = table("task", "priority", "requests", "p50 ms", "p99 ms", "max ms", "req/s", "proof")
+    heads = ("task", "priority", "requests", "p50 ms", "p99 ms", "max ms", "req/s", "proof")
+    rows = table(*heads, left=["proof"], minor=["priority", "req/s", "max ms"])
     for name, task in summary.tasks.items():
         throughput = summary.value(f"throughput_rps/{name}") or 0.0
         rows.add_row(
@@ -165,6 +162,8 @@ def show_sweep(swept: list[str], runs: list[tuple[list[str], Summary]]) -> None:
         "pre-\nemptions",
         "satu-\nration",
         "proof",
+        left=["proof"],
+        minor=[*heads[2:], "satu-\nration", "pre-\nemptions"],
     )
     for values, summary in runs:
         names = (f"{each}_ms/priority_{p}" for p in priorities for each in ("p50", "p99"))
@@ -212,7 +211,8 @@ class Awaited:
 
 def show_plan(outlook: Outlook) -> None:
     """What a sweep would run, in order, what of it is there, and how long the rest would take."""
-    rows = table("run", *(key.rpartition(".")[2] for key in outlook.swept), "", "minutes")
+    swept = [key.rpartition(".")[2] for key in outlook.swept]
+    rows = table("run", *swept, "", "minutes", left=[""])
     for each in outlook.runs:
         minutes = "?" if each.minutes is None else f"{each.minutes:.1f}"
         rows.add_row(each.name, *each.values, *(("there", "") if each.done else ("to do", minutes)))
@@ -232,18 +232,3 @@ def show_plan(outlook: Outlook) -> None:
     elif todo:
         said.append(f"about {in_words(60 * sum(each.minutes or 0.0 for each in todo))}")
     console.print("; ".join([", ".join(said), "nothing was run"]), soft_wrap=True)
-
-
-def show_expectations(findings: "Sequence[Finding]") -> None:
-    """What an experiment was meant to show, and whether it did."""
-    rows = table("expected", "bound", "found", "95 % interval", "")
-    for finding in findings:
-        value = finding.value
-        rows.add_row(
-            finding.what,
-            finding.bounds,
-            f"{value:.3g}" if isinstance(value, float) else str(value or "–"),
-            finding.shown,
-            finding.verdict,
-        )
-    console.print(rows)

@@ -13,6 +13,7 @@ from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from runner.config.errors import UserError
 from runner.config.resolve import as_config, resolve
 from runner.config.schema import Config
 from runner.platforms.choose import settle, shared
@@ -20,8 +21,8 @@ from runner.platforms.contract import PlatformError
 from runner.proof.checks import Verdict
 from runner.results.console import console
 from runner.runs import files, locks, provenance, solo, tracking
+from runner.runs.load import run_in
 from runner.runs.record import Summary
-from runner.runs.run import read_run
 from runner.runs.summary import summarise
 from runner.sweep.agenda import Standing
 from runner.sweep.derive import derive, reason
@@ -131,8 +132,13 @@ def _prepare(store: tracking.Store) -> None:
 
 def _log(store: tracking.Store, folder: Path) -> None:
     """Log the finished folder; the sweep's end logs what could not be."""
-    if store and not store.trouble and (problem := store.log(read_run(folder))):
-        _not_logged(problem)
+    if store and not store.trouble:
+        try:
+            problem = store.log(run_in(folder))
+        except UserError as error:  # sweep.json was deleted or damaged meanwhile
+            problem = str(error)
+        if problem:
+            _not_logged(problem)
 
 
 def _not_logged(problem: str) -> None:

@@ -12,7 +12,7 @@ from runner.config.command_line import ADDED
 from runner.config.errors import UserError
 from runner.platforms.choose import shared
 from runner.results.console import console
-from runner.runs import files, tracking
+from runner.runs import files, tracking, view
 from runner.runs.load import sweep_in
 from runner.runs.record import Summary
 from runner.runs.run import read_run
@@ -194,7 +194,8 @@ def _collect(
 def _report(points: list[Planned], found: Mapping[Planned, Summary], folder: Path) -> list[str]:
     """Show the table over the swept values, conclusions and failures; returns what could not be
     derived of the runs."""
-    _show_all(folder)
+    if console.verbose:
+        _show_all(folder)
     trouble = conclude(Judgement.of(points[0].config), folder)
     for summary in found.values():
         if summary.status is Status.FAILED and not summary.as_expected:
@@ -229,10 +230,10 @@ def _log(store: tracking.Store, folder: Path) -> bool:
         console.print(f"not logged to MLflow: {problem}", soft_wrap=True)
     if problems:
         console.print(_later(folder), soft_wrap=True)
-    if link := tracking.compare_link(runs):
-        console.print(f"compare: {link}", soft_wrap=True)
-        if link.startswith(tracking.UI):
-            console.print("         (served by: make ui)")
+    if link := view.link(runs):
+        console.print(f"in MLflow: {link}", soft_wrap=True)
+        if command := view.served_by(runs):
+            console.print(f"  served by: {command}", soft_wrap=True)
     return not problems
 
 

@@ -185,7 +185,7 @@ def test_a_parent_that_cannot_be_told_anew_stays_and_is_told_later(
     assert log_missing(sweep, tracking) == []
     before = states(uri)
     parent = files.read_logged(tmp_path / "sweep")
-    (tmp_path / "sweep" / files.EXPECTATIONS).write_text("[]")
+    (tmp_path / "sweep" / files.CONCLUDED).write_text("{}")
     faulty.arm(3, fail=lambda: None)
     assert log_missing(sweep, tracking) == ["a call that failed"]
     assert states(uri) == before
@@ -193,7 +193,7 @@ def test_a_parent_that_cannot_be_told_anew_stays_and_is_told_later(
     assert files.read_logged(tmp_path / "sweep") == parent
     assert parent
     artifacts = {each.path for each in MlflowClient(uri).list_artifacts(parent.run_id)}
-    assert files.EXPECTATIONS in artifacts
+    assert files.CONCLUDED in artifacts
 
 
 def test_a_damaged_folder_costs_itself_alone(uri: str, tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_two_that_log_at_once_log_once(uri: str, tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert problems == []
-    assert states(uri) == [("r0", "FINISHED"), ("r1", "FINISHED")]
+    assert states(uri) == [("r0", "FINISHED"), ("r1", "FINISHED"), ("sweep", "FINISHED")]
 
 
 # --- stores that cannot be used ------------------------------------------------------------------
@@ -345,7 +345,8 @@ def test_a_store_that_goes_while_it_is_used(uri: str, faulty: Faulty, tmp_path: 
     database.write_bytes(kept[0])
     assert states(uri) == [("r0", "RUNNING")]
     assert log_missing(sweep, tracking) == []
-    assert states(uri) == [("deleted", "KILLED"), ("r0", "FINISHED"), ("r1", "FINISHED")]
+    logged = [(name, "FINISHED") for name in ("r0", "r1", "sweep")]
+    assert states(uri) == [("deleted", "KILLED"), *logged]
 
 
 @pytest.mark.parametrize("whole", ["text", "sqlite", "half"])
@@ -607,7 +608,7 @@ def test_runner_log_logs_what_is_missing(
         said = capsys.readouterr()
         first, second = said.out.splitlines()
         assert first == "3 of 3 runs have ended, and MLflow has them"
-        assert second.startswith("compare: http://127.0.0.1:5000/#/compare-runs?")
+        assert second.startswith("in MLflow: http://127.0.0.1:5000/#/experiments/")
         assert said.err == ""
         assert len(by_id(uri)) == 4
     assert {run.folder.name for run in sweep} == {"r0", "r1", "r2"}

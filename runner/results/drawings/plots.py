@@ -1,16 +1,17 @@
 """The drawings of a report, each a function of what it shows. Style and size: `style`."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, Normalize, to_hex
+from matplotlib.colors import LogNorm, Normalize, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
 from runner.config.arms import Arm
@@ -43,8 +44,12 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 PANEL_INCHES = 1.45
 ROW_INCHES = 0.19
 LEGEND_CHARACTERS = 44
+#: Names on an axis are at least this share of it apart.
+CLOSEST = 0.07
 #: How far beyond its value an interval without an upper bound is drawn.
 OPEN_FACTOR = 1.25
+#: How far the shades of an arm's colour go toward white, and toward black.
+LIGHTEST, DARKEST = 0.6, 0.45
 #: Over this ratio colours are logarithmic.
 WIDE_RANGE = 10
 
@@ -68,6 +73,8 @@ class Look:
         }
 
 
+#: Of a quantile that is the maximum for want of requests.
+HOLLOW: dict[str, Any] = {"markerfacecolor": "white"}
 NOTHING = Estimate(math.nan)
 
 
@@ -104,10 +111,21 @@ class Panel:
         return [*self.curves, *self.series]
 
 
-def arm_look(arm: str, variant: int = 0) -> Look:
-    """The arm's own look, and for further variants of it other lines in its colour."""
-    own = Look(*ARM_LOOKS.get(arm, ("#000000", "-", "*")))
-    return replace(look(variant), colour=own.colour) if variant else own
+def arm_look(arm: str) -> Look:
+    """The arm's own look."""
+    return Look(*ARM_LOOKS.get(arm, ("#000000", "-", "*")))
+
+
+def variant_look(arm: str, variant: int, of: int, place: int) -> Look:
+    """One of several variants of an arm: a shade of its colour, from light to dark, with line and
+    marker by its place among all that is drawn."""
+    share = 2 * variant / (of - 1) - 1
+    mixed = abs(share) * (LIGHTEST if share < 0 else DARKEST)
+    toward = 1.0 if share < 0 else 0.0
+    red, green, blue = (
+        part * (1 - mixed) + toward * mixed for part in to_rgb(arm_look(arm).colour)
+    )
+    return replace(look(place), colour=to_hex((red, green, blue)))
 
 
 def look(index: int) -> Look:
@@ -127,18 +145,37 @@ def graded(count: int) -> list[Look]:
 
 
 def latency_cdfs(shown: Sequence[Panel]) -> Figure:
-    """Distributions of the response latency, a panel a priority; a dot marks p99."""
+    """Distributions of the response latency, a panel a priority; a dot marks p99, a hollow one is
+    the maximum for want of requests."""
+    figure, axes = _distributions(shown, lambda shares: shares)
+    for drawn in axes:
+        drawn.set_ylim(0, 1.03)
+        drawn.set_ylabel("share of requests")
+    return figure
+
+
+def latency_tails(shown: Sequence[Panel]) -> Figure:
+    """The share of requests that took as long or longer, on a logarithmic axis: what a distribution
+    hides in its last percent."""
+    figure, axes = _distributions(shown, lambda shares: 1 - shares + shares[0])
+    for panel, drawn in zip(shown, axes, strict=True):
+        drawn.set_ylabel("share as slow")
+        plain_log(drawn.yaxis, [1 / max(len(curve.values) for curve in panel.curves), 1.0])
+    return figure
+
+
+def _distributions(
+    shown: Sequence[Panel], height: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+) -> tuple[Figure, list[Axes]]:
     figure, axes = _stacked(shown)
     for panel, drawn in zip(shown, axes, strict=True):
         for curve in panel.curves:
-            _cdf(drawn, curve)
-        drawn.set_ylim(0, 1.03)
-        drawn.set_ylabel("share of requests")
+            _distribution(drawn, curve, height)
     curves = [curve for panel in shown for curve in panel.curves]
     plain_log(axes[-1].xaxis, [end for c in curves for end in (c.values.min(), c.values.max())])
     axes[-1].set_xlabel("response latency (ms)")
     _legend(figure, [mark for panel in shown for mark in panel.marks])
-    return figure
+    return figure, axes
 
 
 def _stacked(shown: Sequence[Panel]) -> tuple[Figure, list[Axes]]:
@@ -148,11 +185,15 @@ def _stacked(shown: Sequence[Panel]) -> tuple[Figure, list[Axes]]:
     return panels([panel.title for panel in shown], height, sharex=True)
 
 
-def _cdf(axes: Axes, curve: Curve) -> None:
+def _distribution(
+    axes: Axes, curve: Curve, height: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+) -> None:
     values, shares = distribution(curve.values)
-    axes.step(values, shares, where="post", linewidth=1.1, **curve.look.style | {"marker": ""})
+    heights = height(shares)
+    axes.step(values, heights, where="post", linewidth=1.1, **curve.look.style | {"marker": ""})
     p99 = int(np.searchsorted(shares, 0.99))
-    axes.plot(values[p99], shares[p99], **curve.look.style)
+    hollow = HOLLOW if p99 == len(shares) - 1 else {}
+    axes.plot(values[p99], heights[p99], **curve.look.style | hollow)
 
 
 def _legend(figure: Figure, drawn: Sequence[Curve | Series]) -> None:
@@ -183,18 +224,47 @@ def _legend_inches(labels: Sequence[str]) -> float:
 
 
 def against(x_label: str, y_label: str, values: Sequence[str], shown: Sequence[Panel]) -> Figure:
-    """Estimates against a swept value, a panel a priority, a line a series."""
+    """Estimates against a swept number, a panel a priority, a line a series. The axis is
+    logarithmic if the values are more evenly spaced on one."""
     figure, axes = _stacked(shown)
+    numbers = np.array([float(value) for value in values])
+    logarithmic = _is_geometric(numbers)
+    at = np.log(numbers) if logarithmic else numbers
+    step = float(np.diff(at).min(initial=np.inf)) if len(at) > 1 else 1.0
     for panel, drawn in zip(shown, axes, strict=True):
-        for index, series in enumerate(panel.series):
-            _series(drawn, series, _offset(index, len(panel.series)))
+        moving = [series for series in panel.series if not series.constant]
+        for series in panel.series:
+            offset = 0.0 if series.constant else step * _offset(moving.index(series), len(moving))
+            _series(drawn, series, np.exp(at + offset) if logarithmic else at + offset)
         plain_log(drawn.yaxis, _extent(panel.series))
-        drawn.set_xlim(-0.5, len(values) - 0.5)
-    axes[-1].set_xticks(range(len(values)), _fitting(values))
+    if logarithmic:
+        axes[-1].set_xscale("log")
+    margin = 0.06 * (at[-1] - at[0]) or 0.5
+    ends = np.array([at[0] - margin, at[-1] + margin])
+    axes[-1].set_xlim(*(np.exp(ends) if logarithmic else ends))
+    named = _apart(at)
+    axes[-1].set_xticks(numbers[named], _fitting([values[each] for each in named]))
+    axes[-1].xaxis.set_minor_locator(NullLocator())
     axes[-1].set_xlabel(x_label)
     figure.supylabel(y_label, fontsize=8)
     _legend(figure, [mark for panel in shown for mark in panel.marks])
     return figure
+
+
+def _is_geometric(numbers: NDArray[np.float64]) -> bool:
+    if len(numbers) < 3 or numbers.min() <= 0:
+        return False
+    steps, ratios = np.diff(numbers), np.diff(np.log(numbers))
+    return bool(ratios.max() / ratios.min() < steps.max() / steps.min())
+
+
+def _apart(at: NDArray[np.float64]) -> list[int]:
+    """Those of the positions, in their order, whose names do not run into each other."""
+    named = [0]
+    for each in range(1, len(at)):
+        if at[each] - at[named[-1]] >= CLOSEST * (at[-1] - at[0]):
+            named.append(each)
+    return named
 
 
 def _offset(index: int, count: int, step: float = 0.08) -> float:
@@ -224,16 +294,21 @@ def _drawn(estimate: Estimate) -> tuple[float, ...]:
     )
 
 
-def _series(axes: Axes, series: Series, offset: float) -> None:
+def _series(axes: Axes, series: Series, at: NDArray[np.float64]) -> None:
     """A line through the estimates with their intervals; an arrow where one has no upper bound."""
     if series.constant:
         _level(axes, series)
         return
-    at = np.arange(len(series.estimates)) + offset
     values = [estimate.value for estimate in series.estimates]
-    axes.plot(at, values, linewidth=1.0, **series.look.style)
+    axes.plot(at, values, linewidth=1.0, **series.look.style | {"marker": ""})
     for x, estimate in zip(at, series.estimates, strict=True):
         _whisker(axes, x, estimate, series.look.colour, upright=True)
+        _marker(axes, x, estimate, series.look, upright=True)
+
+
+def _marker(axes: Axes, at: float, estimate: Estimate, look: Look, upright: bool) -> None:
+    style = look.style | {"linestyle": ""} | (HOLLOW if estimate.is_maximum else {})
+    axes.plot(*_turned((at,), (estimate.value,), upright), **style)
 
 
 def _level(axes: Axes, series: Series) -> None:
@@ -268,8 +343,8 @@ def dots(x_label: str, rows: Sequence[str], series: Sequence[Series]) -> Figure:
     for index, drawn in enumerate(series):
         offset = _offset(index, len(series), 0.22)
         for row, estimate in enumerate(drawn.estimates):
-            axes.plot(estimate.value, row + offset, drawn.look.marker, color=drawn.look.colour)
             _whisker(axes, row + offset, estimate, drawn.look.colour, upright=False)
+            _marker(axes, row + offset, estimate, drawn.look, upright=False)
     name_rows(axes, rows, LABEL_CHARACTERS)
     plain_log(axes.xaxis, _extent(series))
     axes.set_xlabel(x_label)

@@ -1,6 +1,6 @@
 """What happened when, drawn: a lane a task."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from runner.runs.run import Run
 from runner.runs.timeline import TaskTimeline, Timeline, read, readable_ns
 
 LANE_INCHES = 0.24
+#: Priorities that a legend names; further colours begin anew.
+MOST_COLOURS = len(COLOURS)
 BAR = (-0.24, 0.62)
 WAIT = -0.36
 MARK = 0.44
@@ -36,11 +38,15 @@ def timelines(shown: Sequence[tuple[str, Timeline]], until_ns: int) -> Figure:
     height = 0.75 + sum(LANE_INCHES * count + 0.22 for count in lanes)
     titles, ratios = [title for title, _ in shown], {"height_ratios": lanes}
     figure, axes = panels(titles, height, sharex=True, gridspec_kw=ratios)
-    for panel, (_, course) in zip(axes, shown, strict=True):
-        _timeline(panel, course, until_ns)
-    axes[-1].set_xlabel(f"time since the window began ({_unit(until_ns)[0]})")
-    parts: list[Any] = [Patch(facecolor="#666666", label="request")]
     tasks = [task for _, course in shown for task in course.tasks]
+    priorities = sorted({task.priority for task in tasks}, reverse=True)
+    colours = {p: COLOURS[rank % len(COLOURS)] for rank, p in enumerate(priorities)}
+    for panel, (_, course) in zip(axes, shown, strict=True):
+        _timeline(panel, course, until_ns, colours)
+    axes[-1].set_xlabel(f"time since the window began ({_unit(until_ns)[0]})")
+    parts: list[Any] = [
+        Patch(facecolor=colours[p], label=f"priority {p}") for p in priorities[:MOST_COLOURS]
+    ]
     if any((task.requests[:, 1] - task.requests[:, 0]).max(initial=0) > MS for task in tasks):
         parts.append(Line2D([], [], color="#666666", linewidth=1, label="requests waiting"))
     if any(task.marks for task in tasks):
@@ -55,10 +61,9 @@ def _unit(until_ns: int) -> tuple[str, float]:
     return ("s", 1e9) if until_ns >= 1e9 else ("ms", 1e6)
 
 
-def _timeline(axes: Axes, shown: Timeline, until_ns: int) -> None:
-    priorities = sorted({task.priority for task in shown.tasks}, reverse=True)
+def _timeline(axes: Axes, shown: Timeline, until_ns: int, colours: Mapping[int, str]) -> None:
     for row, task in enumerate(shown.tasks):
-        _lane(axes, row, task, until_ns, COLOURS[priorities.index(task.priority) % len(COLOURS)])
+        _lane(axes, row, task, until_ns, colours[task.priority])
     name_rows(axes, [task.name for task in shown.tasks])
     axes.set_xlim(0, until_ns / _unit(until_ns)[1])
     axes.xaxis.set_major_locator(MaxNLocator(5))

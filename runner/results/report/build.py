@@ -1,45 +1,34 @@
 """A report from runs that have ended: the drawings as files, and the page that has them all."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 
 from runner.config.errors import UserError
-from runner.results.comparison import Comparison, compare
-from runner.results.expectations import read_findings
-from runner.results.points import Point, points_of
-from runner.results.report import sections
+from runner.results import sections
+from runner.results.outcome import Outcome
 from runner.results.report.drawn import draw
 from runner.results.report.environment import environment
-from runner.results.report.page import BAD, SOFT, Drawing, Mark, Page
-from runner.results.report.verdict import conclusions, controls
-from runner.results.wording import baseline_name, warnings
+from runner.results.report.page import Drawing, Page
+from runner.results.wording import about, baseline_name
 from runner.runs import files
 from runner.runs.provenance import told
-from runner.runs.sweep import Sweep
 
 NO_NAME = re.compile(r"[^\w.-]")
-FIGURES = "figures"
 
 
-def build(
-    runs: Sweep,
-    folder: Path,
-    title: str = "",
-    baseline: str | None = None,
-    primary: str | None = None,
-) -> Path:
-    """Write the report of these runs to `folder`; returns the page.
+def build(outcome: Outcome, folder: Path, title: str = "") -> Path:
+    """Write the report of what runs came to, to `folder`; returns the page.
 
-    title: in place of the sweep's name. Raises `UserError` if there is no run, the folder cannot be
-    written, or `baseline` or `primary` name what is not there."""
-    if not runs:
+    title: in place of the sweep's name. Raises `UserError` if there is no run, or the folder cannot
+    be written."""
+    if not outcome.runs:
         raise UserError("", "", "no run has ended yet")
-    with _writing(folder / FIGURES):
-        (folder / FIGURES).mkdir(parents=True, exist_ok=True)
-    page = _page(runs, folder, title or runs.name, baseline, primary)
+    with _writing(folder / files.FIGURES):
+        (folder / files.FIGURES).mkdir(parents=True, exist_ok=True)
+    page = _page(outcome, folder, title or outcome.runs.name)
     path = folder / files.REPORT_PAGE
     with _writing(path):
         path.write_text(page.html())
@@ -56,62 +45,40 @@ def _writing(path: Path) -> Iterator[None]:
         raise UserError("output", path, problem, remedy=remedy) from error
 
 
-def _page(runs: Sweep, folder: Path, title: str, baseline: str | None, primary: str | None) -> Page:
-    points = points_of(runs)
-    comparison, why_not = None, ""
-    try:
-        comparison = compare(runs.runs, baseline, primary)
-    except UserError as error:
-        if baseline or primary:  # somebody asked for a certain one
-            raise
-        why_not = str(error).partition("\n")[0]
+def _page(outcome: Outcome, folder: Path, title: str) -> Page:
+    points, comparison = outcome.points, outcome.comparison
     rows = comparison.rows if comparison else []
+    primary = [row for row in rows if row.primary]
+    secondary = [row for row in rows if not row.primary]
+    baseline = baseline_name(comparison.baseline) if comparison else ""
     return Page(
         title=title,
-        command=told(runs.record.command),
-        verdicts=_verdicts(comparison, why_not),
-        asides=_asides(comparison) if comparison else [],
+        command=told(outcome.runs.record.command),
+        verdicts=outcome.verdicts,
+        asides=outcome.asides,
         points=sections.points_table(points, comparison),
-        environment=environment(runs),
-        expected=sections.expectations_table(read_findings(runs.folder)),
-        folder=FIGURES,
-        drawings=_drawings(points, folder / FIGURES),
-        baseline=baseline_name(comparison.baseline) if comparison else "",
-        primary=sections.comparison_table([row for row in rows if row.primary]),
-        secondary=sections.comparison_table([row for row in rows if not row.primary]),
+        environment=environment(outcome.runs),
+        expected=sections.expectations_table(outcome.findings),
+        folder=files.FIGURES,
+        drawings=_drawings(outcome, folder / files.FIGURES),
+        against=f"{about(primary) or 'Arms'} against {baseline}" if comparison else "",
+        primary=sections.comparison_table(primary),
+        secondary=sections.comparison_table(secondary),
         latencies=sections.latency_table(points),
         proof=sections.proof_table(points),
         runs=sections.runs_table(points),
     )
 
 
-def _verdicts(comparison: Comparison | None, why_not: str) -> list[Mark]:
-    if comparison is None:
-        return [Mark(f"No comparison: {why_not}.")]
-    return [*conclusions(comparison), *(Mark(warning, BAD) for warning in warnings(comparison))]
-
-
-def _asides(comparison: Comparison) -> list[Mark]:
-    """Controls, and runs that the comparison does without."""
-    asides = []
-    if beside := controls(comparison):
-        asides.append(Mark("; ".join(beside) + ".", SOFT))
-    if comparison.left_out:
-        by_reason: dict[str, list[str]] = {}
-        for run, reason in comparison.left_out:
-            by_reason.setdefault(reason.partition(":")[0], []).append(run.name)
-        runs = [f"{', '.join(names)} ({reason})" for reason, names in by_reason.items()]
-        asides.append(Mark(f"Not compared: {'; '.join(runs)}.", BAD))
-    return asides
-
-
-def _drawings(points: Sequence[Point], folder: Path) -> dict[str, list[Drawing]]:
-    """By heading: task sets have drawings of their own."""
-    by_task_set = [(name, list(same)) for name, same in groupby(points, lambda p: p.task_set)]
+def _drawings(outcome: Outcome, folder: Path) -> dict[str, list[Drawing]]:
+    """By heading: task sets have drawings, and a figure that decides, of their own."""
+    by_task_set = [(name, list(s)) for name, s in groupby(outcome.points, lambda p: p.task_set)]
+    arms = outcome.comparison.arms if outcome.comparison else []
+    primary = {row.task_set: row.figure for row in arms}
     several = len(by_task_set) > 1
     drawings = {
         f"Figures: {name}" if several else "Figures": list(
-            draw(same, folder, f"_{NO_NAME.sub('_', name)}" if several else "")
+            draw(same, folder, f"_{NO_NAME.sub('_', name)}" if several else "", primary.get(name))
         )
         for name, same in by_task_set
     }

@@ -5,21 +5,21 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Image
 
 from runner.config.arms import Arm
 from runner.metrics import METRICS, Metric
 from runner.metrics.intervals import Estimate
 from runner.metrics.latency import FIGURES
+from runner.metrics.names import Figure, figure_named
 from runner.metrics.sharing import entitlements, progress
 from runner.results.drawings import plots
 from runner.results.drawings.plots import NOTHING, Curve, Look, Panel, Series, Share
 from runner.results.drawings.style import save
 from runner.results.drawings.timelines import timelines
-from runner.results.pairs import declared_primary
 from runner.results.points import Point, combined, is_number, spoken, swept_values
 from runner.results.report.page import Drawing
-from runner.results.wording import INTERVAL, figure_name, short_key, spread
+from runner.results.wording import INTERVAL, figure_name, short_key, spread, stem_of
 from runner.runs import timeline
 
 #: More lines in one drawing cannot be told apart; more rows do not fit on a page.
@@ -36,31 +36,33 @@ UNITS = {
 
 
 #: Stem, drawing, caption.
-Sketch = tuple[str, Figure, str]
+Sketch = tuple[str, Image, str]
 
 
-def draw(points: Sequence[Point], folder: Path, suffix: str = "") -> Iterator[Drawing]:
-    """All drawings of one task set's points, written to `folder`."""
+def draw(
+    points: Sequence[Point], folder: Path, suffix: str = "", primary: str | None = None
+) -> Iterator[Drawing]:
+    """All drawings of one task set's points, written to `folder`. primary: the figure that
+    decides."""
     shown = [point for point in points if point.priorities]
     wrong = [point.label for point in shown if not all(run.summary.valid for run in point.counted)]
     warning = f" Not valid, shown all the same: {'; '.join(wrong)}." if wrong else ""
-    for stem, figure, caption in _sketches(shown) if shown else ():
+    for stem, figure, caption in _sketches(shown, primary) if shown else ():
         image = folder / f"{stem}{suffix}.png"
         save(figure, image, image.with_suffix(".pdf"))
         yield Drawing(image.stem, caption + warning, image)
 
 
-def _sketches(points: Sequence[Point]) -> Iterator[Sketch]:
+def _sketches(points: Sequence[Point], primary: str | None) -> Iterator[Sketch]:
     priorities = sorted({p for point in points for p in point.priorities}, reverse=True)
     if len(priorities) > MOST_PANELS:  # the most urgent ones and the last
         priorities = [*priorities[: MOST_PANELS - 1], priorities[-1]]
-    yield _cdf(points, priorities)
+    yield from _distributions(points, priorities)
     yield from _metric(P99, points, priorities)
-    declared = declared_primary([run for point in points for run in point.runs])
-    metric = METRICS[declared.partition("/")[0]] if declared else P99
-    if metric is not P99 and not metric.of_all:
-        yield from _metric(metric, points, priorities)
-    yield from _heat_maps(points, priorities[0])
+    deciding = figure_named(primary or f"{P99.tag}/priority_{priorities[0]}")
+    if deciding.metric is not P99 and not deciding.metric.of_all:
+        yield from _metric(deciding.metric, points, priorities)
+    yield from _heat_maps(points, deciding)
     yield from _shares(points)
     yield from _timelines(points)
 
@@ -71,6 +73,12 @@ def _runs(points: Sequence[Point]) -> str:
     if number == "1":
         return f"One run each; {INTERVAL}s of this run only, an arrow where one has no end."
     return f"Geometric mean of {number} runs each, with {INTERVAL}s over the runs."
+
+
+def _hollow(metric: Metric, points: Sequence[Point], priorities: Sequence[int]) -> str:
+    """What a hollow marker means, if there is one."""
+    largest = any(_of(metric, point, p).is_maximum for point in points for p in priorities)
+    return " Hollow: the maximum, for want of requests." if largest else ""
 
 
 def _swept_keys(points: Sequence[Point]) -> list[str]:
@@ -87,7 +95,7 @@ def _key_label(key: str) -> str:
 # --- distributions -------------------------------------------------------------------------------
 
 
-def _cdf(points: Sequence[Point], priorities: Sequence[int]) -> Sketch:
+def _distributions(points: Sequence[Point], priorities: Sequence[int]) -> Iterator[Sketch]:
     chosen = _chosen(points, priorities[0])
     looks = _looks(chosen)
     panels = []
@@ -98,11 +106,16 @@ def _cdf(points: Sequence[Point], priorities: Sequence[int]) -> Sketch:
             if priority in point.priorities
         ]
         panels.append(Panel(f"priority {priority}", curves=curves))
-    said = "Response latency of all requests of all runs, from the scheduled arrival; p99 marked."
+    cut = ""
     if len(chosen) < len(points):
         extremes = f"those with the lowest and the highest p99 of priority {priorities[0]}"
-        said += f" Of {len(points)} points, {extremes} in each arm."
-    return "latency_cdf", plots.latency_cdfs(panels), said
+        cut = f" Of {len(points)} points, {extremes} in each arm."
+    said = "Response latency of all requests of all runs, from the scheduled arrival; p99 marked"
+    few = any(len(curve.values) < 100 for panel in panels for curve in panel.curves)
+    said += f"{', hollow where it is the maximum for want of requests' if few else ''}.{cut}"
+    yield "latency_cdf", plots.latency_cdfs(panels), said
+    said = "The tail of the same: the share of requests that took as long or longer."
+    yield "latency_tail", plots.latency_tails(panels), said
 
 
 def _chosen(points: Sequence[Point], priority: int) -> list[Point]:
@@ -117,11 +130,16 @@ def _chosen(points: Sequence[Point], priority: int) -> list[Point]:
 
 
 def _looks(points: Sequence[Point]) -> list[Look]:
-    """Colours by arm, lines and markers by the number of its point; graded if there is one arm."""
+    """An arm's own where it has one point, else shades of it; graded if there is one arm."""
     arms = [point.arm for point in points]
     if len(set(arms)) == 1 and len(arms) > 1:
         return plots.graded(len(points))
-    return [plots.arm_look(arm, arms[:at].count(arm)) for at, arm in enumerate(arms)]
+    return [
+        plots.arm_look(arm)
+        if arms.count(arm) == 1
+        else plots.variant_look(arm, arms[:at].count(arm), arms.count(arm), at)
+        for at, arm in enumerate(arms)
+    ]
 
 
 # --- one figure of every point -------------------------------------------------------------------
@@ -139,8 +157,9 @@ def _spoken(metric: Metric) -> str:
 
 def _metric(metric: Metric, points: Sequence[Point], priorities: Sequence[int]) -> Iterator[Sketch]:
     """Against the swept number with the most values or, without one, a row a point."""
-    stem = figure_name(metric.tag).replace(" ", "_")
+    stem = stem_of(metric.tag)
     axis = f"{_spoken(metric)} ({metric.unit})"
+    hollow = _hollow(metric, points, priorities)
     keys = _swept_keys(points)
     numeric = [key for key in keys if all(map(is_number, swept_values(points, key)))]
     if numeric:
@@ -154,7 +173,7 @@ def _metric(metric: Metric, points: Sequence[Point], priorities: Sequence[int]) 
             ]
             constant = any("" in line for line in lines.values())
             level = " Without markers: does not depend on it." if constant else ""
-            caption = f"{_spoken(metric)} against {short_key(key)}. {_runs(points)}{level}"
+            caption = f"{_spoken(metric)} against {short_key(key)}. {_runs(points)}{level}{hollow}"
             yield stem, plots.against(_key_label(key), axis, values, panels), caption
             return
     if len(keys) == 2 and len(points) > MOST_ROWS:
@@ -166,7 +185,7 @@ def _metric(metric: Metric, points: Sequence[Point], priorities: Sequence[int]) 
     ]
     cut = f" The first {MOST_ROWS} of {len(points)} points." if len(points) > MOST_ROWS else ""
     figure = plots.dots(axis, [point.label for point in rows], series)
-    yield stem, figure, f"{_spoken(metric)}. {_runs(points)}{cut}"
+    yield stem, figure, f"{_spoken(metric)}. {_runs(points)}{cut}{hollow}"
 
 
 #: By (arm, values of the other keys) and then by the value of the key that is the axis; "" for a
@@ -196,29 +215,33 @@ def _series(metric: Metric, lines: Lines, values: Sequence[str], priority: int) 
 # --- two swept keys ------------------------------------------------------------------------------
 
 
-def _heat_maps(points: Sequence[Point], urgent: int) -> Iterator[Sketch]:
-    """One for each arm that has both keys."""
+def _heat_maps(points: Sequence[Point], deciding: Figure) -> Iterator[Sketch]:
+    """The figure that decides, one for each arm that has both keys."""
     keys = _swept_keys(points)
     if len(keys) != 2:
         return
+    metric = deciding.metric
+    about = deciding.scope.replace("_", " ")
+    what = " of ".join(filter(None, [figure_name(metric.tag), about]))
     both = [point for point in points if all(point.values.get(key) for key in keys)]
     columns, rows = (swept_values(both, key) for key in keys)
     arms = list(dict.fromkeys(point.arm for point in both))
     for arm in arms:
         values = np.full((len(rows), len(columns)), np.nan)
         for point in both:
-            if point.arm == arm:
+            known = [found for run in point.counted if (found := deciding.of(run.measured))]
+            if point.arm == arm and known:
                 column, row = (str(point.values[key]) for key in keys)
-                p99 = _of(P99, point, urgent).value
-                values[rows.index(row), columns.index(column)] = p99
+                place = rows.index(row), columns.index(column)
+                values[place] = combined(known, metric.by_ratio).value
         if np.isnan(values).all():
             continue
-        labels = (_key_label(keys[0]), _key_label(keys[1]), f"p99 of priority {urgent} (ms)")
+        labels = (_key_label(keys[0]), _key_label(keys[1]), f"{what} ({metric.unit})")
         figure = plots.heat_map(labels, columns, rows, values)
         of_arm = f" of {arm}" if len(arms) > 1 else ""
         stem = f"heat_map_{arm}" if len(arms) > 1 else "heat_map"
-        caption = f"p99 of priority {urgent}{of_arm} by {short_key(keys[0])} and"
-        yield stem, figure, f"{caption} {short_key(keys[1])}; –: no run."
+        by = f"by {short_key(keys[0])} and {short_key(keys[1])}"
+        yield stem, figure, f"{what}{of_arm} {by}; –: no run."
 
 
 # --- shares --------------------------------------------------------------------------------------

@@ -5,42 +5,10 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import jinja2
 
-GOOD, BAD, SOFT, NEITHER = "good", "bad", "soft", ""
-
-
-class Mark(NamedTuple):
-    """Words with a judgement."""
-
-    text: str
-    kind: str = NEITHER
-
-
-class Cell(NamedTuple):
-    """What stands under the head of a column. kind: number (to the right), text (runs over several
-    lines) or neither."""
-
-    head: str
-    content: str | Mark
-    kind: str = ""
-
-
-def number(head: str, content: str) -> Cell:
-    return Cell(head, content, "number")
-
-
-class Line(NamedTuple):
-    """A row; below: what is said under it over its whole width."""
-
-    cells: Sequence[Cell]
-    below: str = ""
-
-
-#: All lines have the same columns; a table without lines is not shown.
-Table = Sequence[Line]
+from runner.results.cells import Mark, Table
 
 
 @dataclass(frozen=True)
@@ -61,7 +29,7 @@ class Drawing:
 class Page:
     """The report, from top to bottom. environment: names and values; those without a value are left
     out. folder: where the files of the drawings are, as a link from the page. drawings: by heading.
-    baseline: "" for no comparison."""
+    against: what is compared with what, "" for no comparison."""
 
     title: str
     command: str
@@ -72,7 +40,7 @@ class Page:
     expected: Table
     folder: str
     drawings: Mapping[str, Sequence[Drawing]]
-    baseline: str
+    against: str
     primary: Table
     secondary: Table
     latencies: Table

@@ -11,7 +11,8 @@ import pytest
 
 from runner.commands.compare import main
 from runner.results.comparison import compare
-from runner.results.tables import as_csv, as_latex, as_plain, latex, show
+from runner.results.outcome import Outcome
+from runner.results.tables import as_csv, as_latex, as_plain, latex, show, show_comparison
 from runner.runs.load import load
 from runner.trial.status import Status
 from tests import forked
@@ -58,12 +59,23 @@ def test_the_tables(sweep: Path, tmp_path: Path) -> None:
     done = command(*options, sweep)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert "xsched, threshold=4 against native, 4 repeats" in done.stdout
-    assert "p99_ms/priority_1 (urgent)" in done.stdout
-    assert "xsched, threshold=8 is ineffective" in done.stdout
-    assert "xsched, threshold=4 is ineffective" not in done.stdout
-    assert "secondary, Holm-corrected" in done.stdout
+    assert "p90_ms/priority_1 (urgent) against native" in done.stdout
+    assert "p99_ms" not in done.stdout
+    lines = [line for line in done.stdout.splitlines() if line.startswith(" xsched, ")]
+    ineffective = [
+        line.split("  ")[0] for line in lines if "ineffective beside xsched_null" in line
+    ]
+    assert ineffective == [" xsched, threshold=8"]
     assert all(path.stat().st_size for path in files.values())
+    assert "p99" not in files["latex"].read_text()
+
+
+def test_all_figures_are_shown_when_they_are_asked_for(sweep: Path, tmp_path: Path) -> None:
+    done = forked_command("--all", "--latex", tmp_path / "all.tex", sweep)
+    assert done.returncode == 0, done.stderr
+    assert "xsched, threshold=4 against native, secondary figures" in done.stdout
+    assert "p99_ms/priority_1 (urgent)" in done.stdout
+    assert r"p99\_ms" in (tmp_path / "all.tex").read_text()
 
 
 def test_csv_has_a_row_a_figure(sweep: Path) -> None:
@@ -104,7 +116,7 @@ def test_json_has_no_infinite_numbers(tmp_path: Path) -> None:
 
 
 def test_latex_is_escaped(sweep: Path) -> None:
-    text = as_latex(compare(load(sweep).runs))
+    text = as_latex(compare(load(sweep).runs), everything=True)
     assert r"\textbf{p90\_ms}" in text
     assert r"xsched\_null, threshold=8" in text
     body = [line for line in text.splitlines() if line.endswith(r"\\")]
@@ -118,8 +130,10 @@ def test_clocks_that_differ_are_said_in_every_form(
     tasks = {"a": MadeTask([1.0] * 9)}
     clocks = {"native": 1980, "xsched": 1800, "solo": 1980}
     runs = [write_run(tmp_path / a, a, tasks, device=at_clock(c)) for a, c in clocks.items()]
-    found = compare(load(*runs).runs)
-    show(found)
+    sweep = load(*runs)
+    found = compare(sweep.runs)
+    show(Outcome(sweep, found))
+    show_comparison(found, everything=False)
     said = " ".join(capsys.readouterr().out.split())
     assert "no verdict (repeats < 3); SM clocks differ" in said
     assert (
@@ -134,16 +148,14 @@ def test_clocks_that_differ_are_said_in_every_form(
     assert flags == {"xsched": True, "solo": False}
     table = as_latex(found).splitlines()
     marked = [line for line in table if r"$^{\dagger}$" in line]
-    assert all(
-        line.startswith((r"\textbf{xsched}", "xsched", r"\multicolumn{8}")) for line in marked
-    )
+    assert all(line.startswith(("xsched", r"\multicolumn{8}")) for line in marked)
     assert r"{\footnotesize $^{\dagger}$ SM clocks differ from those of native" in marked[-1]
 
 
 def test_names_are_no_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tasks = {"[red]a": MadeTask([1.0] * 9), "[/b]": MadeTask([1.0] * 9)}
     folders = [write_run(tmp_path / arm, arm, tasks) for arm in ("native", "xsched")]
-    show(compare(load(*folders).runs))
+    show_comparison(compare(load(*folders).runs), everything=True)
     assert "[red]a" in capsys.readouterr().out
 
 

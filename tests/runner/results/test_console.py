@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from rich.console import Console as RichConsole
 
 from runner.results.console import Console, Sink, table
 from tests.conftest import environment
@@ -35,6 +36,41 @@ def test_an_encoding_without_the_letter(monkeypatch: pytest.MonkeyPatch) -> None
     shown.print(table("a", "b"))
     assert raw.getvalue().startswith(b"3 ? 4 ? ?s ?\n")
     assert not shown.lost, "letters are no loss"
+
+
+def captured(width: int) -> str:
+    written = io.StringIO()
+    rows = table("arm", "p99", "proof", "runs", left=["proof"], minor=["proof", "runs"])
+    rows.add_row("xsched, threshold=64", "12.5", "not claimed", "3")
+    RichConsole(file=written, width=width).print(rows)
+    return "\n".join(line.rstrip() for line in written.getvalue().splitlines() if line.strip())
+
+
+WIDE = """\
+ arm                    p99  proof        runs
+ ─────────────────────────────────────────────
+ xsched, threshold=64  12.5  not claimed     3"""
+NARROW = """\
+ arm                    p99
+ ──────────────────────────
+ xsched, threshold=64  12.5"""
+NARROWER = """\
+ arm             p99
+ ───────────────────
+ xsched,        12.5
+ threshold=64"""
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"), [(10_000, WIDE), (47, WIDE), (30, NARROW), (28, NARROW), (21, NARROWER)]
+)
+def test_a_table_does_without_minor_columns_and_then_breaks_lines(width: int, shown: str) -> None:
+    assert captured(width) == shown
+
+
+def test_a_pipe_takes_lines_as_long_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    console().print("word " * 200)
+    assert len(capsys.readouterr().out.splitlines()) == 1
 
 
 class Refusing(io.StringIO):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -51,8 +52,15 @@ def test_every_arm_has_a_look_that_colour_line_or_marker_alone_would_tell() -> N
     for aspect in ("colour", "line", "marker"):
         looks = {str(getattr(arm_look(arm), aspect)) for arm in ARMS}
         assert len(looks) >= len(ARMS) - 1, aspect
-    assert arm_look("xsched", 1).colour == arm_look("xsched").colour
-    assert arm_look("xsched", 1) != arm_look("xsched")
+
+
+def test_variants_of_an_arm_can_be_told_apart_and_are_of_its_colour() -> None:
+    looks = [plots.variant_look("xsched", variant, 4, variant) for variant in range(4)]
+    assert len({each.colour for each in looks}) == len({each.marker for each in looks}) == 4
+    parts = [to_rgb(each.colour) for each in looks]
+    assert all(blue > green > red for red, green, blue in parts)
+    brightness = [sum(each) for each in parts]
+    assert brightness == sorted(brightness, reverse=True)
 
 
 def test_distributions_have_one_legend_for_all_panels() -> None:
@@ -84,6 +92,8 @@ def test_estimates_against_a_swept_value() -> None:
     (axes,) = figure.axes
     assert axes.get_yscale() == "log"
     assert [t.get_text() for t in axes.get_xticklabels()] == values
+    assert axes.get_xscale() == "log"
+    assert list(axes.get_xticks()) == [1, 2, 4, 8]
     assert legend_of(figure) == ["xsched", "native", "solo"]
     low, high = axes.get_ylim()
     assert low < 4.5
@@ -99,6 +109,63 @@ def test_an_interval_without_an_upper_end_has_an_arrow(high: float, arrows: int)
     (axes,) = figure.axes
     assert sum(line.get_marker() == "^" for line in axes.get_lines()) == arrows
     assert axes.get_ylim()[1] > 100
+    check(figure)
+
+
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [
+        (["4", "8", "16", "64"], "log"),
+        (["0.2", "0.4", "0.6", "0.8"], "linear"),
+        (["0", "1", "2", "4"], "linear"),
+        (["5"], "linear"),
+    ],
+)
+def test_a_swept_number_is_where_its_value_is(values: list[str], scale: str) -> None:
+    """Also beside something that does not depend on it."""
+    lines = [
+        Series("xsched", [about(3.0)] * len(values), arm_look("xsched")),
+        Series("native", [about(9.0)] * len(values), arm_look("native"), constant=True),
+    ]
+    figure = plots.against("x", "y", values, [Panel("", lines)])
+    (axes,) = figure.axes
+    assert axes.get_xscale() == scale
+    drawn = np.asarray(axes.get_lines()[0].get_xdata(), float)
+    assert drawn == pytest.approx([float(value) for value in values])
+    check(figure)
+
+
+def test_names_on_an_axis_do_not_run_into_each_other() -> None:
+    values = [str(value) for value in (1, 2, 3, 4, 1000)]
+    lines = [Series("", [about(3.0)] * 5, arm_look("xsched"))]
+    figure = plots.against("x", "y", values, [Panel("", lines)])
+    (axes,) = figure.axes
+    assert axes.get_xscale() == "log"
+    assert [text.get_text() for text in axes.get_xticklabels()][-1] == "1000"
+    figure = plots.against("x", "y", [str(n) for n in range(1, 31)], [Panel("", [])])
+    assert len(figure.axes[0].get_xticklabels()) < 20
+    plt.close("all")
+
+
+def test_a_quantile_that_is_the_maximum_is_hollow() -> None:
+    estimates = [Estimate(3.0), Estimate(4.0, is_maximum=True)]
+    series = Series("xsched", estimates, Look("#123456"))
+    for figure in (
+        plots.against("x", "y", ["4", "8"], [Panel("", [series])]),
+        plots.dots("x", ["a", "b"], [series]),
+    ):
+        markers = [line for line in figure.axes[0].get_lines() if line.get_marker() == "o"]
+        assert [line.get_markerfacecolor() for line in markers] == ["#123456", "white"]
+    plt.close("all")
+
+
+def test_the_tail_ends_at_the_share_of_one_request() -> None:
+    figure = plots.latency_tails([Panel("priority 1", curves=curves(["native"]))])
+    (axes,) = figure.axes
+    assert axes.get_yscale() == "log"
+    shares = np.asarray(axes.get_lines()[0].get_ydata(), float)
+    assert shares.max() == pytest.approx(1)
+    assert shares.min() == pytest.approx(1 / 3000)
     check(figure)
 
 

@@ -5,10 +5,8 @@ import numpy as np
 import pytest
 
 from runner.metrics.requests import TaskRequests
-from runner.results.drawings.run import latency_cdf, sweep_p99
+from runner.results.drawings.run import latency_cdf
 from runner.results.drawings.style import save
-from runner.runs.record import Figure, Summary, TaskSummary
-from runner.trial.status import Status
 
 
 def test_the_cdf_has_a_line_a_task_and_a_colour_a_priority(tmp_path: Path) -> None:
@@ -48,18 +46,3 @@ def test_many_tasks_are_named_by_their_priority(tmp_path: Path) -> None:
     (legend,) = drawing.legends
     assert [text.get_text() for text in legend.get_texts()] == [f"priority {n}" for n in range(3)]
     save(drawing, tmp_path / "cdf.png")
-
-
-def test_the_sweep_has_a_line_a_priority_in_the_order_of_the_values() -> None:
-    def run(p99: float) -> Summary:
-        tasks = {"urgent": TaskSummary(priority=3), "idle": TaskSummary(priority=1)}
-        figures = {"p99_ms/priority_3": Figure(p99)}
-        return Summary(name="r", status=Status.FINISHED, tasks=tasks, figures=figures)
-
-    rows = [("4", run(1.0)), ("16", run(3.0)), ("8", run(2.0))]
-    (axes,) = sweep_p99("title", "xsched.threshold", rows).axes
-    high, low = axes.get_lines()
-    assert list(high.get_ydata()) == [1.0, 3.0, 2.0]  # type: ignore[arg-type]
-    assert np.isnan(low.get_ydata()).all()
-    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["4", "16", "8"]
-    plt.close("all")

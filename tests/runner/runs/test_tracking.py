@@ -16,12 +16,21 @@ from runner.config.schema import Config
 from runner.platforms.device import DeviceFacts
 from runner.platforms.gpu.telemetry import EPOCH_NS, GPU, TELEMETRY
 from runner.proof.checks import Verdict
-from runner.runs import files
+from runner.runs import files, view
 from runner.runs.load import load
-from runner.runs.record import Code, Entry, Figure, Logged, Provenance, SweepRecord, TaskSummary
-from runner.runs.run import Run, read_run
+from runner.runs.record import (
+    Code,
+    Conclusion,
+    Entry,
+    Figure,
+    Logged,
+    Provenance,
+    SweepRecord,
+    TaskSummary,
+)
+from runner.runs.run import read_run
 from runner.runs.sweep import Sweep
-from runner.runs.tracking import Tracking, compare_link, log_missing, open_store
+from runner.runs.tracking import Tracking, log_missing, open_store
 from runner.trial.status import Status
 from tests.runner.run_folders import MadeTask, write_run
 from tests.runner.stores import by_id, sweep_of
@@ -77,7 +86,8 @@ def made(tmp_path: Path, **changes: Any) -> Path:
     folder = write_run(tmp_path / "run", "xsched", {"high-1": task}, CONFIG)
     summary = replace(read_run(folder).summary, **{**SUMMARY, **changes})
     files.write_json(folder / files.SUMMARY, summary)
-    origin = Provenance(time=ENDED, code=Code("c0ffee"))
+    command = ("python", "-m", "runner", "task_set=made")
+    origin = Provenance(time=ENDED, command=command, code=Code("c0ffee"))
     files.write_json(folder / files.PROVENANCE, origin)
     return folder
 
@@ -110,7 +120,7 @@ def test_a_run_carries_params_metrics_tags_and_artifacts(uri: str, run: Path) ->
     assert (params["xsched.threshold"], params["arm.name"]) == ("4", "xsched")
     assert params["task_set.tasks.high-1.priority"] == "3"
     assert params["long"] == "x" * 6000
-    assert not {"output_root", "tracking.uri", "sweep.repeats", "seed"} & set(params)
+    assert not {"output_root", "tracking.uri", "sweep.repeats", "repeat", "seed"} & set(params)
     metrics = done.data.metrics
     assert metrics["p99_ms/priority_3"] == 2.0
     assert metrics["p99.9_ms/priority_3"] == 2.0
@@ -135,6 +145,9 @@ def test_a_run_carries_params_metrics_tags_and_artifacts(uri: str, run: Path) ->
     assert (tags["arm"], tags["valid"], tags["throttled"]) == ("xsched", "True", "sw_thermal")
     assert (tags["saturation"], tags["preemptions"]) == ("0.90", "7")
     assert tags["mlflow.note.content"] == "nothing was preempted"
+    assert tags["repeat"] == "0"
+    assert tags["mlflow.source.name"] == "python -m runner task_set=made"
+    assert tags["mlflow.user"]
     assert tags["mlflow.source.git.commit"] == "c0ffee"
     assert tags["folder"].endswith(f":{run}")
     assert sorted(each.path for each in client.list_artifacts(done.info.run_id)) == names
@@ -285,16 +298,59 @@ def test_new_conclusions_go_to_the_same_parent(uri: str, tmp_path: Path) -> None
     store = Tracking(uri)
     assert log_missing(sweep, store) == []
     before = found(uri, tmp_path / "sweep").info.run_id
-    (tmp_path / "sweep" / "expectations.json").write_text("[]")
-    assert log_missing(sweep, store) == []
-    assert found(uri, tmp_path / "sweep").info.run_id == before
+    for verdict, value in (("No verdict", 3.0), ("It is better", 2.0)):
+        conclusion = Conclusion(
+            verdicts=(verdict,),
+            primary="p99_ms/priority_1",
+            table="| arm |",
+            picture="report/figures/p99.png",
+            metrics={"p99_ms/priority_1/native": value},
+        )
+        files.write_json(tmp_path / "sweep" / files.CONCLUDED, conclusion)
+        assert log_missing(sweep, store) == []
+        parent = found(uri, tmp_path / "sweep")
+        assert parent.info.run_id == before
+        note = parent.data.tags["mlflow.note.content"]
+        assert note.startswith(f"{verdict}\n\n| arm |\n\n![p99_ms/priority_1](get-artifact?path=")
+        assert note.count(before) == 1, "the picture is an artifact of this run"
+        assert parent.data.metrics == {"p99_ms/priority_1/native": value}
     paths = {each.path for each in MlflowClient(uri).list_artifacts(before)}
-    assert paths == {"sweep.json", "expectations.json"}
+    assert paths == {"sweep.json", "conclusion.json"}
 
 
-def test_a_sweep_with_few_repeats_has_no_parent(uri: str, tmp_path: Path) -> None:
+def test_a_parent_is_as_old_as_its_runs(uri: str, tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path / "sweep", 2)
+    assert log_missing(sweep, Tracking(uri)) == []
+    parent = found(uri, tmp_path / "sweep")
+    children = [found(uri, run.folder) for run in sweep]
+    assert parent.info.start_time == min(child.info.start_time for child in children)
+    assert parent.info.end_time == max(child.info.end_time for child in children)
+    assert parent.data.tags["mlflow.user"] == children[0].data.tags["mlflow.user"]
+
+
+def test_the_page_of_a_sweep_is_in_a_tag_of_its_experiment(uri: str, tmp_path: Path) -> None:
     assert log_missing(sweep_of(tmp_path / "sweep", 2), Tracking(uri)) == []
-    assert {run.info.run_name for run in by_id(uri).values()} == {"r0", "r1"}
+    parent = found(uri, tmp_path / "sweep").info
+    tags = MlflowClient(uri).get_experiment(parent.experiment_id).tags
+    page = json.loads(tags[f"{view.SHARED}{parent.run_id}"])
+    assert page["selectedColumns"][:2] == ["tags.`arm`", "params.`key`"]
+    runs = MlflowClient(uri).search_runs([parent.experiment_id], page["searchFilter"])
+    assert {run.info.run_name for run in runs} == {"r0", "r1"}
+
+
+def test_a_single_run_has_no_parent(uri: str, tmp_path: Path) -> None:
+    assert log_missing(sweep_of(tmp_path / "sweep", 1), Tracking(uri)) == []
+    assert {run.info.run_name for run in by_id(uri).values()} == {"r0"}
+
+
+def test_what_was_swept_and_a_run_does_not_depend_on_is_no_param(uri: str, tmp_path: Path) -> None:
+    config = {"xsched": {"threshold": 4, "batch_size": 1}}
+    folder = write_run(tmp_path / "run", "native", {"a": MadeTask([1.0])}, config)
+    entry = Entry(folder="run", arm="native", values={"xsched.threshold": None})
+    assert Tracking(uri).log(read_run(folder, entry)) == ""
+    params = found(uri, folder).data.params
+    assert params["xsched.batch_size"] == "1"
+    assert "xsched.threshold" not in params
 
 
 def test_a_run_of_an_older_version_is_not_logged_again(uri: str, run: Path) -> None:
@@ -310,30 +366,11 @@ def test_a_run_of_an_older_version_is_not_logged_again(uri: str, run: Path) -> N
     assert by_id(uri).keys() == {done.info.run_id}
 
 
-# --- the link ------------------------------------------------------------------------------------
-
-
-def at(folder: Path, *logged: Logged) -> list[Run]:
-    runs = []
-    for number, each in enumerate(logged):
-        run = write_run(folder / str(number), "solo", {"a": MadeTask([1.0])})
-        files.write_json(run / files.LOGGED, each)
-        runs.append(read_run(run))
-    return runs
-
-
-def test_a_link_compares_runs(tmp_path: Path) -> None:
-    runs = at(tmp_path, Logged("a", "sqlite:///x.db", "1"), Logged("b", "sqlite:///x.db", "1"))
-    quoted = "runs=%5B%22a%22%2C%22b%22%5D&experiments=%5B%221%22%5D"
-    assert compare_link(runs) == f"http://127.0.0.1:5000/#/compare-runs?{quoted}"
-    assert compare_link(runs[:1]) == ""
-
-
-def test_a_link_leads_to_the_server_and_has_no_password(tmp_path: Path) -> None:
-    runs = at(tmp_path, *(Logged(name, "https://server/", "7") for name in ("a", "b")))
-    assert compare_link(runs).startswith("https://server/#/compare-runs?")
-    assert not Tracking("https://me:secret@server").has(runs[0].folder)
-    assert Tracking("https://me:secret@server/").has(runs[0].folder)
+def test_a_password_is_no_part_of_where_a_run_is(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", "solo", {"a": MadeTask([1.0])})
+    files.write_json(run / files.LOGGED, Logged("a", "https://server/", "7"))
+    assert not Tracking("https://me:secret@server").has(run)
+    assert Tracking("https://me:secret@server/").has(run)
 
 
 def test_mlflow_json_is_the_record(uri: str, run: Path) -> None:

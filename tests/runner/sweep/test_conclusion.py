@@ -1,6 +1,7 @@
 """Conclusions are made once of the same runs in the same way, and anew of anything else."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from runner.config.errors import UserError
 from runner.config.schema import ExpectConfig
+from runner.results.console import console
 from runner.runs import files
 from runner.runs.load import load
 from runner.sweep.conclusion import Judgement, conclude
@@ -33,8 +35,45 @@ def verdicts(folder: Path) -> list[str]:
 
 def test_all_of_it_is_there(concluded: Path) -> None:
     names = {path.name for path in concluded.iterdir()}
-    assert names >= {*CONCLUSIONS, "comparison.png", files.REPORT}
+    assert names >= {*CONCLUSIONS, files.REPORT, files.CONCLUDED}
     assert verdicts(concluded) == ["met"]
+
+
+def test_what_it_came_to_is_kept_in_words(concluded: Path) -> None:
+    found = files.read_conclusion(concluded)
+    assert found.verdicts[0].startswith("xsched is better than native: p90 of priority 1 is")
+    assert found.primary == "p90_ms/priority_1"
+    assert "| xsched&nbsp; |" in found.table
+    assert (concluded / found.picture).is_file()
+    ratio = found.metrics["ratio/xsched"]
+    assert found.metrics["ratio_low/xsched"] < ratio < found.metrics["ratio_high/xsched"] < 1
+    assert ratio == pytest.approx(
+        found.metrics["p90_ms/priority_1/xsched"] / found.metrics["p90_ms/priority_1/native"]
+    )
+
+
+def test_names_of_metrics_are_such_as_mlflow_takes(tmp_path: Path) -> None:
+    folder = made_up.sweep(tmp_path, {"arm": ["xsched"], "xsched.threshold": ["4", "8"]}, 3)
+    assert conclude(Judgement([], None), folder) == []
+    metrics = files.read_conclusion(folder).metrics
+    assert "p90_ms/priority_1/xsched threshold 8" in metrics
+    assert all(re.fullmatch(r"[\w./: -]+", name, re.ASCII) for name in metrics)
+
+
+def test_the_end_is_one_screen_and_all_of_it_if_that_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = made_up.sweep(tmp_path, {"arm": ["native", "xsched"]}, 3, requests=20)
+    said = []
+    for verbose in (False, True):
+        monkeypatch.setattr(console, "verbose", verbose)
+        assert conclude(Judgement([SLOW], None), folder) == []
+        said.append(capsys.readouterr().out)
+        assert "xsched is better than native" in said[-1]
+        assert "Expectations: 1 not met. Not met: slow." in said[-1]
+        assert f"report: {folder}/report/report.html" in said[-1]
+    assert len(said[0].splitlines()) < 25
+    assert ["throughput_rps" in each for each in said] == [False, True]
 
 
 def test_the_same_is_judged_once(concluded: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -124,7 +124,7 @@ def test_a_sweep_over_a_real_model_leaves_everything_behind(
         assert (summary.pace_us is not None) is (len(available_cores()) > 1)
         logged = files.read_logged(folder)
         assert logged
-        assert logged.run_id in done.stdout
+        assert logged.uri == f"sqlite:///{tmp_path}/out/mlflow.db"
     sweep_folder = found["block-t4"].folder.parent
     sweep = load(sweep_folder)
     assert sweep.record.swept == ("xsched.threshold",)
@@ -133,9 +133,12 @@ def test_a_sweep_over_a_real_model_leaves_everything_behind(
         {"xsched.threshold": "4"},
         {"xsched.threshold": "8"},
     ]
-    assert (sweep_folder / "comparison.png").stat().st_size > 10_000
+    assert (sweep_folder / files.REPORT / files.REPORT_PAGE).stat().st_size > 10_000
     assert (tmp_path / "out" / "mlflow.db").exists()
-    assert "compare: http://127.0.0.1:5000/#/compare-runs" in done.stdout
+    parent = files.read_logged(sweep_folder)
+    assert parent
+    assert f"viewStateShareKey={parent.run_id}" in done.stdout
+    assert f"mlflow ui --backend-store-uri {parent.uri}" in done.stdout
     again = run_forked("--config-path", str(found["block-t8"].folder), "--config-name", "config")
     ok(again)
     hashes = [path.name for path in (tmp_path / "out").glob("*/*-*") if path.is_dir()]

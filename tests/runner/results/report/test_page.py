@@ -1,7 +1,8 @@
 from html.parser import HTMLParser
 from typing import Any, NamedTuple
 
-from runner.results.report.page import Cell, Line, Mark, Page, Table, number
+from runner.results.cells import Cell, Line, Mark, Table, number
+from runner.results.report.page import Page
 
 VOID = {"meta", "img", "br"}
 
@@ -32,7 +33,7 @@ class Balanced(HTMLParser):
 def html(**parts: Any) -> str:
     """A page that has these parts, and nothing else."""
     none: dict[str, Any] = dict.fromkeys(("verdicts", "asides", "environment"), ())
-    none |= dict.fromkeys(("title", "command", "folder", "baseline"), "")
+    none |= dict.fromkeys(("title", "command", "folder", "against"), "")
     tables = ("points", "expected", "primary", "secondary", "latencies", "proof", "runs")
     none |= dict.fromkeys(tables, ())
     return Page(**none | {"drawings": {}} | parts).html()
@@ -45,7 +46,7 @@ def test_text_is_text_wherever_it_stands() -> None:
     page = html(
         title=evil,
         command=evil,
-        baseline=evil,
+        against=evil,
         folder=evil,
         verdicts=[Mark(evil, "bad")],
         asides=[Mark(evil, "soft")],

@@ -9,7 +9,8 @@ import yaml
 
 from runner.commands import report as command
 from runner.config.errors import UserError
-from runner.results.expectations import NOT_MET, Finding
+from runner.results.expectations import NOT_MET, Finding, read_findings
+from runner.results.outcome import Outcome
 from runner.results.points import points_of
 from runner.results.report.build import build
 from runner.runs import files
@@ -23,7 +24,8 @@ ARMS = ["native", "xsched", "xsched_null"]
 
 
 def report(folder: Path, *more: Path) -> str:
-    return build(load(folder, *more), folder / "report").read_text()
+    found = read_findings(folder)
+    return build(Outcome.of(load(folder, *more), found), folder / "report").read_text()
 
 
 def text(html: str) -> str:
@@ -54,7 +56,7 @@ def page(arms: Path) -> str:
 def test_the_page_needs_nothing_else(page: str) -> None:
     assert not re.search(r"https?://|<script|<link|@import|url\(", page)
     sources = re.findall(r'src="([^"]{0,40})', page)
-    assert len(sources) == 3
+    assert len(sources) == 5
     assert all(source.startswith("data:image/png;base64,") for source in sources)
 
 
@@ -69,7 +71,7 @@ def test_the_first_screen_has_verdict_proof_validity_and_environment(page: str) 
 
 
 def test_figures_are_vector_files_that_embed_their_fonts(arms: Path, page: str) -> None:
-    assert stems(arms) == ["latency_cdf", "p99", "timeline"]
+    assert stems(arms) == ["latency_cdf", "latency_tail", "p90", "p99", "timeline"]
     for path in (arms / "report/figures").glob("*.pdf"):
         content = path.read_bytes()
         assert b"/FontFile2" in content
@@ -92,7 +94,7 @@ def test_one_swept_number_is_an_axis_and_what_ignores_it_a_level(tmp_path: Path)
     swept = {"arm": ["native", "xsched"], "xsched.threshold": ["4", "8", "16"]}
     folder = made_up.sweep(tmp_path, swept, repeats=3)
     html = report(folder)
-    assert stems(folder) == ["latency_cdf", "p99", "timeline"]
+    assert stems(folder) == ["latency_cdf", "latency_tail", "p90", "p99", "timeline"]
     assert "p99 response latency against threshold. Geometric mean of 3 runs each" in text(html)
     assert "Without markers: does not depend on it" in html
     assert re.search(r"3 treatments: 3 better; ratios from [\d.]+ \(xsched, threshold=4\)", html)
@@ -102,8 +104,8 @@ def test_two_swept_keys_are_a_heat_map(tmp_path: Path) -> None:
     swept = {"arm": ["xsched"], "xsched.threshold": ["4", "8"], "xsched.batch_size": ["1", "2"]}
     folder = made_up.sweep(tmp_path, swept)
     html = report(folder)
-    assert stems(folder) == ["heat_map", "latency_cdf", "p99", "timeline"]
-    assert "p99 of priority 1 by threshold and batch size" in html
+    assert stems(folder) == ["heat_map", "latency_cdf", "latency_tail", "p90", "p99", "timeline"]
+    assert "p90 of priority 1 by threshold and batch size" in html
     assert "One run each; 95 % intervals of this run only" in html
 
 
@@ -144,7 +146,7 @@ def test_runs_that_are_not_valid_are_marked_wherever_they_are_shown(tmp_path: Pa
     html = report(folder)
     assert '<span class="bad">no</span>' in html
     assert "not valid: 9 late" in first_screen(html)
-    assert html.count("Not valid, shown all the same: xsched") == 6  # text and caption
+    assert html.count("Not valid, shown all the same: xsched") == 8  # text and caption
 
 
 def test_clocks_that_differ_are_on_the_first_screen_and_at_every_verdict(tmp_path: Path) -> None:
@@ -173,6 +175,18 @@ def test_expectations_are_shown_with_what_became_of_them(tmp_path: Path) -> None
     assert "p99 falls &lt; 1 1.25 [1.10, &gt; max] not met" in text(report(folder))
 
 
+def test_nothing_is_green_beside_an_expectation_that_is_not_met(
+    arms: Path, page: str, tmp_path: Path
+) -> None:
+    assert '<p class="verdict good">xsched is better' in page
+    outcome = Outcome.of(load(arms), [Finding("p99 falls", NOT_MET, 1.25, (1.1, 1.4), "< 1")])
+    html = build(outcome, tmp_path / "report").read_text()
+    verdicts = re.findall(r'<p class="verdict (\w*)">([^<]*)', html)
+    assert [kind for kind, _ in verdicts] == ["bad", ""]
+    assert verdicts[0][1] == "Expectations: 1 not met. Not met: p99 falls."
+    assert verdicts[1][1].startswith("xsched is better than native")
+
+
 def test_several_task_sets_have_their_own_figures(tmp_path: Path) -> None:
     first = made_up.sweep(tmp_path / "a", {"arm": ["native", "xsched"]})
     other = made_up.sweep(tmp_path / "b", {"arm": ["native", "xsched"]})
@@ -180,7 +194,7 @@ def test_several_task_sets_have_their_own_figures(tmp_path: Path) -> None:
         config.write_text(config.read_text().replace("name: made_up", "name: an/other"))
         made_up.edit(config.parent, task_set="an/other")
         seal(config.parent)
-    html = build(load(first, other), tmp_path / "out").read_text()
+    html = build(Outcome.of(load(first, other)), tmp_path / "out").read_text()
     names = sorted(path.name for path in (tmp_path / "out/figures").glob("p99*.png"))
     assert names == ["p99_an_other.png", "p99_made_up.png"]
     assert "<h2>Figures: an/other</h2>" in html
@@ -249,7 +263,7 @@ def test_bad_input_is_one_message_and_exit_code_2(
 
 def test_a_sweep_in_which_nothing_has_ended_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no run has ended"):
-        build(Sweep((), SweepRecord(runs=()), None), tmp_path / "report")
+        build(Outcome(Sweep((), SweepRecord(runs=()), None), None), tmp_path / "report")
 
 
 def test_a_declared_figure_is_drawn_beside_the_tail(tmp_path: Path) -> None:

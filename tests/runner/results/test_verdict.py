@@ -1,10 +1,12 @@
 from typing import Any
 
 from runner.metrics.intervals import Estimate, Interval
+from runner.results.cells import BAD, GOOD, NEITHER
 from runner.results.comparison import Comparison, Row
+from runner.results.expectations import INCONCLUSIVE, MET, NOT_MET, Finding
 from runner.results.judging import BETTER, NO_DIFFERENCE, TOO_FEW, WORSE, Beside
-from runner.results.report.page import BAD, GOOD, NEITHER
-from runner.results.report.verdict import conclusions, controls
+from runner.results.verdict import conclusions, controls, expected
+from runner.results.wording import verdict
 
 
 def row(verdict: str = BETTER, treatment: str = "xsched", **changes: Any) -> Row:
@@ -117,3 +119,25 @@ def test_differences_and_fixed_baselines_are_readable() -> None:
 def test_every_task_set_has_its_own_sentence() -> None:
     both = conclusions(found(row(task_set="six_bert"), row()))
     assert [sentence.partition(":")[0] for sentence, _ in both] == ["six_bert", "two_bert"]
+
+
+def test_expectations_are_counted_and_those_in_doubt_are_named() -> None:
+    def said(*verdicts: str) -> list[tuple[str, str]]:
+        found = [Finding(f"claim {n}", v, 1.0, None, "") for n, v in enumerate(verdicts)]
+        return [tuple(mark) for mark in expected(found)]
+
+    assert said() == []
+    assert said(MET, MET) == [("Expectations: 2 met.", GOOD)]
+    assert said(MET, INCONCLUSIVE) == [
+        ("Expectations: 1 met, 1 inconclusive. Inconclusive: claim 1.", NEITHER)
+    ]
+    assert said(NOT_MET, MET) == [("Expectations: 1 met, 1 not met. Not met: claim 0.", BAD)]
+
+
+def test_an_interval_that_leaves_out_1_without_a_verdict_says_why() -> None:
+    corrected = row(NO_DIFFERENCE, interval=Interval(0.7, 0.9), p=0.08)
+    assert verdict(corrected) == "no difference shown (corrected p = 0.0800)"
+    flipped = row(NO_DIFFERENCE, interval=Interval(0.7, 0.9), p=0.01, p_flips=0.0625)
+    assert verdict(flipped) == "no difference shown (p = 0.0625 by flipped signs)"
+    assert verdict(row(NO_DIFFERENCE, interval=Interval(0.7, 1.1), p=0.08)) == NO_DIFFERENCE
+    assert verdict(row()) == BETTER

@@ -1,12 +1,13 @@
-"""What a comparison came to, in a sentence or two."""
+"""What a comparison and expectations came to, in a sentence or two."""
 
 from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 
+from runner.results.cells import BAD, GOOD, NEITHER, Mark
 from runner.results.comparison import NULL_CONTROL, Comparison, Row, is_treatment
+from runner.results.expectations import INCONCLUSIVE, MET, NOT_MET, Finding
 from runner.results.judging import BETTER, NO_DIFFERENCE, WORSE, Beside
-from runner.results.report.page import BAD, GOOD, NEITHER, Mark
 from runner.results.wording import (
     INTERVAL,
     baseline_name,
@@ -47,6 +48,19 @@ def controls(comparison: Comparison) -> list[str]:
         f"{arm} against {baseline_name(baseline)}: {_verdicts(rows)}{_reach(rows)}"
         for (arm, baseline), rows in others.items()
     ]
+
+
+def expected(findings: Sequence[Finding]) -> list[Mark]:
+    """A sentence on all expectations, which names those that are not met or inconclusive."""
+    if not findings:
+        return []
+    same = {v: [f.what for f in findings if f.verdict == v] for v in (MET, NOT_MET, INCONCLUSIVE)}
+    counts = f"Expectations: {', '.join(f'{len(n)} {v}' for v, n in same.items() if n)}."
+    named = [
+        f" {v.capitalize()}: {'; '.join(same[v])}." for v in (NOT_MET, INCONCLUSIVE) if same[v]
+    ]
+    kind = BAD if same[NOT_MET] else NEITHER if same[INCONCLUSIVE] else GOOD
+    return [Mark(counts + "".join(named), kind)]
 
 
 def _one(row: Row) -> Mark:

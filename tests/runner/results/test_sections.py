@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from runner.results.points import points_of
-from runner.results.report.sections import points_table
+from runner.results.sections import points_table
 from runner.runs.load import load
 from runner.runs.run import Run
 from tests.runner.results.report import made_up

@@ -1,4 +1,5 @@
-"""The tables of a report: what is said about points, runs, the comparison and expectations."""
+"""The tables: what is said about points, runs, the comparison and expectations, wherever it is
+shown."""
 
 import re
 from collections import Counter
@@ -8,18 +9,18 @@ import numpy as np
 
 from runner.metrics.intervals import Estimate, significant
 from runner.proof.checks import Check, Verdict
+from runner.results.cells import BAD, GOOD, NEITHER, Cell, Line, Mark, Table, number
 from runner.results.comparison import Comparison, Row
 from runner.results.expectations import MET, NOT_MET, Finding
 from runner.results.judging import Beside
 from runner.results.points import Point
-from runner.results.report.page import BAD, GOOD, NEITHER, Cell, Line, Mark, Table, number
-from runner.results.report.verdict import KINDS
+from runner.results.verdict import KINDS
 from runner.results.wording import (
     ANY,
     INTERVAL,
     UNKNOWN,
     as_measured,
-    figure_name,
+    figure_and_task,
     numbers,
     short_key,
     spread,
@@ -54,11 +55,11 @@ def points_table(points: Sequence[Point], comparison: Comparison | None) -> Tabl
             *([Cell("task set", point.task_set)] if several else []),
             Cell("arm", point.arm),
             *(number(short_key(key), point.values.get(key) or ANY) for key in keys),
-            number("runs", str(len(point.runs))),
             number(primary, amount),
             number(INTERVAL, interval + within(len(point.counted))),
-            Cell("proof", _proof(point.runs)),
-            Cell("valid", _valid(point.runs)),
+            Cell("proof", _proof(point.runs), minor=True),
+            Cell("valid", _valid(point.runs), minor=True),
+            number("runs", str(len(point.runs)), minor=True),
         ]
         lines.append(Line(cells, "; ".join(_notes(point.runs))))
     return lines
@@ -66,9 +67,8 @@ def points_table(points: Sequence[Point], comparison: Comparison | None) -> Tabl
 
 def _primary_head(points: Sequence[Point], comparison: Comparison | None) -> str:
     if comparison and comparison.arms:
-        first = comparison.arms[0]
-        return f"{figure_name(first.metric)} of {first.scope} ({first.unit})"
-    return f"p99 of priority {_urgent(points)} (ms)"
+        return comparison.arms[0].figure
+    return f"p99_ms/priority_{_urgent(points)}"
 
 
 def _urgent(points: Sequence[Point]) -> int | str:
@@ -136,21 +136,25 @@ def expectations_table(findings: Sequence[Finding]) -> Table:
 
 
 def comparison_table(rows: Sequence[Row]) -> Table:
-    """Treatments against the baseline."""
-    heads = ("baseline", "treatment", "change", INTERVAL)
+    """Treatments against the baseline; all rows of one figure do without its name."""
+    several = len({row.figure for row in rows}) > 1
     paced = any(row.as_measured for row in rows)
+    ratio = "ratio" if all(row.difference is None for row in rows) else "ratio or difference"
     lines = []
     for row in rows:
         doubtful = row.beside_null is Beside.INEFFECTIVE or not row.alike
         kind = BAD if doubtful else KINDS.get(row.verdict, NEITHER)
+        baseline, treatment, effect, interval = numbers(row)
         cells = (
-            Cell("treatment", treatment_name(row)),
-            Cell("figure", f"{figure_name(row.metric)} ({row.unit})"),
-            Cell("of", row.scope),
-            *map(number, heads, numbers(row)),
-            *([number("as measured", as_measured(row))] if paced else []),
-            number("repeats", str(row.repeats)),
-            Cell("verdict", Mark(verdict(row), kind)),
+            Cell("arm", treatment_name(row)),
+            *([Cell("figure", figure_and_task(row))] if several else []),
+            number("baseline", baseline, minor=True),
+            number("treatment", treatment, minor=True),
+            number(ratio, effect),
+            number(INTERVAL, interval),
+            *([number("as measured", as_measured(row), minor=True)] if paced else []),
+            number("repeats", str(row.repeats), minor=True),
+            Cell("verdict", Mark(verdict(row), kind), "text"),
         )
         lines.append(Line(cells))
     return lines
@@ -203,12 +207,17 @@ def _share(good: int, of: int) -> Mark:
 
 def _proof(runs: Sequence[Run]) -> Mark:
     """How the proofs ended; a refusal that was expected is what was to be shown."""
+    verdicts = set(map(_proof_of, runs))
+    good = verdicts & {str(Verdict.PROVEN), REFUSED_AS_EXPECTED}
+    bad = verdicts - good - {str(Verdict.NOT_CLAIMED), str(Verdict.IN_PLACE)}
+    return Mark(proofs(runs), BAD if bad else GOOD if good else NEITHER)
+
+
+def proofs(runs: Sequence[Run]) -> str:
+    """How often proofs ended in what way: ``6 proven, 3 not claimed``."""
     verdicts = Counter(map(_proof_of, runs))
     counts = [f"{count} {verdict}" for verdict, count in verdicts.items()]
-    text = ", ".join(counts if len(verdicts) > 1 else verdicts)
-    good = verdicts.keys() & {str(Verdict.PROVEN), REFUSED_AS_EXPECTED}
-    bad = verdicts.keys() - good - {str(Verdict.NOT_CLAIMED), str(Verdict.IN_PLACE)}
-    return Mark(text, BAD if bad else GOOD if good else NEITHER)
+    return ", ".join(counts if len(verdicts) > 1 else verdicts)
 
 
 def _proof_of(run: Run) -> str:
@@ -218,14 +227,18 @@ def _proof_of(run: Run) -> str:
 
 
 def _valid(runs: Sequence[Run]) -> Mark:
-    """A refusal that was expected has no figures to be valid."""
-    asked = [r for r in runs if r.status is Status.FINISHED or not r.summary.as_expected]
+    valid, asked = valid_of(runs)
     if not asked:
         return Mark(UNKNOWN)
-    valid = sum(run.summary.valid and run.status is Status.FINISHED for run in asked)
-    if len(asked) == 1:
+    if asked == 1:
         return Mark("yes", GOOD) if valid else Mark("no", BAD)
-    return _share(valid, len(asked))
+    return _share(valid, asked)
+
+
+def valid_of(runs: Sequence[Run]) -> tuple[int, int]:
+    """How many are valid, of how many: a refusal that was expected has no figures to be valid."""
+    asked = [r for r in runs if r.status is Status.FINISHED or not r.summary.as_expected]
+    return sum(r.summary.valid and r.status is Status.FINISHED for r in asked), len(asked)
 
 
 def _notes(runs: Sequence[Run]) -> list[str]:
