@@ -2,7 +2,6 @@
 
 import copy
 import random
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -86,7 +85,7 @@ class Plan:
 def plan(arguments: list[str], compose: Compose) -> Plan:
     """Raises `UserError` if any point is wrong, but for those that are to be left out then."""
     points, impossible = check(expand(arguments), compose)
-    points, again = merge(points), _said_again(arguments)
+    points = merge(points)
     config, sweep = points[0].config, points[0].config.sweep
     if config.expect:
         from runner.results.expectations import check_claims
@@ -96,7 +95,7 @@ def plan(arguments: list[str], compose: Compose) -> Plan:
     name(repeated)
     balanced = sweep.order == "balanced" or (sweep.order == "auto" and sweep.repeats > 1)
     ordered = balance(repeated, config.seed) if balanced else repeated
-    return Plan(ordered, [*again, *impossible])
+    return Plan(ordered, list(impossible))
 
 
 def expand(arguments: list[str]) -> list[Planned]:
@@ -163,16 +162,6 @@ def _told(key: str, value: Any) -> Iterator[tuple[str, str | None]]:
             yield from _told(f"{key}.{name}", inner)
     else:
         yield key, Transformer.str(value)
-
-
-def _said_again(arguments: list[str]) -> Iterator[str]:
-    """Values that are swept over twice, which makes them no repeats."""
-    for override in parsed(arguments):
-        values = [choice.partition("=")[2] for choice, _ in _choices(override)]
-        for value, times in Counter(values).items():
-            if times > 1:
-                given = f"{override.key_or_group}={value}"
-                yield f"{given} is given {times} times and counts once; sweep.repeats repeats"
 
 
 def argument(key: str, value: object) -> str:

@@ -284,10 +284,3 @@ def test_what_is_wrong_in_all_points_or_was_never_a_combination_is_refused_all_t
         plan([*SMOKE, "xsched.threshold=2,4", "xsched.batch_size=8", skip], compose)
     with pytest.raises(UserError, match="there is no figure p98_ms"):
         plan([*SMOKE, *CORNERS, skip, "sweep.primary=p98_ms"], compose)
-
-
-def test_a_value_that_is_given_twice_is_said_and_counts_once() -> None:
-    made = plan([*SMOKE, "xsched.threshold=4,4,8"], compose)
-    assert [each.name for each in made.points] == ["block-t4", "block-t8"]
-    (line,) = made.remarks
-    assert line == "xsched.threshold=4 is given 2 times and counts once; sweep.repeats repeats"
