@@ -20,8 +20,13 @@ MEASURED = ("arrival", "model", "xsched", "task_set")
 UNMEASURED = "task_set.check"
 #: What only some policies or platforms look at, though every trial is told it.
 ONLY_FOR = {
-    "xsched.timeslice_us": ("xsched.policy", ("up",)),
-    "xsched.k": ("xsched.policy", ("kedf",)),
+    **{
+        f"xsched.{key}": (
+            "xsched.policy",
+            tuple(n for n, k in POLICIES.items() if key in k.settings),
+        )
+        for key in {key for kind in POLICIES.values() for key in kind.settings}
+    },
     "xsched.cuda_lv3": ("platform.name", ("cuda",)),
     "xsched.shim": ("platform.name", ("cuda", "hip")),
     "xsched.companion": ("platform.name", ("hip",)),

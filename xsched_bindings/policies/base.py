@@ -138,7 +138,8 @@ def missing(hint: Hint, tasks: Sequence[Task], why: str) -> Problem | None:
 class Kind:
     """One policy.
 
-    create: a fresh one without hints. hints: those that it acts on; it is told no others. by_turns:
+    create: a fresh one without hints. hints: those that it acts on; it is told no others. settings:
+    of the scheduler's own, by their keys in a configuration, those that it looks at. by_turns:
     whether its queues take turns, so that whose turn it is depends on all that has run before: a
     proof then compares shares and turns, and not who ran at a certain time. equal_suspends:
     whether it suspends anybody where all hints are equal. several: whether it would never suspend
@@ -148,6 +149,7 @@ class Kind:
 
     create: Callable[[], Policy]
     hints: tuple[Hint, ...] = ()
+    settings: tuple[str, ...] = ()
     by_turns: bool = False
     equal_suspends: bool = True
     several: bool = False

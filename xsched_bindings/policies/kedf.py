@@ -28,7 +28,7 @@ def _check(tasks: Sequence[Task], k: int) -> Problem | None:
     return None
 
 
-@policy("kedf", hints=(DEADLINE,), several=True, check=_check)
+@policy("kedf", hints=(DEADLINE,), settings=("k",), several=True, check=_check)
 class KEarliestDeadlineFirst(Policy):
     """A queue's deadline is the time when it became ready plus its hint. The k earliest run; then
     come ready queues without a deadline, and idle ones last. Equal deadlines go by time of arrival.

@@ -36,7 +36,7 @@ def _check(tasks: Sequence[Task], k: int) -> Problem | None:
     return None
 
 
-@policy("up", hints=(UTILIZATION,), by_turns=True, check=_check)
+@policy("up", hints=(UTILIZATION,), settings=("timeslice_us",), by_turns=True, check=_check)
 class UtilizationPartition(Policy):
     """The queues that have a utilisation take turns, each for its part of the time slice. Before
     any queue has one, everything runs; from then on queues without one starve."""

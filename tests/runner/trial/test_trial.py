@@ -419,7 +419,7 @@ LONG = (*SMOKE, "task_set.requests=200")
 
 
 def test_a_killed_trial_is_one_failed_run_and_the_sweep_goes_on(tmp_path: Path) -> None:
-    with started(tmp_path, *LONG, "-m", "task_set.requests=200,5") as process:
+    with started(tmp_path, *SMOKE, "-m", "task_set.requests=200,5") as process:
         trial, _ = measuring(process)
         trial.kill()
         out, err = process.communicate(timeout=60)
@@ -445,7 +445,7 @@ def test_a_killed_executor_is_one_failed_run(tmp_path: Path) -> None:
 
 
 def test_a_killed_device_is_replaced_for_the_next_point(tmp_path: Path) -> None:
-    with started(tmp_path, *LONG, "-m", "task_set.requests=200,5") as process:
+    with started(tmp_path, *SMOKE, "-m", "task_set.requests=200,5") as process:
         measuring(process)
         descendants(process, "device_server")[0].kill()
         process.communicate(timeout=60)
@@ -483,7 +483,7 @@ def test_an_interrupt_stops_at_once_and_keeps_what_was_measured(
     tmp_path: Path, number: signal.Signals, times: int
 ) -> None:
     """More of them fall into the writing of the folder."""
-    with started(tmp_path, *LONG, "-m", "task_set.requests=200,5") as process:
+    with started(tmp_path, *SMOKE, "-m", "task_set.requests=200,5") as process:
         trial, executors = measuring(process)
         process.send_signal(number)
         psutil.wait_procs([trial, *executors], timeout=2)
