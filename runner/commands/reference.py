@@ -11,9 +11,9 @@ from xsched_bindings.types import PreemptLevel
 HEADER = """\
 # Every key of a configuration
 
-Written by `make docs` from `runner/config.py`; a test compares the two. Any key can be given on the
-command line (`xsched.threshold=16`) and swept (`-m xsched.threshold=4,8,16`). In a task, `null`
-inherits the value of the group of the same name.
+Written by `make docs` from `runner/config/schema.py`; a test compares the two. Any key can be given
+on the command line (`xsched.threshold=16`) and swept (`-m xsched.threshold=4,8,16`). In a task,
+`null` inherits the value of the group of the same name.
 """
 #: What keys of these types allow if they have no range.
 UNBOUNDED: dict[object, str] = {bool: "`true`, `false`", float | None: "a number"}

@@ -79,6 +79,10 @@ def _written_out(override: Override) -> str:
     """The argument with what is shorthand in it written out."""
     values = _values(override)
     _check_once(override, values)
+    if any(each == {} for each in values):
+        raise UserError(
+            *_given(override), "sets nothing", remedy="write what is in it: {key: value}"
+        )
     key, path = override.get_key_element(), override.key_or_group.split(".")
     name = shorthand.name_of(path) if all(isinstance(each, str) for each in values) else None
     if name:
@@ -132,7 +136,8 @@ def _check_no_two(overrides: Sequence[Override]) -> None:
         key, given = _given(override)
         which = key, any(isinstance(each, dict) for each in _values(override))
         if which in known:
-            remedy = f"leave one out, or sweep over both: {key}={known[which]},{given}"
+            both = ",".join(dict.fromkeys(f"{known[which]},{given}".split(",")))
+            remedy = f"leave one out, or sweep over both: {key}={both}"
             raise UserError(key, given, f"is given twice, before as {known[which]}", remedy=remedy)
         known[which] = given
 

@@ -45,13 +45,16 @@ def _explained(error: BaseException) -> UserError | None:
             key, _, value = error.override.partition("=")
             problem = f"cannot be read: {_first_line(error.__context__ or error)}"
             remedy = f"quote what is no plain word, for Hydra and the shell: \"{key}='{value}'\""
-            if "(" in value:
+            if ",," in value or value.endswith(","):
+                remedy = "take out the comma that has no value beside it"
+            elif "(" in value:
                 remedy = "write a list (4,8,16), choice(4,8,16) or range(start,stop,step)"
             return UserError(key, value, problem, remedy=remedy)
         case MissingConfigException(missing_cfg_file=str(missing)):
             group, _, choice = missing.rpartition("/")
             problem = f"there is no such {group or 'configuration'}"
-            return UserError(group or "--config-name", choice, problem, error.options or ())
+            remedy = "one of your own needs --config-dir FOLDER" if group else "leave it out"
+            return UserError(group or "--config-name", choice, problem, error.options or (), remedy)
         case ConfigKeyError() | ConfigAttributeError():
             return _unknown_key(error)
         case ValidationError():

@@ -63,3 +63,17 @@ def check_scope(figure: Figure, priorities: Mapping[str, int], key: str) -> None
     known = [*scopes, HIGHEST, LOWEST, SYSTEM]
     if figure.scope and figure.scope not in known:
         raise UserError(key, str(figure), f"the task set has no {figure.scope}", known)
+
+
+def deciding(text: str, key: str) -> Figure:
+    """The figure of that name by which arms are compared: a task's, a priority's, or one that has
+    one value a run. Raises `UserError` for any other."""
+    figure = figure_named(text, key)
+    tag, whole = figure.metric.tag, figure.metric.of_all
+    if figure.scope == SYSTEM and not whole:
+        problem = "arms are compared by a task's or a priority's figure, and not over all tasks"
+        raise UserError(key, text, problem, remedy=f"{tag}/{HIGHEST}, or {tag}/<task>")
+    if whole and figure.scope not in ("", SYSTEM):
+        problem = f"{tag} has one value a run, and none of {figure.scope}"
+        raise UserError(key, text, problem, remedy=f"{key}={tag}")
+    return figure

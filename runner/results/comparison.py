@@ -203,10 +203,10 @@ def compare(
     rows = _rows(sides, selector.name, lambda point: _beside_null(point, points, deciding))
     if not treatments:
         problem = f"there is nothing to compare with the baseline {selector.name}"
-        raise UserError("", "", problem)
+        raise UserError("", "", problem, remedy="run another arm, or another value, beside it")
     if not rows:
         problem = f"no run shares a repeat, its swept values and a task with {selector.name}"
-        raise UserError("", "", problem)
+        raise UserError("", "", problem, [point.selector for point in baselines])
     _check_task_sets(points, rows)
     return Comparison(
         selector.name,

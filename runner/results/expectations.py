@@ -10,7 +10,7 @@ import numpy as np
 
 from runner.config.errors import UserError
 from runner.config.schema import PLATFORMS, POLICY_NAMES, Config, ExpectConfig, all_keys
-from runner.metrics.names import check_scope, figure_named
+from runner.metrics.names import check_scope, deciding, figure_named
 from runner.metrics.paired import over_repeats
 from runner.proof.checks import Verdict
 from runner.runs import files
@@ -166,8 +166,7 @@ def check_figures(config: Config) -> None:
     when all runs have ended, a misspelled key would mean other runs. Raises `UserError`."""
     priorities = {name: task.priority for name, task in config.task_set.tasks.items()}
     if config.sweep.primary is not None:
-        figure = figure_named(config.sweep.primary, "sweep.primary")
-        check_scope(figure, priorities, "sweep.primary")
+        check_scope(deciding(config.sweep.primary, "sweep.primary"), priorities, "sweep.primary")
     keys = set(all_keys())
     groups = {key.partition(".")[0] for key in keys if "." in key}
     for number, expected in enumerate(config.expect):
@@ -226,6 +225,9 @@ def _check(
             if "=" not in token:
                 allowed = "key=value, separated by blanks"
                 raise UserError(f"{path}.{name}", token, "not understood", allowed)
+    if expected.to and set(expected.of.split()) == set(expected.to.split()):
+        problem = "it is what `of` names, too, so the ratio is always 1"
+        raise UserError(f"{path}.to", expected.to, problem, remedy="name what it is divided by")
     named = [token.partition("=")[0] for token in f"{expected.of} {expected.to}".split()]
     for key in (*named, *expected.proportional_to.split()):
         if key not in keys and not key.startswith("task_set.tasks."):

@@ -9,7 +9,7 @@ from runner.config.arms import Arm
 from runner.config.errors import UserError
 from runner.metrics.intervals import Estimate
 from runner.metrics.measurement import Measurement, Scope
-from runner.metrics.names import figure_named, name_of
+from runner.metrics.names import deciding, name_of
 from runner.metrics.registry import About, Metric
 from runner.results.points import Point
 from runner.runs.run import Run
@@ -97,7 +97,7 @@ class Primary:
 
 def primary_of(points: Sequence[Point], wanted: str | None) -> Primary:
     """Raises `UserError` for a figure that no run has."""
-    figure = figure_named(wanted or default_primary(points), "primary")
+    figure = deciding(wanted or default_primary(points), "primary")
     metric = figure.metric
     scopes: dict[str, Scope] = {}
     first = [(point.task_set, point.runs[0].measured) for point in points]
@@ -106,7 +106,12 @@ def primary_of(points: Sequence[Point], wanted: str | None) -> Primary:
         if scope and task_set not in scopes and metric.of(measured, scope):
             scopes[task_set] = scope
     if not scopes:
-        there = [(name_of(metric, s), metric.of(m, s)) for _, m in first for s in m.scopes()]
+        there = [
+            (name_of(metric, scope), metric.of(measured, scope))
+            for _, measured in first
+            for scope in measured.scopes()
+            if scope.of_all == metric.of_all
+        ]
         known = dict.fromkeys(name for name, figure_there in there if figure_there)
         raise UserError("primary", wanted, "no run has that figure", known)
     return Primary(metric, scopes)

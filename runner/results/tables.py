@@ -190,7 +190,7 @@ def as_latex(comparison: Comparison, everything: bool = False) -> str:
     said += [latex(CORRECTION)] if any(map(unshown, rows)) else []
     bold = "; bold: primary, the others are secondary (Holm-corrected)" if everything else ""
     lines = [
-        f"% baseline {comparison.baseline}{bold}",
+        f"% baseline {comparison.baseline}{bold}; \\usepackage{{booktabs}} has the rules",
         rf"\begin{{tabular}}{{lllrrrl{'l' * paced}l}}",
         r"\toprule",
         " & ".join(map(latex, heads)) + r" \\",

@@ -69,6 +69,12 @@ class TrialDisplay:
         if self._live is not None:
             self._update(None)
 
+    def wait(self, text: str) -> None:
+        """Say what it waits for: at once also where there is no terminal."""
+        self.say(text)
+        if self._live is None:
+            console.print(f"  {text}", soft_wrap=True)
+
     def show(self, recording: Recording) -> None:
         """Called about once a second."""
         if self._live is not None:

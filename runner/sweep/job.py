@@ -75,7 +75,7 @@ def _measure(
 
         with (
             TrialDisplay(trial, Standing(sweep, folder.name, hydra.job.name)) as progress,
-            device_lock(platform.lock, config.platform.wait, progress.say),
+            device_lock(platform.lock, config.platform.wait, progress.wait),
         ):
             known = solo.known(of_repeat, fingerprint, models)
             result = run_trial(trial, platform, known, folder, progress, before_window)
@@ -162,5 +162,6 @@ def device_lock(device: str, wait: bool, say: Any) -> Iterator[None]:
             yield
     except locks.Taken as taken:
         raise PlatformError(
-            f"another trial uses this device ({device}): {taken}; and platform.wait=false"
+            f"another trial uses this device ({device}): {taken}; leave platform.wait=false out "
+            "to wait for its end"
         ) from None

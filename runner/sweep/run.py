@@ -184,9 +184,11 @@ def _collect(
     found = {}
     for point in points:
         place = folder / point.folder
+        if interrupted and files.read_summary(place) is None:
+            continue  # as it waited for the device
         if place.exists():
             found[point] = read_run(place).summary
-        elif not interrupted:
+        else:
             found[point] = Summary.failed(point.name, f"its folder is gone: {place}")
     return found
 

@@ -1,6 +1,7 @@
 """``python -m runner.doctor``: look at this machine before anything is measured on it."""
 
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -28,6 +29,10 @@ def main() -> None:
     add("--uri", help="the tracking store (tracking.uri)")
     add("--bundle", type=Path, metavar="FILE", help="pack all that others need to know into a zip")
     asked = options.parse_args()
+    if asked.bundle is not None and not os.access(asked.bundle.absolute().parent, os.W_OK):
+        remedy = "name a file in a folder that is there and may be written"
+        print(f"error: --bundle {asked.bundle}: cannot be written\n  {remedy}", file=sys.stderr)
+        sys.exit(2)
     machine = Machine(asked.home, asked.device, asked.uri, OUTPUT_ROOT)
     printer = Printer(sys.stdout)
     lines = []

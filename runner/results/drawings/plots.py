@@ -136,9 +136,11 @@ def look(index: int) -> Look:
 
 
 def graded(count: int) -> list[Look]:
-    """Looks of values with an order, from light to dark."""
+    """Looks of values with an order, from light to dark; their lines are whole, as other arms' are
+    not."""
     shades = plt.get_cmap("cividis_r")(np.linspace(0.25, 1.0, count))
-    return [replace(look(index), colour=to_hex(shade)) for index, shade in enumerate(shades)]
+    looks = (replace(look(index), line="-") for index in range(count))
+    return [replace(each, colour=to_hex(s)) for each, s in zip(looks, shades, strict=True)]
 
 
 # --- distributions -------------------------------------------------------------------------------

@@ -293,6 +293,9 @@ def config(*expect: ExpectConfig, primary: str | None = None) -> Config:
         ("p98_ms", "there is no figure p98_ms"),
         ("p99_ms/nobody", "the task set has no nobody"),
         ("p99_ms/priority_7", "the task set has no priority_7"),
+        ("p99_ms/system", "arms are compared by a task's or a priority's figure"),
+        ("throughput_rps/total", "arms are compared by a task's or a priority's figure"),
+        ("stp/only", "stp has one value a run, and none of only"),
     ],
 )
 def test_a_primary_figure_that_no_run_will_have_is_refused(primary: str, says: str) -> None:
@@ -306,7 +309,9 @@ def test_a_primary_figure_that_no_run_will_have_is_refused(primary: str, says: s
     ["p50_ms", "p99_ms/only", "p99_ms/priority_0", "p99_ms/highest", "throughput_rps/total", "stp"],
 )
 def test_a_figure_that_the_runs_will_have(figure: str) -> None:
-    check_figures(config(ExpectConfig(what="w", metric=figure, at_most=1.0), primary=figure))
+    check_figures(config(ExpectConfig(what="w", metric=figure, at_most=1.0)))
+    if "total" not in figure:
+        check_figures(config(primary=figure))
 
 
 @pytest.mark.parametrize(
@@ -320,6 +325,7 @@ def test_a_figure_that_the_runs_will_have(figure: str) -> None:
         ({"metric": "p98_ms", "at_most": 1.0}, r"expect\.0\.metric=p98_ms: there is no figure"),
         ({"metric": "p99_ms/nobody", "at_most": 1.0}, "the task set has no nobody"),
         ({"metric": "p99_ms", "equals": "proven"}, "a run has no such text"),
+        ({"of": "arm=xsched", "to": "arm=xsched", "at_most": 0.5}, "the ratio is always 1"),
     ],
 )
 def test_a_claim_that_cannot_be_judged_is_refused(claim: dict[str, Any], says: str) -> None:

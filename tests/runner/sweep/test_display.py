@@ -108,6 +108,8 @@ def test_progress_names_every_task(monkeypatch: pytest.MonkeyPatch, terminal: bo
     writer.start(1)
     writer.record(1, 1, 5_000_001)
     with display.TrialDisplay(resolve(config), "block-t4") as progress:
+        progress.wait("waiting for another trial")
+        assert "waiting for another trial" in written.getvalue(), "at once"
         progress.say("measuring")
         progress.show(recording)
     shown = written.getvalue()

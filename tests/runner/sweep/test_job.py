@@ -74,6 +74,8 @@ def test_ctrl_c_ends_more_than_the_run(tmp_path: Path) -> None:
     ended, ran = run(tmp_path, lambda: trial_that_fails(KeyboardInterrupt()))
     assert ended.code == 130
     assert files.read_summary(ran.folder) is None
+    assert "FAILED" not in ended.said, "it has not begun"
+    assert "0 of 1 runs are done" in ended.said
     again(tmp_path, SMOKE, 1)
 
 

@@ -93,4 +93,4 @@ def test_the_command_packs_it_beside_what_it_says(
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2
-    assert f"error: --bundle {nowhere}: No such file" in capsys.readouterr().err
+    assert f"error: --bundle {nowhere}: cannot be written" in capsys.readouterr().err
