@@ -138,7 +138,7 @@ CASES = {
     "blanks around =": (["task_set", "=", "smoke"], "task_set: is no", "without blanks"),
     "a blank after a comma": (["arm=native,", "xsched"], "ends with a comma", "arm=native,xsched"),
     "another command": (["compare", "outputs/x"], "compare: is no", "python -m runner.compare"),
-    "two commas": (["xsched.threshold=4,,8"], "4,,8: cannot be read", "quote what is no plain"),
+    "two commas": (["xsched.threshold=4,,8"], "4,,8: cannot be read", "take out the comma"),
     "a semicolon": (["xsched.threshold=4;8"], "4;8: cannot be read", "quote what is no plain"),
     "a list for a number": (["xsched.threshold=[4,8]"], "[4, 8]: must be", "(commands)"),
     "letters in a range": (["seed=range(1,x)"], "range(1,x): cannot be read", "range(start,stop"),
