@@ -85,6 +85,7 @@ def unpack(path: Path) -> tuple[Path, "tempfile.TemporaryDirectory[str]"]:
             except BaseException:
                 held.cleanup()
                 raise
+    # NotImplementedError: zipfile's, of a compression that it does not know.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
         raise UserError("", "", f"{path} is no zip, or a damaged one: {error}") from error
     except RecursionError as error:

@@ -39,7 +39,7 @@ class RunResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class TreatmentResult:
     """One treatment by the figure that decides; ends of the interval that the data cannot give, and
     effects that there are not, are null."""
 
@@ -61,7 +61,7 @@ class Result:
     folder: str | None = None
     primary: str | None = None
     runs: Sequence[RunResult] = ()
-    verdicts: Sequence[Verdict] = ()
+    verdicts: Sequence[TreatmentResult] = ()
     expectations: Sequence[Finding] = ()
     schema: int = SCHEMA
 
@@ -124,11 +124,11 @@ def _run(run: Run, primary: Figure | None) -> RunResult:
     )
 
 
-def _verdicts(runs: Sweep) -> list[Verdict]:
+def _verdicts(runs: Sweep) -> list[TreatmentResult]:
     """None where nothing can be compared, as of one arm alone."""
     with suppress(UserError):
         return [
-            Verdict(
+            TreatmentResult(
                 treatment=row.treatment,
                 values=row.values,
                 baseline=row.baseline,

@@ -75,8 +75,7 @@ class TorchDevice:
         self._own = TorchStream(torch.cuda.Stream(DEVICE), 0)
 
     def hints(self, ranks: int) -> list[int]:
-        # PyTorch's annotation lacks that it is static.
-        least, greatest = torch.cuda.Stream.priority_range()  # type: ignore[call-arg]
+        least, greatest = torch.cuda.Stream.priority_range()  # type: ignore[call-arg]  # it is static
         return [min(least, greatest + rank) for rank in range(ranks)]
 
     def open_stream(self, hint: int | None, default: bool) -> TorchStream:
