@@ -14,7 +14,11 @@ ROUNDS = 7
 
 
 def nothing() -> None:
-    """A request of zero commands."""
+    """The end of a request of zero commands."""
+
+
+def submit() -> Callable[[], None]:
+    return nothing
 
 
 def run() -> list[Figure]:
@@ -36,7 +40,7 @@ def timed(loop: Callable[..., None], *arguments: bool) -> float:
 
 def bare_loop() -> None:
     for _ in range(REQUESTS):
-        nothing()
+        submit()()
 
 
 def worker_loop(open_loop: bool) -> None:
@@ -44,6 +48,6 @@ def worker_loop(open_loop: bool) -> None:
     stop = StopSignal()
     start_ns = time.monotonic_ns() - 10**12
     arrivals = count(0) if open_loop else None
-    run_task(nothing, arrivals, REQUESTS, start_ns, recording.writer(0), stop, lambda: False)
+    run_task(submit, arrivals, REQUESTS, start_ns, recording.writer(0), stop, lambda: False)
     assert recording.progress(0) == (REQUESTS, 0)
     recording.close()

@@ -159,11 +159,18 @@ class WindowFindings:
     pace_us: float | None = None
 
 
+#: Returns when a request has completed. Called in the order in which they were submitted.
+Wait = Callable[[], object]
+
+
 class TaskLane(Protocol):
     """One task's way to the device."""
 
     @property
     def task(self) -> TaskSpec: ...
+
+    def submit(self) -> Wait:
+        """Enqueue one request of the task. No more than its `in_flight` may be waited for."""
 
     def request(self) -> None:
         """Run one request of the task and return when it has completed."""

@@ -178,10 +178,10 @@ class Trial:
 
         def work(index: int, start_ns: int, schedule: Any) -> None:
             task = self.spec.tasks[index]
-            request, writer = self.lanes[index].request, self.writers[index]
+            submit, writer = self.lanes[index].submit, self.writers[index]
             requests = ENDLESS if self.spec.duration_s is not None else task.requests
             try:
-                run_task(request, schedule, requests, start_ns, writer, stop, on_done, lead_in_ns)
+                run_task(submit, schedule, requests, start_ns, writer, stop, on_done, lead_in_ns)
             except BaseException:
                 stop.set()
                 raise

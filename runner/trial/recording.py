@@ -86,8 +86,9 @@ class TaskWriter:
         self._rows = 0
 
     @property
-    def full(self) -> bool:
-        return self._rows == self._capacity
+    def room(self) -> int:
+        """For so many requests more."""
+        return self._capacity - self._rows
 
     def start(self, start_ns: int) -> None:
         """The window begins then: requests that arrive earlier are not of it."""

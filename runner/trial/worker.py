@@ -2,6 +2,7 @@
 
 import os
 import select
+from collections import deque
 from collections.abc import Callable, Iterator
 from time import monotonic_ns, sleep
 
@@ -44,7 +45,7 @@ class StopSignal:
 
 
 def run_task(
-    request: Callable[[], object],
+    submit: Callable[[], Callable[[], object]],
     arrivals: Iterator[int] | None,
     requests: int,
     start_ns: int,
@@ -52,34 +53,41 @@ def run_task(
     stop: StopSignal,
     on_done: Callable[[], bool],
     lead_in_ns: int = 0,
+    in_flight: int = 1,
 ) -> None:
     """Run requests until told to stop.
 
-    request: runs one request and returns when it has completed.
+    submit: enqueues one request; what it returns waits until that has completed.
     arrivals: nanoseconds after `start_ns`, endless; None for a closed loop.
     on_done: called when `requests` have completed; returns whether to keep the load up.
     lead_in_ns: requests that arrive so soon after `start_ns` are run alike, and do not count.
+    in_flight: closed loops: so many requests are enqueued at once. One has started when it is the
+    first of them.
     """
     window_ns = start_ns + lead_in_ns
     writer.start(window_ns)
     stop.wait_until(start_ns)
     completed_ns = start_ns
-    remaining = requests
-    while not stop.is_set and not writer.full:
-        if arrivals is None:
-            due_ns = completed_ns
-        else:
-            due_ns = start_ns + next(arrivals)
-            if due_ns > completed_ns:
-                stop.wait_until(due_ns)
-                if stop.is_set:
-                    return
-        started_ns = monotonic_ns()
-        request()
-        completed_ns = monotonic_ns()
+    remaining, more = requests, True
+    flying = deque[tuple[int, int, Callable[[], object]]]()
+    while True:
+        while more and len(flying) < min(in_flight, writer.room) and not stop.is_set:
+            if arrivals is None:
+                due_ns = completed_ns
+            else:
+                due_ns = start_ns + next(arrivals)
+                if due_ns > completed_ns:
+                    stop.wait_until(due_ns)
+                    if stop.is_set:
+                        break
+            flying.append((due_ns, monotonic_ns(), submit()))
+        if not flying:
+            return
+        due_ns, submitted_ns, wait = flying.popleft()
+        wait()
+        started_ns, completed_ns = max(submitted_ns, completed_ns), monotonic_ns()
         writer.record(due_ns, started_ns, completed_ns)
         remaining -= due_ns >= window_ns
         if remaining == 0:
             writer.done()
-            if not on_done():
-                return
+            more = on_done()

@@ -17,7 +17,7 @@ from runner.config.resolve import resolve
 from runner.config.schema import Config, ModelOverride, TaskConfig
 from runner.config.spec import TrialSpec
 from runner.platforms.choose import settle
-from runner.platforms.contract import ChildSetup
+from runner.platforms.contract import ChildSetup, Wait
 from runner.platforms.device import GpuInfo, GpuSample, GpuSettings
 from runner.platforms.gpu.accelerator import Marked, Tie, Witnessed, Work
 from runner.platforms.gpu.management.base import GpuProcess
@@ -105,17 +105,17 @@ class DoubleAccelerator:
         self._shared = Stream(self._folder)
         return self._shared
 
-    def load(self, model: ModelSpec, stream: Any) -> Work:
+    def load(self, model: ModelSpec, stream: Any, in_flight: int = 1) -> Work:
         marks, parts = Marks(self._folder), gcd(model.size, PARTS)
         results, result, requests = cycle(RESULTS), nan, 0
 
-        def run() -> None:
+        def submit() -> Wait:
             nonlocal result, requests
             requests += 1
             _fail(requests)
             before, computed = result, next(results)
             if self._lie == "no-kernels":
-                return
+                return lambda: None
             empty = self._lie == "empty-kernels"
             work_us, result = (0, before) if empty else (model.work_us, computed)
             lies = {"garbled": result + 0.25, "stale": before} if requests % WRONG == 0 else {}
@@ -124,9 +124,9 @@ class DoubleAccelerator:
             stream.worked_s += model.size * work_us / 1e6
             if self._lie == "several-devices":
                 _launch_on_several_devices(stream.pointer)
-            stream.synchronize()
+            return stream.synchronize
 
-        return Work(run, marks, parts, computes=True)
+        return Work(submit, marks, parts, computes=True)
 
     def tie(self) -> Tie:
         now_ns = time.monotonic_ns()

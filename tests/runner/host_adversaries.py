@@ -20,7 +20,7 @@ from runner.config.schema import Config, ModelOverride, TaskConfig
 from runner.config.spec import TaskSpec, TrialSpec
 from runner.platforms import hints
 from runner.platforms.choose import settle
-from runner.platforms.contract import ChildSetup
+from runner.platforms.contract import ChildSetup, Wait
 from runner.platforms.host import session as honest_session
 from runner.platforms.host.programs import load as load_honest
 from runner.platforms.host.session import HostLane, HostSession
@@ -138,12 +138,11 @@ def _spoil(queue: HostQueue, task: TaskSpec) -> None:
 
 
 class PlayedLane(HostLane):
-    def request(self) -> None:
+    def submit(self) -> Wait:
         if playing("no-kernels"):
             self.requests += 1
-            time.sleep(0.001)  # for the others' sake
-        else:
-            super().request()
+            return lambda: time.sleep(0.001)  # for the others' sake
+        return super().submit()
 
 
 class PlayedSession(HostSession):

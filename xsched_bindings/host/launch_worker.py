@@ -56,17 +56,26 @@ class LaunchWorker(threading.Thread):
             self._pending += 1
             self._buffer.put(codes)
 
-    def wait_all(self) -> None:
-        """Block until every command buffered so far has completed and been reaped."""
+    def end(self) -> Callable[[], None]:
+        """What blocks until every command buffered so far has completed and been reaped."""
+        done = threading.Event()
         with self._state_lock:
             self._raise_if_dead()
             if self.state is QueueState.idle:
-                return
-            done = threading.Event()
-            self._pending += 1
-            self._buffer.put(done)
-        done.wait()
-        self._raise_if_dead()
+                done.set()
+            else:
+                self._pending += 1
+                self._buffer.put(done)
+
+        def wait() -> None:
+            done.wait()
+            self._raise_if_dead()
+
+        return wait
+
+    def wait_all(self) -> None:
+        """Block until every command buffered so far has completed and been reaped."""
+        self.end()()
 
     def pause(self) -> None:
         """Launch and reap nothing from the moment that this returns."""

@@ -136,6 +136,10 @@ class HostQueue(Queue):
                 self.stream.release()
             self._worker.unpause()
 
+    def end(self) -> Callable[[], None]:
+        """Called by the stream for what waits for a request's end."""
+        return self._worker.end()
+
     def wait_all(self) -> None:
         self._check_open("XQueueWaitAll")
         self._worker.wait_all()

@@ -5,8 +5,9 @@ import signal
 import threading
 import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -64,7 +65,7 @@ class Interceptor(Protocol):
 
     def submit(self, codes: bytes) -> None: ...
 
-    def wait_all(self) -> None: ...
+    def end(self) -> Callable[[], None]: ...
 
 
 class HostStream:
@@ -110,15 +111,20 @@ class HostStream:
         else:
             self.interceptor.submit(codes)
 
+    def end(self, waiter: int = 0) -> Callable[[], None]:
+        """What blocks until everything submitted so far has completed; to be called in turn.
+
+        Both raise `DeviceLost` if the executor is gone."""
+        if self.interceptor is None:
+            self.write(self._markers[waiter])
+            return partial(self.wait_marker, waiter)
+        return self.interceptor.end()
+
     def synchronize(self, waiter: int = 0) -> None:
         """Block until everything submitted so far has completed (``cuStreamSynchronize``).
 
         Raises `DeviceLost` if the executor is gone."""
-        if self.interceptor is None:
-            self.write(self._markers[waiter])
-            self.wait_marker(waiter)
-        else:
-            self.interceptor.wait_all()
+        self.end(waiter)()
 
     # --- what a launch worker builds on ------------------------------------------------------
 

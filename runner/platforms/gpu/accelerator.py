@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import ModelSpec
+from runner.platforms.contract import Wait
 from xsched_bindings.interface import ControlPlane, Queue
 from xsched_bindings.types import PreemptLevel
 
@@ -50,11 +51,11 @@ class Witnessed(NamedTuple):
 
 @dataclass(frozen=True)
 class Work:
-    """A model's requests on one stream. run: one request, of the next input in turn; returns when
-    it has completed. marks: where each request leaves `parts` marks, in order. computes: whether
-    the last one tells what came out."""
+    """A model's requests on one stream. submit: enqueues one, of the next input in turn; what it
+    returns waits until that has completed. marks: where each request leaves `parts` marks, in
+    order. computes: whether the last one tells what came out."""
 
-    run: Callable[[], None]
+    submit: Callable[[], Wait]
     marks: Ring
     parts: int
     computes: bool
@@ -100,8 +101,8 @@ class Accelerator(Protocol):
     def open_stream(self, hint: int | None, default: bool) -> Stream:
         """A stream of its own, or the default stream that all tasks share."""
 
-    def load(self, model: ModelSpec, stream: Stream) -> Work:
-        """The model's requests on that stream."""
+    def load(self, model: ModelSpec, stream: Stream, in_flight: int = 1) -> Work:
+        """The model's requests on that stream, so many of them at once at the most."""
 
     def tie(self) -> Tie:
         """What the device's clock says now, from a stream that nobody schedules, on an idle

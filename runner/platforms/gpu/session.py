@@ -23,7 +23,7 @@ from models import ModelSpec
 from runner.config.arms import Streams
 from runner.config.spec import TaskSpec, TrialSpec
 from runner.platforms.calibration import solo_times
-from runner.platforms.contract import Peers, PlatformError, WindowFindings
+from runner.platforms.contract import Peers, PlatformError, Wait, WindowFindings
 from runner.platforms.gpu import xserver
 from runner.platforms.gpu.accelerator import Accelerator, QueueMaker, Stream, Tie, Work
 from runner.platforms.hints import give_hints
@@ -64,10 +64,14 @@ class GpuLane:
     queue: Queue | None = None
     requests: int = 0
 
+    def submit(self) -> Wait:
+        """Enqueue one request of the task."""
+        self.requests += 1
+        return self.work.submit()
+
     def request(self) -> None:
         """One request of the task, until it has completed."""
-        self.requests += 1
-        self.work.run()
+        self.submit()()
 
     @property
     def so_far(self) -> "_SoFar":

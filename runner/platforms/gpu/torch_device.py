@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from functools import cache, partial
+from itertools import cycle
 from pathlib import Path
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from models import CATALOG, ModelSpec
 from models.build import build
+from runner.platforms.contract import Wait
 from runner.platforms.gpu import requests, rocm
 from runner.platforms.gpu.accelerator import QueueMaker, Stream, Tie, Witnessed, Work
 from runner.platforms.gpu.driver import pci_address
@@ -36,8 +38,6 @@ class TorchStream:
         self.stream = stream
         self._sleep_cycles = sleep_cycles
         self.probe = MarkRing(self.pointer)
-        # One stream may serve several tasks, and each waits for its own requests.
-        self.completion = torch.cuda.Event(blocking=False)
 
     @property
     def pointer(self) -> int:
@@ -85,27 +85,17 @@ class TorchDevice:
             stream = torch.cuda.Stream(DEVICE, priority=hint or 0)
         return TorchStream(stream, int(self._probe_work_us * self._cycles_per_us))
 
-    def load(self, model: ModelSpec, stream: Stream) -> Work:
+    def load(self, model: ModelSpec, stream: Stream, in_flight: int = 1) -> Work:
         assert isinstance(stream, TorchStream)
         marks = MarkRing(stream.pointer)
         enqueue, parts = self._enqueue(model, marks)
-        on, done = stream.stream, stream.completion
-        if stream.pointer == 0:
+        on, end = stream.stream, _ends(stream.stream, in_flight)
 
-            def request() -> None:
-                with torch.inference_mode():
-                    _result = enqueue()  # alive until it has completed
-                    done.record(on)
-                    done.synchronize()
+        def submit() -> Wait:
+            with torch.inference_mode(), torch.cuda.stream(on):
+                return end(enqueue())
 
-        else:
-
-            def request() -> None:
-                with torch.inference_mode(), torch.cuda.stream(on):
-                    _result = enqueue()
-                    on.synchronize()
-
-        return Work(request, marks, parts, computes=not CATALOG[model.name].bare)
+        return Work(submit, marks, parts, computes=not CATALOG[model.name].bare)
 
     def _enqueue(self, model: ModelSpec, marks: MarkRing) -> tuple[Callable[[], object], int]:
         if CATALOG[model.name].bare:
@@ -135,6 +125,28 @@ class TorchDevice:
 
     def library(self, folder: str) -> QueueMaker:
         return (CudaXSched if self._platform == "cuda" else HipXSched)(Path(folder))
+
+
+def _ends(on: torch.cuda.Stream, in_flight: int) -> Callable[[object], Wait]:
+    """From a request's result, which lives until then, to what waits for its end. Where others may
+    be behind it, of this task or on a stream that several share, its end is an event."""
+    if on.cuda_stream and in_flight == 1:
+        return lambda result: partial(_wait, on, result)
+    events = [torch.cuda.Event(blocking=False) for _ in range(in_flight)]
+    for event in events:
+        event.record(on)  # which makes it, and none may be made in the window
+    turn = cycle(events)
+
+    def end(result: object) -> Wait:
+        event = next(turn)
+        event.record(on)
+        return partial(_wait, event, result)
+
+    return end
+
+
+def _wait(what: torch.cuda.Stream | torch.cuda.Event, result: object) -> None:
+    what.synchronize()
 
 
 @cache

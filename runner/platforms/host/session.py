@@ -20,7 +20,7 @@ from models import CATALOG, ModelSpec
 from runner.config.arms import Streams
 from runner.config.spec import TaskSpec, TrialSpec
 from runner.platforms.calibration import solo_times
-from runner.platforms.contract import Peers, WindowFindings
+from runner.platforms.contract import Peers, Wait, WindowFindings
 from runner.platforms.hints import give_hints
 from runner.platforms.host.stops import Stops
 from runner.platforms.prove import patience, probe, prove
@@ -58,11 +58,15 @@ class HostLane:
     queue: HostQueue | None = None
     requests: int = 0
 
-    def request(self) -> None:
-        """One request of the task, until it has completed."""
+    def submit(self) -> Wait:
+        """Enqueue one request of the task."""
         self.requests += 1
         self.stream.submit(self.program)
-        self.stream.synchronize(self.waiter)
+        return self.stream.end(self.waiter)
+
+    def request(self) -> None:
+        """One request of the task, until it has completed."""
+        self.submit()()
 
     @property
     def so_far(self) -> "_SoFar":

@@ -18,8 +18,9 @@ def run(
     requests: int,
     keep: int = 0,
     lead_in_ns: int = 0,
+    in_flight: int = 1,
 ) -> tuple[Recording, int]:
-    """Run until `requests` are done and, if `keep`, that many more."""
+    """Run until `requests` are done and, if `keep`, that many more. request: is what takes time."""
     recording, stop = Recording.create(1), StopSignal()
     start_ns = time.monotonic_ns() + 10 * MS
     count = 0
@@ -32,8 +33,14 @@ def run(
             stop.set()
 
     writer = recording.writer(0)
-    run_task(counted, arrivals, requests, start_ns, writer, stop, lambda: keep > 0, lead_in_ns)
+    done = (lambda: keep > 0), lead_in_ns, in_flight
+    run_task(lambda: counted, arrivals, requests, start_ns, writer, stop, *done)
     return recording, start_ns
+
+
+def at_once() -> Callable[[], object]:
+    """A request that has ended before anybody waits for it."""
+    return lambda: None
 
 
 def test_a_closed_loop_arrives_when_the_last_request_is_done() -> None:
@@ -100,7 +107,7 @@ def test_a_stop_wakes_a_sleeping_task_at_once() -> None:
     recording, stop = Recording.create(1), StopSignal()
     start_ns = time.monotonic_ns()
     arrivals = iter([60_000 * MS])
-    arguments = (lambda: None, arrivals, 1, start_ns, recording.writer(0), stop, lambda: False)
+    arguments = (at_once, arrivals, 1, start_ns, recording.writer(0), stop, lambda: False)
     thread = threading.Thread(target=run_task, args=arguments)
     thread.start()
     time.sleep(0.02)
@@ -114,7 +121,7 @@ def test_a_task_whose_trace_has_ended_sleeps_until_the_stop() -> None:
     recording, stop = Recording.create(1), StopSignal()
     arrivals = replay(np.array([0, MS], np.int64).tobytes())
     start_ns = time.monotonic_ns()
-    arguments = (lambda: None, arrivals, 2, start_ns, recording.writer(0), stop, lambda: True)
+    arguments = (at_once, arrivals, 2, start_ns, recording.writer(0), stop, lambda: True)
     thread = threading.Thread(target=run_task, args=arguments)
     thread.start()
     time.sleep(0.1)
@@ -129,6 +136,6 @@ def test_a_task_whose_trace_has_ended_sleeps_until_the_stop() -> None:
 def test_a_full_recording_ends_the_task() -> None:
     recording, stop = Recording.create(1, capacity=3), StopSignal()
     writer = recording.writer(0)
-    run_task(lambda: None, None, 10, time.monotonic_ns(), writer, stop, lambda: True)
+    run_task(at_once, None, 10, time.monotonic_ns(), writer, stop, lambda: True)
     assert recording.progress(0) == (3, 0)
     assert not recording.all_done([0])
