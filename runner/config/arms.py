@@ -40,6 +40,15 @@ class Streams(Enum):
     prioritised = "one each, with the hardware's own hint"
 
 
+class Client(Enum):
+    """What MPS is told of a task's process. priority: normal for the tasks of the highest one,
+    below normal for all others. share: the task's utilization, of the GPU's multiprocessors."""
+
+    plain = "nothing"
+    priority = "its priority"
+    share = "its share"
+
+
 @dataclass(frozen=True)
 class Traits:
     """What an arm is. doc: as the reference shows it. hints: None without XSched."""
@@ -47,6 +56,7 @@ class Traits:
     doc: str
     hints: Hints | None = None
     streams: Streams = Streams.own
+    client: Client = Client.plain
     groups: Groups = all_together
 
 
@@ -74,6 +84,21 @@ class Arm(StrEnum):
         Traits(
             "a hardware queue each with the hardware's own priority hint, no XSched",
             streams=Streams.prioritised,
+        ),
+    )
+    mps_priority = (
+        "mps_priority",
+        Traits(
+            "a process each under NVIDIA's MPS, with its client priority, no XSched",
+            client=Client.priority,
+        ),
+    )
+    mps_share = (
+        "mps_share",
+        Traits(
+            "a process each under NVIDIA's MPS, with the task's utilization as its share of the "
+            "GPU's multiprocessors, no XSched",
+            client=Client.share,
         ),
     )
     xsched = "xsched", Traits("XSched", hints=Hints.own)
@@ -123,9 +148,23 @@ class Arm(StrEnum):
         return self.traits.hints is Hints.equal
 
     @property
+    def client(self) -> Client:
+        return self.traits.client
+
+    @property
     def applies_priority(self) -> bool:
         """Whether the tasks' priorities reach anybody who could act on them."""
-        return self.is_treatment or self.streams is Streams.prioritised
+        prioritised = self.streams is Streams.prioritised or self.client is Client.priority
+        return self.is_treatment or prioritised
+
+    @property
+    def hints_hardware(self) -> bool:
+        """Whether the device, and not XSched, is told of the tasks."""
+        return self.streams is Streams.prioritised or self.needs_mps
+
+    @property
+    def needs_mps(self) -> bool:
+        return self.client is not Client.plain
 
     @property
     def needs_one_process(self) -> bool:

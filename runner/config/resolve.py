@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from models import CATALOG, ModelSpec, weights
-from runner.config.arms import Arm
+from runner.config.arms import Arm, Client
 from runner.config.arrivals import PROCESSES
 from runner.config.arrivals.trace import read_trace, window_ns
 from runner.config.errors import UserError
@@ -24,7 +24,7 @@ from runner.config.schema import (
 )
 from runner.config.spec import Arrival, TaskSpec, TrialSpec
 from xsched_bindings.policies import HINTS, POLICIES
-from xsched_bindings.policies.base import PRIORITY
+from xsched_bindings.policies.base import PRIORITY, UTILIZATION
 
 GPU_NAMES = ("cuda", "hip")
 
@@ -50,6 +50,7 @@ def resolve(config: Config) -> TrialSpec:
         raise UserError("task_set.tasks", "{}", "a task set needs at least one task")
     tasks = tuple(_task(config, name, task) for name, task in task_set.tasks.items())
     _check_policy(config.xsched.policy, config.xsched.k, tasks)
+    _check_arm(Arm[config.arm.name], tasks)
     return TrialSpec(
         task_set=task_set.name,
         arm=Arm[config.arm.name],
@@ -186,6 +187,12 @@ def _model(config: Config, override: ModelOverride, path: str) -> ModelSpec:
             raise UserError(of_weights, pretrained, problem, remedy=remedy)
         model |= {"name": gpu_name, "size": None}
     info = CATALOG[model["name"]]
+    if model["graphs"] and info.bare:
+        problem = f"{model['name']} is made of bare commands, which are launched one by one"
+        where = path if override.graphs else "model"
+        raise UserError(f"{where}.graphs", model["graphs"], problem, "0, or a model of operators")
+    if not on_gpu:
+        model["graphs"] = 0
     if model["size"] is None:
         model["size"] = info.default_size
     where = path if override.name or override.size else "model"
@@ -239,6 +246,17 @@ def _check_policy(policy: str, k: int, tasks: Sequence[TaskSpec]) -> None:
         where = f"task_set.tasks.{found.task}" if found.key in HINTS else "xsched"
         allowed = found.allowed or ()
         raise UserError(f"{where}.{found.key}", found.value, found.problem, allowed, found.remedy)
+
+
+def _check_arm(arm: Arm, tasks: Sequence[TaskSpec]) -> None:
+    """An arm that would be another one, because no task says what it goes by."""
+    if arm.client is Client.share and not any(task.hint(UTILIZATION) for task in tasks):
+        raise UserError(
+            "arm",
+            arm,
+            "no task has a share of its own, so this arm is native under MPS",
+            remedy=f"+task_set.tasks.{tasks[-1].name}.utilization=30, in percent of the GPU",
+        )
 
 
 def check_ranges(node: Any, path: str = "") -> None:

@@ -95,6 +95,14 @@ class ModelConfig:
     dtype: str = key("float32", "Type of weights and activations.", choices=DTYPES)
     seed: int = key(0, "Seed of the random weights and inputs.", low=0, high=2**31 - 1)
     work_us: int = key(0, "Work of one command; synthetic only.", "µs", 0, 10_000_000)
+    graphs: int = key(
+        0,
+        "GPUs: a request is captured as so many graphs of equally many operators, and each is one "
+        "command: fewer are quicker to launch and slower to preempt. 0 launches every operator.",
+        "graphs",
+        0,
+        4096,
+    )
     pretrained: str | None = key(
         None,
         "Path of local weights: a .safetensors file, a state dict as .pt, .pth or .bin, or a "
@@ -142,6 +150,13 @@ class ArrivalConfig:
         high=10,
     )
     burst_size: int = key(4, "burst: requests that arrive at once.", "requests", 1, 10_000)
+    in_flight: int = key(
+        1,
+        "closed: requests that are enqueued at once, so that a queue does not run dry between two.",
+        "requests",
+        1,
+        64,
+    )
     trace: str | None = key(
         None,
         "trace: path of a file with one timestamp a line, in seconds after the start of the "

@@ -24,6 +24,7 @@ class Arrival:
     sigma: float = 0.0
     cv: float = 0.0
     burst_size: int = 1
+    in_flight: int = 1
     trace: bytes = b""
 
 
@@ -147,6 +148,8 @@ class TrialSpec:
             plain.pop("companion")
         for task, made in zip(self.tasks, plain["tasks"], strict=True):
             made["model"] = task.model.identity
+            if task.arrival.in_flight == 1:  # as when hashes began
+                made["arrival"].pop("in_flight")
             made |= dict.fromkeys(HASHED_HINTS) | dict(made.pop("hints"))
         if not self.uses_xsched:
             for name in OF_XSCHED:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from runner.config.arms import Arm
 from runner.config.errors import UserError
 from runner.config.schema import Config
 from runner.config.spec import TrialSpec
@@ -67,7 +68,7 @@ def choose_placement(trials: Sequence[TrialSpec], platform: Platform) -> list[st
     def suits(trial: TrialSpec, placement: str) -> bool:
         levels = platform.levels(placement, trial.cuda_lv3)
         return (
-            trial.arm in platform.arms(placement)
+            not platform.no_arm(trial.arm, placement)
             and (not trial.uses_xsched or all(t.asked_level in levels for t in trial.tasks))
             and not platform.missing(replace(trial, placement=placement))
         )
@@ -91,14 +92,11 @@ def settle(config: Config, trial: TrialSpec, platform: Platform) -> TrialSpec:
     if reason := platform.missing(trial):
         raise UserError("platform", platform.name, reason)
     _check_choice("platform.placement", placement, platform.placements, platform)
-    if trial.arm not in platform.arms(placement):
-        raise UserError(
-            "arm",
-            trial.arm,
-            f"it needs all tasks in one process, and in placement {placement} each has its own",
-            platform.arms(placement),
-            remedy="platform.placement=threads runs it",
-        )
+    if reason := platform.no_arm(trial.arm, placement):
+        allowed = [arm for arm in Arm if not platform.no_arm(arm, placement)]
+        others = [each for each in platform.placements if not platform.no_arm(trial.arm, each)]
+        remedy = f"platform.placement={others[0]} runs it" if others else "leave it out"
+        raise UserError("arm", trial.arm, reason, allowed, remedy)
     if config.xsched.scheduler not in ("auto", SCHEDULER[placement]):
         raise UserError(
             "xsched.scheduler",

@@ -66,8 +66,8 @@ class Platform(Protocol):
     def policies(self) -> tuple[str, ...]:
         """Those whose effect can be proven."""
 
-    def arms(self, placement: str) -> tuple[Arm, ...]:
-        """The arms that mean something in that placement."""
+    def no_arm(self, arm: Arm, placement: str) -> str:
+        """Why the arm means nothing in that placement, "" if it does."""
 
     def levels(self, placement: str, cuda_lv3: str) -> tuple[PreemptLevel, ...]:
         """The preemption levels that the device really has."""

@@ -1,11 +1,11 @@
 """The proof before the window, the same on every platform: a platform supplies probes and a
 witness, and does not judge. Of the window: `runner.proof.window`. What counts: docs/proof.md."""
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Protocol
 
-from runner.config.arms import Streams
 from runner.config.spec import TrialSpec
 from runner.platforms.contract import Peers
 from runner.proof.checks import (
@@ -33,7 +33,7 @@ class Provable(Protocol):
     def trial(self) -> TrialSpec: ...
 
     def hardware_hints(self) -> tuple[Mapping[str, int], Mapping[str, int]]:
-        """The hardware's own priority hint that each task's stream was given, and has."""
+        """The hardware's own hint that each task was given, and has."""
 
     def suspensions(self) -> Sequence[Suspension]:
         """Probes of the level, on queues of the app-managed scheduler."""
@@ -49,12 +49,14 @@ class Provable(Protocol):
 
 
 def prove(session: Provable, peers: Peers, say: Callable[[str], None]) -> Proof:
-    """Arms without XSched claim nothing, but those with prioritised streams that the streams have
-    their hint. XSched wants the scheduler before the queues and the hints after them."""
+    """Arms without XSched claim nothing, but those that hint at the hardware that it has the hints.
+    XSched wants the scheduler before the queues and the hints after them."""
     trial, checks = session.trial, list[Check]()
     suspensions: list[Suspension] = []
-    if trial.arm.streams is Streams.prioritised:
-        checks.append(check_hardware_hint(*session.hardware_hints()))
+    if trial.arm.hints_hardware:
+        told = peers.gather(session.hardware_hints())
+        asked, found = (dict(ChainMap(*each)) for each in zip(*told, strict=True))
+        checks.append(check_hardware_hint(asked, found))
     if trial.uses_xsched:
         say("proving the preemption level")
         suspensions = [*chain(*peers.in_turn(session.suspensions))]
@@ -71,8 +73,7 @@ def claim(trial: TrialSpec) -> Verdict:
     """What a trial is proof of."""
     if trial.uses_xsched:
         return Verdict.PROVEN
-    hinted = trial.arm.streams is Streams.prioritised
-    return Verdict.IN_PLACE if hinted else Verdict.NOT_CLAIMED
+    return Verdict.IN_PLACE if trial.arm.hints_hardware else Verdict.NOT_CLAIMED
 
 
 def probe(suspend: Callable[[int], Suspension], wanted: int) -> list[Suspension]:

@@ -199,7 +199,7 @@ def _seen(evidence: Interception) -> dict[str, Any]:
 
 
 def check_hardware_hint(asked: Mapping[str, int], found: Mapping[str, int]) -> Check:
-    """Prioritised streams: every task's hardware queue has the hint that it was given."""
+    """Arms that hint at the hardware: every task has the hint that it was given there."""
     wrong = [
         f"{task}: {found.get(task)} for {hint}"
         for task, hint in asked.items()

@@ -22,8 +22,9 @@ DELAY_NS = 1_000_000
 #: So long a task that was let go may take to its next mark, at the median, besides three of its
 #: parts shared with all: on host it needs a core for that, on which others may be at work.
 GO_ON_NS = 25_000_000
-#: A task that goes on for longer was not stopped.
-LATE_NS = 2_000_000
+#: A task that goes on for longer was not stopped. On GPUs, where decisions come within 0.1 ms as a
+#: rule, also one that goes on for more than this share of a short stretch.
+LATE_NS, LATE_PART = 2_000_000, 0.2
 #: Share of the suspensions that may be late, on a machine that does other things too, and how
 #: unlikely more must be by chance before they are held against the policy.
 LATE_SHARE, CHANCE = 0.05, 0.01
@@ -42,6 +43,7 @@ class Held:
 
     by: the tasks that ran instead at its beginning. marks: that it reached meanwhile. late_ns: how
     long it went on: the shortest delay of the suspension with which the level explains its marks.
+    allowed_ns: how late it may be.
     still_ns: without a mark of it at the end. on_ns: when it reached its next one, if its request
     was still in service at the end, else None. at_stake: whether its marks would show that nobody
     had held it back."""
@@ -52,28 +54,30 @@ class Held:
     by: tuple[str, ...]
     marks: int
     late_ns: int
+    allowed_ns: float
     still_ns: int
     on_ns: int | None
     at_stake: bool
 
     @property
     def late(self) -> bool:
-        return self.late_ns > LATE_NS
+        return self.late_ns > self.allowed_ns
 
     @property
     def stopped(self) -> bool:
         return self.at_stake and not self.late and self.still_ns > DELAY_NS
 
 
-def held_back(policy: Policy, served: Sequence[Served]) -> list[Held]:
+def held_back(policy: Policy, served: Sequence[Served], part: float = 1.0) -> list[Held]:
     """Every stretch in which a task with work was held back for others. A closed loop that goes
-    from one request to the next has had work all along."""
+    from one request to the next has had work all along. part: of a stretch, that a task may go on
+    for at the most."""
     found = []
     since: dict[int, tuple[int, frozenset[int]]] = {}
     idle: dict[int, Decided] = {}
 
     def end(number: int, at: Decided) -> None:
-        found.append(_held(served, number, *since.pop(number), idle.pop(number, at)))
+        found.append(_held(served, number, *since.pop(number), idle.pop(number, at), part))
 
     for decided in replay(policy, [each.spans for each in served]):
         running = decided.ready & decided.run
@@ -93,13 +97,19 @@ def held_back(policy: Policy, served: Sequence[Served]) -> list[Held]:
 
 
 def _held(
-    served: Sequence[Served], number: int, from_ns: int, by: frozenset[int], end: Decided
+    served: Sequence[Served],
+    number: int,
+    from_ns: int,
+    by: frozenset[int],
+    end: Decided,
+    part: float,
 ) -> Held:
     each, at_ns = served[number], served[number].marks.at_ns
     first, last = np.searchsorted(at_ns, (from_ns, end.at_ns), side="right")
     marks = int(last - first)
     too_many = marks - each.lets_through
     explained_ns = (each.lets_through + 1) * each.part_ns * len(served)
+    allowed_ns = min(LATE_NS, part * (end.at_ns - from_ns))
     seen = not each.marks.dropped or first > 0
     return Held(
         each.task.name,
@@ -108,9 +118,10 @@ def _held(
         tuple(served[other].task.name for other in sorted(by)),
         marks,
         late_ns=int(at_ns[first + too_many - 1] - from_ns) if too_many > 0 else 0,
+        allowed_ns=allowed_ns,
         still_ns=int(end.at_ns - (at_ns[last - 1] if last > first else from_ns)),
         on_ns=int(at_ns[last]) if number in end.ready and last < len(at_ns) else None,
-        at_stake=bool(seen) and end.at_ns - from_ns > explained_ns + 1.5 * LATE_NS,
+        at_stake=bool(seen) and end.at_ns - from_ns > explained_ns + 1.5 * allowed_ns,
     )
 
 

@@ -11,7 +11,14 @@ from runner.config.spec import TrialSpec
 from runner.metrics.requests import TaskRequests
 from runner.proof.checks import Check, Interception, past_the_queue
 from runner.proof.marks import Marks, Served
-from runner.proof.order import against, check_nobody_held, check_order, held_back, preemptions
+from runner.proof.order import (
+    LATE_PART,
+    against,
+    check_nobody_held,
+    check_order,
+    held_back,
+    preemptions,
+)
 from runner.proof.outputs import check_outputs
 from runner.proof.turns import check_turns, given, merged, taken
 from xsched_bindings.policies import POLICIES, Policy
@@ -25,11 +32,13 @@ class Judged:
     """checks: those that the arm is held to. preemptions: requests that were stopped and went on.
     against_policy: share of the time in which the policy, with the tasks' own hints, holds tasks
     back that they went on for. Both are told of any arm, of the lead-in as of the window; None
-    where nobody can say."""
+    where nobody can say. no_effect: that the hints of an arm without XSched did nothing, by the
+    test of the null control."""
 
     checks: tuple[Check, ...] = ()
     preemptions: int | None = None
     against_policy: float | None = None
+    no_effect: bool = False
 
 
 def judge(
@@ -73,14 +82,17 @@ def _scheduled(
             should = [given(make_policy(trial), each) for each in seen]
             checks.append(check_turns(should, taken(served), served))
         return Judged(tuple(checks))
-    held = held_back(make_policy(replace(trial, arm=Arm.xsched)), served)
+    part = 1.0 if trial.platform == "host" else LATE_PART
+    held = held_back(make_policy(replace(trial, arm=Arm.xsched)), served, part)
     if trial.uses_xsched and POLICIES[trial.policy].equal_suspends:
-        checks.append(check_order(held_back(make_policy(trial), served), served))
+        checks.append(check_order(held_back(make_policy(trial), served, part), served))
     elif trial.arm.is_null_control:
         checks.append(check_nobody_held(held))
     elif trial.arm.is_treatment and len(trial.priorities) > 1:  # else it has nothing to go by
         checks.append(check_order(held, served))
-    return Judged(tuple(checks), preemptions(held), against(held))
+    nobody = check_nobody_held(held)
+    without = trial.arm.hints_hardware and nobody.decided and nobody.passed
+    return Judged(tuple(checks), preemptions(held), against(held), no_effect=without)
 
 
 def check_all_queued(marks: Sequence[Marks], completed: Mapping[str, int]) -> Check:

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from models import CATALOG
 from runner.config.arms import Streams
+from runner.config.resolve import GPU_NAMES
 from runner.config.spec import TaskSpec, TrialSpec
 from runner.metrics.percentiles import percentiles
 from runner.proof.checks import Verdict
@@ -118,11 +120,23 @@ def _piled_up(task: TaskSpec, found: TaskSummary) -> bool:
     return missed and found.open > max(IN_PASSING, task.arrival.burst_size)
 
 
+def _graphs_help(trial: TrialSpec) -> str:
+    """Who launches operator by operator on a GPU can launch less."""
+    launched = [t.model for t in trial.tasks if not (t.model.graphs or CATALOG[t.model.name].bare)]
+    helps = trial.platform in GPU_NAMES and launched
+    return "; model.graphs=N gives a GPU whole graphs to launch" if helps else ""
+
+
 def notes(trial: TrialSpec, result: TrialResult, measured: RunFigures) -> Iterator[str]:
     """What a reader must know to read the figures right."""
     yield from result.observations.notes
     if trial.arm.streams is Streams.shared and _priority(trial) == NOT_APPLIED:
         yield "priority not applied: with one stream it is a number in the configuration"
+    if result.no_effect:
+        yield (
+            "no effect seen of what the hardware was told: tasks went on for "
+            f"{result.against_policy:.0%} of the time for which {trial.policy} would hold them back"
+        )
     for task in trial.tasks:
         if trial.uses_xsched and task.level != task.asked_level:
             yield f"{task.name}: level {task.level.name} in effect, {task.asked_level.name} asked"
@@ -160,7 +174,7 @@ def notes(trial: TrialSpec, result: TrialResult, measured: RunFigures) -> Iterat
     if closed and trial.arm.shares_device and result.saturation < SATURATED:
         yield (
             f"the device was not saturated ({result.saturation:.2f}): a trial that the host "
-            "limits cannot show priority"
+            f"limits cannot show priority{_graphs_help(trial)}"
         )
     short = {n: each for n, each in measured.tasks.items() if each.requests < each.wanted}
     if result.cut:

@@ -31,6 +31,7 @@ ONLY_FOR = {
     "xsched.shim": ("platform.name", ("cuda", "hip")),
     "xsched.companion": ("platform.name", ("hip",)),
     "xsched.home": ("platform.name", ("cuda", "hip")),
+    "model.graphs": ("platform.name", ("cuda", "hip")),
     "platform.device_cores": ("platform.name", ("host",)),
     "platform.device": ("platform.name", ("cuda", "hip")),
     "platform.mps": ("platform.name", ("cuda",)),

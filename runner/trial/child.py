@@ -180,8 +180,9 @@ class Trial:
             task = self.spec.tasks[index]
             submit, writer = self.lanes[index].submit, self.writers[index]
             requests = ENDLESS if self.spec.duration_s is not None else task.requests
+            ending = writer, stop, on_done, lead_in_ns, task.arrival.in_flight
             try:
-                run_task(submit, schedule, requests, start_ns, writer, stop, on_done, lead_in_ns)
+                run_task(submit, schedule, requests, start_ns, *ending)
             except BaseException:
                 stop.set()
                 raise

@@ -34,11 +34,11 @@ from xsched_bindings.policies import Policy
 @dataclass
 class TrialResult:
     """What a trial left. status: FINISHED, FAILED or KILLED, with the reason for the latter two.
-    solo: solo seconds of a request, newly measured ones included. preemptions, against_policy: see
-    `runner.proof.window.Judged`. stolen: share of a CPU core's time that a hypervisor took in the
-    window. other_load: what else ran in it, None where nobody tells. pace_us: CPU time of the
-    platform's fixed work in it. stood_still: who else did, for no scheduling. observations: what
-    the parent saw of the device."""
+    solo: solo seconds of a request, newly measured ones included. preemptions, against_policy,
+    no_effect: see `runner.proof.window.Judged`. stolen: share of a CPU core's time that a
+    hypervisor took in the window. other_load: what else ran in it, None where nobody tells.
+    pace_us: CPU time of the platform's fixed work in it. stood_still: who else did, for no
+    scheduling. observations: what the parent saw of the device."""
 
     status: Status
     reason: str
@@ -50,6 +50,7 @@ class TrialResult:
     saturation: float = math.nan
     preemptions: int | None = None
     against_policy: float | None = None
+    no_effect: bool = False
     stolen: float = 0.0
     other_load: OtherLoad | None = None
     pace_us: float | None = None
@@ -133,6 +134,7 @@ def run_trial(
         result.pace_us = outcome.found.pace_us
         result.stood_still = outcome.found.stood_still
         result.preemptions, result.against_policy = judged.preemptions, judged.against_policy
+        result.no_effect = judged.no_effect
         result.marks = outcome.found.marks
         result.timing_s, result.unsteady = outcome.timing_s, outcome.unsteady
         result.events = outcome.found.events or result.events

@@ -30,8 +30,9 @@ def composed(*overrides: str) -> Config:
 @cache
 def of_file(path: Path) -> Config:
     """Composed once, for that takes a moment."""
-    # Policies but the default one need hints that this task set has.
-    extra = ["task_set=two_bert"] if path.parent == Path("xsched") else []
+    # Policies but the default one, and shares, need hints that this task set has.
+    hinted = path.parent == Path("xsched") or path == Path("arm/mps_share.yaml")
+    extra = ["task_set=two_bert"] if hinted else []
     return composed(f"{path.parent}={path.stem}", *extra)
 
 

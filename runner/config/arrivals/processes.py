@@ -11,8 +11,8 @@ from runner.config.arrivals.base import BLOCK, Random, cumulated, process
     "the next request arrives when the last one is done",
     no_rate="a closed loop has no rate: the next request arrives when the last one is done",
 )
-def closed(mean_gap_ns: float, random: Random) -> None:
-    """Nothing to schedule."""
+def closed(mean_gap_ns: float, random: Random, in_flight: int) -> None:
+    """Nothing to schedule: who runs the requests keeps so many in flight."""
 
 
 @process("every T")

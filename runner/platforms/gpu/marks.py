@@ -5,6 +5,8 @@ would change the launch rule that is measured.
 """
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ctypes import (
     Structure,
     addressof,
@@ -47,8 +49,19 @@ class MarkRing(HostRing):
         self._next = torch.zeros(1, dtype=torch.int64).cuda()  # which returns when it is there
         where = (self._memory.data_ptr(), rows, self._next.data_ptr())
         self._result = _Arguments(*where)
-        self._plain = _Launch(stream, 1, _Arguments(*where))
-        self._last = _Launch(stream, THREADS, self._result)
+        self._stream = c_void_p(stream)
+        self._plain = _Launch(self._stream, 1, _Arguments(*where))
+        self._last = _Launch(self._stream, THREADS, self._result)
+
+    @contextmanager
+    def on(self, stream: int) -> Iterator[None]:
+        """Marks go to this stream meanwhile, which is being captured: they become parts of graphs
+        that are launched on the task's own."""
+        own, self._stream.value = self._stream.value, stream
+        try:
+            yield
+        finally:
+            self._stream.value = own
 
     def mark(self) -> None:
         """Enqueue one."""
@@ -93,7 +106,7 @@ class _Launch:
     two launches, which copy it. It takes the host 4 µs; PyTorch's launcher, which makes them anew,
     takes 95."""
 
-    def __init__(self, stream: int, threads: int, arguments: _Arguments) -> None:
+    def __init__(self, stream: c_void_p, threads: int, arguments: _Arguments) -> None:
         self._arguments, self._size = arguments, c_size_t(sizeof(arguments))
         self._launch = partial(
             function("cuLaunchKernel"),
@@ -101,7 +114,7 @@ class _Launch:
             *(1, 1, 1),
             *(threads, 1, 1),
             8 * threads if threads > 1 else 0,  # shared memory: a double for each
-            c_void_p(stream),
+            stream,
             *self._passed(),
         )
 

@@ -13,14 +13,20 @@ from pathlib import Path
 
 import psutil
 
+from runner.config.arms import Client
+from runner.config.spec import TrialSpec
 from runner.platforms.contract import PlatformError, last_words
 from runner.platforms.start import fate
 from xsched_bindings.host.processes import die_with_parent
+from xsched_bindings.policies.base import UTILIZATION
 
 DAEMON = "nvidia-cuda-mps-control"
 SERVER = "nvidia-cuda-mps-server"
 PIPES, LOGS = "CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY"
 DEFAULT_PIPES = "/tmp/nvidia-mps"
+#: What a client tells of itself: 0 for normal priority, 1 for less; percent of the multiprocessors.
+PRIORITY, SHARE = "CUDA_MPS_CLIENT_PRIORITY", "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"
+CLIENTS = (PRIORITY, SHARE)
 #: A folder in which no daemon answers: for processes that must do without.
 NOWHERE = "/nonexistent"
 ANSWER_S = 10.0
@@ -36,6 +42,18 @@ def answers(environment: Mapping[str, str]) -> bool:
         except OSError as error:
             return error.errno == errno.EPROTOTYPE  # it speaks another kind of socket, so it lives
     return True
+
+
+def told(trial: TrialSpec, index: int) -> dict[str, str]:
+    """What the process of a task tells of it, in an arm in which it is a client."""
+    task = trial.tasks[index]
+    match trial.arm.client:
+        case Client.plain:
+            return {}
+        case Client.priority:
+            return {PRIORITY: str(int(task.priority < trial.priorities[0]))}
+        case Client.share:
+            return {SHARE: str(task.hint(UTILIZATION) or 100)}
 
 
 def unavailable() -> str:

@@ -192,9 +192,14 @@ class GpuPlatform:
         except NoManagement:
             return None
 
-    def arms(self, placement: str) -> tuple[Arm, ...]:
-        shared = placement == "threads"
-        return tuple(arm for arm in Arm if shared or not arm.needs_one_process)
+    def no_arm(self, arm: Arm, placement: str) -> str:
+        if arm.needs_mps:
+            return "platform.mps=off" if self._asked_mps == "off" else self._no_clients(placement)
+        if arm.needs_one_process and placement == "processes":
+            return (
+                f"it needs all tasks in one process, and in placement {placement} each has its own"
+            )
+        return ""
 
     def levels(self, placement: str, cuda_lv3: str) -> tuple[PreemptLevel, ...]:
         if self.name == "hip":
@@ -214,13 +219,19 @@ class GpuPlatform:
 
     def _no_mps(self, trial: TrialSpec) -> str:
         """Why these processes cannot share the GPU through MPS, "" if they can."""
-        if self.name != "cuda":
-            return f"{self.vendor.name} GPUs do not have that"
-        if trial.placement != "processes":
-            return "threads share a context already; it needs platform.placement=processes"
         if trial.uses_xsched and trial.cuda_lv3 == "tsg":
             return "xsched.cuda_lv3=tsg suspends a whole context, which all processes would share"
-        return "" if self.mps_runs() else mps.unavailable()
+        return self._no_clients(trial.placement)
+
+    def _no_clients(self, placement: str) -> str:
+        """Why tasks cannot be clients of MPS, "" if they can."""
+        if self.name != "cuda":
+            return f"{self.vendor.name} GPUs do not have MPS"
+        if not self.mps_runs() and (reason := mps.unavailable()):
+            return reason
+        if placement != "processes":
+            return "threads share a context already; MPS needs platform.placement=processes"
+        return ""
 
     def mps_runs(self) -> bool:
         """Whether a daemon is there already, which then is used."""
@@ -278,7 +289,7 @@ class GpuPlatform:
         """Have a warm parent with the trial's models; the trial starts afresh where none can be
         had, and says so."""
         shimmed, environment = trial.uses_xsched and trial.shim, self._environment(trial)
-        models = {task.model for task in trial.tasks}
+        models = {task.model.operators for task in trial.tasks}
         self._afresh = self._cannot_fork
         if self._afresh:
             return
@@ -317,7 +328,12 @@ class GpuPlatform:
         environment = self._environment(trial)
         start = self._forks.fork if self._forks else afresh
         return [
-            ChildSetup(part, environment=environment, details=details, start=start)
+            ChildSetup(
+                part,
+                environment=environment | mps.told(trial, part[0]),
+                details=details,
+                start=start,
+            )
             for part in parts
         ]
 
@@ -364,7 +380,7 @@ class GpuPlatform:
         """What every arm's processes have in common."""
         variables = shim.without_shim(os.environ, folder)
         if self.name == "cuda":
-            return variables
+            return {name: text for name, text in variables.items() if name not in mps.CLIENTS}
         kept = {name: text for name, text in variables.items() if name not in OTHERS_OF_HIP}
         return kept | {HARDWARE_QUEUES: str(self._hardware_queues)}
 

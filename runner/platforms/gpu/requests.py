@@ -23,9 +23,10 @@ class Marker(Protocol):
 
 
 class _Here(threading.local):
-    """Whose request this thread is enqueuing: a module is shared by tasks, each in its thread."""
+    """Whose request this thread is enqueuing: a module is shared by tasks, each in its thread. None
+    while it becomes graphs, which have marks of their own."""
 
-    marker: Marker
+    marker: Marker | None = None
 
 
 _here = _Here()
@@ -43,7 +44,8 @@ def mark_parts(module: nn.Module, most: int) -> int:
 
 
 def _mark(*_: object) -> None:
-    _here.marker.mark()
+    if _here.marker:
+        _here.marker.mark()
 
 
 def of_module(
@@ -56,6 +58,7 @@ def of_module(
     def enqueue() -> Tensor:
         _here.marker = marker
         result: Tensor = module(*next(turn))
+        _here.marker = None
         marker.mark_result(result)
         return result
 

@@ -24,7 +24,7 @@ from runner.config.arms import Streams
 from runner.config.spec import TaskSpec, TrialSpec
 from runner.platforms.calibration import solo_times
 from runner.platforms.contract import Peers, PlatformError, Wait, WindowFindings
-from runner.platforms.gpu import xserver
+from runner.platforms.gpu import mps, xserver
 from runner.platforms.gpu.accelerator import Accelerator, QueueMaker, Stream, Tie, Work
 from runner.platforms.hints import give_hints
 from runner.platforms.prove import patience, probe, prove
@@ -122,7 +122,8 @@ class GpuSession:
             stream = self._device.open_stream(
                 hint, default=self.trial.arm.streams is Streams.shared
             )
-            self.lanes.append(GpuLane(task, stream, self._device.load(task.model, stream)))
+            work = self._device.load(task.model, stream, task.arrival.in_flight)
+            self.lanes.append(GpuLane(task, stream, work))
 
     def calibrate(self, models: Sequence[ModelSpec]) -> dict[ModelSpec, float]:
         return solo_times(self.lanes, models, self._say)
@@ -133,10 +134,20 @@ class GpuSession:
         return prove(self, peers, self._say)
 
     def hardware_hints(self) -> tuple[dict[str, int], dict[str, int]]:
-        """The streams' priorities."""
+        """The streams' priorities, or what MPS is told of the processes."""
+        if self.trial.arm.needs_mps:
+            return self._clients()
         ranks = self._device.hints(len(self.trial.priorities))
         asked = {t.name: ranks[self.trial.priorities.index(t.priority)] for t in self._tasks}
         return asked, {lane.task.name: lane.stream.priority for lane in self.lanes}
+
+    def _clients(self) -> tuple[dict[str, int], dict[str, int]]:
+        """By task, as the process's variables have it; whether MPS heeds it only marks tell."""
+        asked, found = {}, {}
+        for task in self._tasks:
+            for name, text in mps.told(self.trial, self.trial.tasks.index(task)).items():
+                asked[task.name], found[task.name] = int(text), int(os.environ.get(name, -1))
+        return asked, found
 
     def schedule(self) -> None:
         trial, plane = self.trial, self._library()

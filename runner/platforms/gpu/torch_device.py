@@ -15,6 +15,7 @@ from runner.platforms.contract import Wait
 from runner.platforms.gpu import requests, rocm
 from runner.platforms.gpu.accelerator import QueueMaker, Stream, Tie, Witnessed, Work
 from runner.platforms.gpu.driver import pci_address
+from runner.platforms.gpu.graphs import of_graphs
 from runner.platforms.gpu.marks import MarkRing
 from runner.platforms.gpu.witness import witness
 from xsched_bindings.cuda import CudaXSched
@@ -101,7 +102,10 @@ class TorchDevice:
         if CATALOG[model.name].bare:
             cycles = max(1, int(model.work_us * self._cycles_per_us))
             return requests.of_commands(model.size, partial(torch.cuda._sleep, cycles), marks)
-        module, inputs, marked = _on_device(model)
+        module, inputs, took_s = _on_device(model.operators)
+        if model.graphs:
+            return of_graphs(module, inputs, model.graphs, marks)
+        marked = _mark_parts(module, int(took_s / PART_S))
         return requests.of_module(module, inputs, marks), marked + 1
 
     def tie(self) -> Tie:
@@ -150,9 +154,9 @@ def _wait(what: torch.cuda.Stream | torch.cuda.Event, result: object) -> None:
 
 
 @cache
-def _on_device(model: ModelSpec) -> tuple[nn.Module, list[tuple[Tensor, ...]], int]:
-    """The model, its inputs, and how many of its parts are marked; shared by all tasks of this
-    process that run it."""
+def _on_device(model: ModelSpec) -> tuple[nn.Module, list[tuple[Tensor, ...]], float]:
+    """The model, its inputs, and seconds of a request; shared by all tasks of this process that run
+    it."""
     workload = build(model)
     module = workload.module.to(DEVICE)
     inputs = [tuple(tensor.to(DEVICE) for tensor in each) for each in workload.inputs]
@@ -162,7 +166,10 @@ def _on_device(model: ModelSpec) -> tuple[nn.Module, list[tuple[Tensor, ...]], i
             module(*each)
             torch.cuda.synchronize()
             took_s = time.perf_counter() - begin
-    return module, inputs, requests.mark_parts(module, int(took_s / PART_S))
+    return module, inputs, took_s
+
+
+_mark_parts = cache(requests.mark_parts)
 
 
 def _cycles_per_us() -> float:

@@ -1,5 +1,6 @@
 """What the device executed, as the vendor's tracing library saw it: it knows no queues."""
 
+from collections import defaultdict
 from collections.abc import Callable
 
 from runner.platforms.gpu.accelerator import Witnessed
@@ -16,10 +17,14 @@ def witness(work: Callable[[], object]) -> Witnessed:
     with profile(activities=[ProfilerActivity.CUDA], acc_events=True) as trace:
         work()
     seen = [e for e in trace.events() or () if e.device_type.name == "CUDA"]
-    return witnessed([(event.name, event.time_range.elapsed_us() / 1e6) for event in seen])
+    return witnessed([(e.id, e.name, e.time_range.elapsed_us() / 1e6) for e in seen])
 
 
-def witnessed(seen: list[tuple[str, float]]) -> Witnessed:
-    """Of names and seconds of all that a device did."""
-    commands = (seconds for name, seconds in seen if not name.startswith(NO_COMMANDS))
-    return Witnessed(tuple(commands), sum(seconds for _, seconds in seen))
+def witnessed(seen: list[tuple[int, str, float]]) -> Witnessed:
+    """Of all that a device did: the call that launched it, its name and its seconds. A graph is one
+    command, of which the calls' numbers tell."""
+    commands: dict[int, float] = defaultdict(float)
+    for call, name, seconds in seen:
+        if not name.startswith(NO_COMMANDS):
+            commands[call] += seconds
+    return Witnessed(tuple(commands.values()), sum(seconds for *_, seconds in seen))

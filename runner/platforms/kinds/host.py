@@ -59,8 +59,8 @@ class HostPlatform:
         self._device: Device | None = None
         self._session: DeviceSession | None = None
 
-    def arms(self, placement: str) -> tuple[Arm, ...]:
-        return tuple(Arm)
+    def no_arm(self, arm: Arm, placement: str) -> str:
+        return "platform host does not have MPS" if arm.needs_mps else ""
 
     def levels(self, placement: str, cuda_lv3: str) -> tuple[PreemptLevel, ...]:
         return tuple(PreemptLevel)

@@ -1,5 +1,6 @@
 import dataclasses
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -50,6 +51,47 @@ def test_naming_another_model_resets_the_size_to_that_models_default() -> None:
     made.model.size = 64
     a, b = resolve(made).tasks
     assert (a.model.size, b.model.size) == (224, 64)
+
+
+def test_graphs_are_a_gpus_and_change_no_other_measurement() -> None:
+    made = config(a=TaskConfig(), b=TaskConfig(model=ModelOverride(graphs=26)))
+    plain = resolve(made)
+    assert [task.model.graphs for task in plain.tasks] == [0, 0], "host has none"
+    made.model.graphs = 13
+    assert resolve(made).config_hash == plain.config_hash
+    made.platform.name = "cuda"
+    as_graphs = resolve(made)
+    assert [task.model.graphs for task in as_graphs.tasks] == [13, 26]
+    assert {task.model.operators for task in as_graphs.tasks} == {
+        replace(task.model, graphs=0) for task in as_graphs.tasks
+    }
+    made.model.graphs = 0
+    assert resolve(made).config_hash != as_graphs.config_hash
+
+
+@pytest.mark.parametrize(
+    ("own", "says"),
+    [
+        (ModelOverride(name="synthetic", graphs=4), r"task_set\.tasks\.a\.model\.graphs=4"),
+        (ModelOverride(name="synthetic"), r"^model\.graphs=13: synthetic is made of bare commands"),
+    ],
+)
+def test_bare_commands_are_no_graphs(own: ModelOverride, says: str) -> None:
+    made = config(a=TaskConfig(model=own))
+    made.model.graphs = 13
+    with pytest.raises(UserError, match=says):
+        resolve(made)
+
+
+def test_requests_in_flight_are_a_closed_loops() -> None:
+    made = config(a=TaskConfig(), b=TaskConfig(arrival=ArrivalOverride("jitter", 0.5)))
+    plain = resolve(made)
+    made.arrival.in_flight = 4
+    found = resolve(made)
+    assert [task.arrival.in_flight for task in found.tasks] == [4, 1]
+    assert found.config_hash != plain.config_hash
+    made.task_set.tasks["a"].arrival.in_flight = 1
+    assert resolve(made).config_hash == plain.config_hash
 
 
 def test_a_load_counts_for_open_loops_only() -> None:
@@ -251,11 +293,12 @@ def test_a_trial_survives_the_way_to_its_process() -> None:
     assert sent(trial) == trial
 
 
-EVERYBODY_AT_ONCE = ("default_stream", "native", "stream_priority", "xsched", "xsched_null")
+EVERYBODY_AT_ONCE = set(Arm) - {Arm.solo, Arm.urgent_only}
 
 
 def test_groups_of_the_arms() -> None:
     tasks = {name: TaskConfig(priority=p) for name, p in (("a", 1), ("b", 3), ("c", 3))}
+    tasks["a"].utilization = 30
     made = config(**tasks)
     groups = {}
     for arm in Arm:

@@ -92,6 +92,35 @@ def test_arms_of_one_process_are_refused_in_processes(folder: Path, arm: str) ->
     assert "platform.placement=threads" in str(error.value)
 
 
+@pytest.mark.parametrize("arm", ["mps_priority", "mps_share"])
+def test_arms_of_mps_run_where_it_can_be_had(folder: Path, mps: FakeMps, arm: str) -> None:
+    platform, shares = DoublePlatform(folder), {"low-1": {"utilization": 30}}
+    made = trial(platform, arm=arm, placement="processes", hints=shares)
+    assert made.mps
+    assert choose_placement([made, trial(platform)], platform) == ["processes", "processes"]
+    stream = trial(platform, arm="stream_priority")
+    assert choose_placement([made, stream], platform) == ["processes", "threads"]
+    with pytest.raises(UserError, match=f"arm={arm}: threads share") as refused:
+        trial(platform, arm=arm, placement="threads", hints=shares)
+    assert "platform.placement=processes runs it" in str(refused.value)
+    off = DoublePlatform(folder, mps="off")
+    with pytest.raises(UserError, match=f"arm={arm}: platform.mps=off"):
+        trial(off, arm=arm, placement="processes", mps="off", hints=shares)
+
+
+def test_arms_of_mps_are_refused_where_it_cannot_be_had(folder: Path) -> None:
+    for platform in (DoublePlatform(folder), DoublePlatform(folder, name="hip")):
+        with pytest.raises(UserError, match=r"arm=mps_priority: (nvidia-cuda-mps|AMD GPUs)") as one:
+            trial(platform, arm="mps_priority", placement="processes")
+        assert "leave it out" in str(one.value)
+        assert "native" in str(one.value)
+
+
+def test_shares_must_be_said(folder: Path, mps: FakeMps) -> None:
+    with pytest.raises(UserError, match=r"no task has a share .*\n.*low-2\.utilization=30"):
+        trial(DoublePlatform(folder), arm="mps_share", placement="processes")
+
+
 def test_the_scheduler_follows_the_placement(folder: Path) -> None:
     platform = DoublePlatform(folder)
     assert trial(platform).scheduler == "local"

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -117,6 +118,23 @@ def test_hints_of_the_hardware_are_in_place_and_no_proof() -> None:
     proof = Proof((Check("hardware hint", True, "in place"),), Verdict.IN_PLACE)
     found = summary(trial("stream_priority"), result(proof=proof))
     assert (found.proof, found.valid, found.notes) == (Verdict.IN_PLACE, True, ())
+
+
+def test_hints_of_the_hardware_that_do_nothing_are_named() -> None:
+    found = notes("stream_priority", no_effect=True, against_policy=0.89)
+    assert found == (
+        "no effect seen of what the hardware was told: tasks went on for 89% of the time for which "
+        "hpf would hold them back"
+    )
+
+
+def test_where_the_host_limits_a_gpu_graphs_are_named() -> None:
+    spec = replace(trial("native"), platform="cuda")
+    assert "; model.graphs=N gives" in " ".join(summary(spec, result(saturation=0.5)).notes)
+    graphs = tuple(replace(task, model=replace(task.model, graphs=4)) for task in spec.tasks)
+    captured = summary(replace(spec, tasks=graphs), result(saturation=0.5))
+    assert "graphs" not in " ".join(captured.notes)
+    assert "graphs" not in notes("native", saturation=0.5)
 
 
 def test_late_starts_are_the_runners_fault() -> None:

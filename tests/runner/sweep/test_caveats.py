@@ -141,6 +141,10 @@ def said(*arguments: str) -> list[str]:
             "xsched.k has no effect, it is for xsched.policy=kedf",
         ),
         (
+            ("task_set=two_bert", "platform=host", "model.graphs=13"),
+            "model.graphs has no effect, it is for platform.name=cuda or hip",
+        ),
+        (
             ("task_set=two_bert", "platform.server=somewhere:1"),
             "platform.server has no effect, it is for platform.name=cuda or hip",
         ),

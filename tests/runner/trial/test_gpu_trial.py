@@ -14,6 +14,7 @@ import pytest
 
 from runner.platforms.contract import PlatformError
 from runner.platforms.device import Spread
+from runner.platforms.gpu import mps as mps_module
 from runner.platforms.gpu import xserver
 from runner.platforms.gpu.management.base import GpuProcess
 from runner.platforms.gpu.warm import WarmParent
@@ -324,6 +325,40 @@ def test_processes_share_the_gpu_through_a_daemon_of_the_trials_own(
     result = run(platform, tmp_path / "given", arm="native", placement="processes")
     assert result.status is Status.FINISHED
     assert not (tmp_path / "given" / "mps").exists(), "one that is there is used"
+
+
+@pytest.mark.parametrize(
+    ("arm", "variable", "told"),
+    [
+        ("mps_priority", mps_module.PRIORITY, {"urgent": 0, "low-1": 1, "low-2": 1}),
+        ("mps_share", mps_module.SHARE, {"urgent": 100, "low-1": 30, "low-2": 100}),
+    ],
+)
+def test_clients_of_mps_are_told_of_their_task_and_of_nothing_else(
+    server: Path,
+    tmp_path: Path,
+    mps: FakeMps,
+    monkeypatch: pytest.MonkeyPatch,
+    arm: str,
+    variable: str,
+    told: dict[str, int],
+) -> None:
+    for name in mps_module.CLIENTS:
+        monkeypatch.setenv(name, "7")  # of the shell, which is nobody's
+    platform = DoublePlatform(server)
+    shares = {"low-1": {"utilization": 30}}
+    spec = trial(platform, arm=arm, placement="processes", hints=shares)
+    setups = [each.environment for each in platform.children(spec)]
+    assert [each.get(variable) for each in setups] == [str(each) for each in told.values()]
+    (other,) = set(mps_module.CLIENTS) - {variable}
+    assert all(other not in each for each in setups)
+    result = run_trial(spec, platform, {}, tmp_path, Silent(), lambda: None)
+    assert (result.status, result.reason) == (Status.FINISHED, "")
+    assert result.proof.verdict is Verdict.IN_PLACE
+    assert result.proof.checks[0].evidence == {"asked": told, "found": told}
+    assert result.no_effect, "the double heeds nobody"
+    assert not any(mps_module.SHARE in each for each in [platform.environment(xsched=False)])
+    platform.close()
 
 
 def test_a_warm_parent_outlives_the_daemons_of_trials(

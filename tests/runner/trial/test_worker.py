@@ -52,6 +52,25 @@ def test_a_closed_loop_arrives_when_the_last_request_is_done() -> None:
     assert (rows[:, COMPLETED] - rows[:, STARTED] >= 2 * MS).all()
 
 
+def test_a_closed_loop_keeps_so_many_in_flight() -> None:
+    """One starts when those before it have ended, and its place is taken when it ends itself."""
+    recording, start_ns = run(lambda: time.sleep(0.002), None, 6, in_flight=3)
+    rows = recording.rows(0)
+    assert len(rows) >= 6  # those on their way at the end, too
+    assert rows[:3, SCHEDULED].tolist() == [start_ns] * 3
+    assert (rows[3:, SCHEDULED] == rows[:-3, COMPLETED]).all()
+    assert (rows[1:, STARTED] == rows[:-1, COMPLETED]).all()
+
+
+def test_what_is_in_flight_finds_room() -> None:
+    recording = Recording.create(1, capacity=3)
+    writer = recording.writer(0)
+    run_task(
+        at_once, None, 10, time.monotonic_ns(), writer, StopSignal(), lambda: True, in_flight=8
+    )
+    assert recording.progress(0) == (3, 0)
+
+
 def test_an_open_loop_keeps_its_schedule_and_counts_waiting() -> None:
     """Requests of 4 ms that arrive every millisecond: latency is from the arrival, so it grows."""
     recording, start_ns = run(lambda: time.sleep(0.004), iter(range(0, 50 * MS, MS)), 10)
