@@ -36,7 +36,10 @@ def test_help_lists_the_choices(run: Run) -> None:
         "bert_large",
         "docs/reference.md",
         "--version",
-        *(f"runner.{name}" for name in ("compare", "report", "replay", "export", "doctor")),
+        *(
+            f"runner.{name}"
+            for name in ("compare", "report", "replay", "export", "campaign", "doctor")
+        ),
     ):
         assert word in done.stdout
 
