@@ -82,12 +82,12 @@ def _one(entry: Entry, outlook: Outlook, title: str, root: Path, ends_s: float |
     """Run it, if it fits."""
     left = None if ends_s is None else max(0.0, (ends_s - time.monotonic()) / 60)
     ahead = [outlook.length or "nothing is left to run"]
-    ahead += [] if left is None else [f"{in_words(60 * left)} of the budget left"]
+    ahead += [] if left is None else [f"of the budget {in_words(60 * left)} left"]
     if left is not None and outlook.minutes > left:
-        note = f"it takes {', '.join(ahead)}"
+        note = f"it takes {'; '.join(ahead)}"
         console.print(f"{title} · left out: {note}", style="bold", soft_wrap=True)
         return Ending(entry, State.LEFT_OUT, note, _there(root, outlook), outlook.minutes)
-    console.print(f"{title} · {', '.join(ahead)}", style="bold", soft_wrap=True)
+    console.print(f"{title} · {'; '.join(ahead)}", style="bold", soft_wrap=True)
     result = sweeps.run(entry, root)
     folder = Path(result.folder) if result.folder else _there(root, outlook)
     return Ending(entry, _state(result), _note(result), folder)

@@ -219,7 +219,7 @@ def test_what_does_not_fit_is_left_out_and_what_is_smaller_still_runs(fake: Any)
     endings, ran = fake({"a": 5.0, "b": 30.0, "c": 5.0, "complete": 0.0}, budget=20.0)
     assert ran == ["a", "c", "complete"]
     assert [each.state for each in endings] == ["done", "left out", "done", "done"]
-    assert endings[1].note == "it takes about 30 min, 20 min of the budget left"
+    assert endings[1].note == "it takes about 30 min; of the budget 20 min left"
     assert endings[1].needs == 30.0
     assert fake({"a": 5.0, "b": 30.0})[1] == ["a", "b"], "there is no budget"
 
@@ -259,6 +259,22 @@ def test_a_failure_is_told_and_does_not_stop_the_others(fake: Any) -> None:
     assert [each.state for each in endings] == ["failed", "failed", "done"]
     assert endings[0].note == "2 runs failed, the first x-r0: no shim"
     assert endings[1].note == "its exit code is -9"
+
+
+@pytest.mark.usefixtures("signals_as_before")
+def test_the_exit_code_tells_of_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing = FakeRunner({"a=1": 1.0}, {"a=1": Result(exit_code=1)})
+    monkeypatch.setattr(sweeps, "plan", failing.plan)
+    monkeypatch.setattr(sweeps, "run", failing.run)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["campaign", written(tmp_path, of("a=1")).name])
+    with pytest.raises(SystemExit) as ended:
+        command.main()
+    assert ended.value.code == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "0 of 1 entries are done; to go on: python -m runner.campaign paper.yaml"
 
 
 @pytest.mark.parametrize("how", [KeyboardInterrupt(), Result(exit_code=130)], ids=["here", "there"])
@@ -357,9 +373,9 @@ def test_it_says_what_it_does_and_what_is_left(done: Done) -> None:
     assert lines[1].startswith("entry 2 of 2 · arm=native,xsched --config-dir my · 2 runs, 2 to do")
     assert lines[2] == "about 15 min in all, the budget is 10 min"
     assert f"entry 1 of 2 · arm=xsched_null {LONG} · left out: it takes about 15 min" in lines[3]
-    assert re.match(r"entry 2 of 2 · .* of the budget left$", lines[4])
+    assert re.match(r"entry 2 of 2 · .*; of the budget \d+ min left$", lines[4])
     assert "proven" in done.first.stdout, "it really ran"
-    again = "python -m runner.campaign paper.yaml --minutes 16"
+    again = "python -m runner.campaign paper.yaml --minutes 17"
     assert lines[-1] == f"1 of 2 entries are done; to go on: {again}"
     html = done.there[done.root / "campaign.html"].decode()
     assert "Left out: it takes about 15 min" in html
