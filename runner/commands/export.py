@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,9 +45,8 @@ def export(folder: Path, target: Path, force: bool = False) -> str:
     sweep = read(folder)
     if target.exists() and not force:
         raise UserError("", "", f"{target} is there already", remedy="--force overwrites it")
-    packed = _files(sweep, folder) | _patches(sweep)
-    traces = _traces(sweep)
-    packed |= {f"{TRACES}/{name}": path for path, name in traces.items()}
+    packed = contents([sweep])
+    traces = traces_of(sweep.runs)
     packed["README.md"] = _readme(sweep, sorted(packed), traces).encode()
     try:
         archive.write(target, packed)
@@ -76,8 +75,20 @@ def read(folder: Path) -> Sweep:
 # ---------------------------------------------------------------------- what goes into it
 
 
-def _files(sweep: Sweep, folder: Path) -> dict[str, Path | bytes]:
+def contents(sweeps: Sequence[Sweep]) -> dict[str, Path | bytes]:
+    """All of what `read` found but the README, by names in the zip."""
+    runs = [run for sweep in sweeps for run in sweep]
+    packed = _patches(runs)
+    packed |= {f"{TRACES}/{name}": path for path, name in traces_of(runs).items()}
+    for sweep in sweeps:
+        packed |= _files(sweep)
+    return packed
+
+
+def _files(sweep: Sweep) -> dict[str, Path | bytes]:
     """The sweep's own files, as they are. Links are not followed: they may lead anywhere."""
+    folder = sweep.folder
+    assert folder is not None
     return {
         f"{sweep.name}/{path.relative_to(folder).as_posix()}": path
         for path in folder.rglob("*")
@@ -89,18 +100,18 @@ def _files(sweep: Sweep, folder: Path) -> dict[str, Path | bytes]:
     }
 
 
-def _patches(sweep: Sweep) -> dict[str, Path | bytes]:
+def _patches(runs: Iterable[Run]) -> dict[str, Path | bytes]:
     """What differed from the commit, if the runs agree on it and recorded all of it."""
-    diffs = {run.provenance.code.diff for run in sweep}
+    diffs = {run.provenance.code.diff for run in runs}
     patch = diffs.pop() if len(diffs) == 1 else ""
     return {PATCH: patch.encode()} if patch and len(patch) < MAX_DIFF else {}
 
 
-def _traces(sweep: Sweep) -> dict[Path, str]:
+def traces_of(runs: Iterable[Run]) -> dict[Path, str]:
     """The files of arrival times that the runs were given and that are still there, and what they
     are called in the zip."""
     named: dict[Path, str] = {}
-    for run in sweep:
+    for run in runs:
         for _, file in _trace_keys(run):
             path = Path(file)
             if path.is_file() and path not in named:
@@ -136,7 +147,7 @@ def _readme(sweep: Sweep, packed: list[str], traces: dict[Path, str]) -> str:
         weights=[(Path(file).name, sha256) for file, sha256 in weights.items()],
         command=_again(sweep),
         replay=_replay(sweep, sweep.runs[0], traces),
-        environment=_environment(origins),
+        environment=environment(origins),
         kinds=[f"{count} {suffix}" for suffix, count in kinds],
     )
     return ABSOLUTE.sub(r"…/\1", text) + "\n"
@@ -162,7 +173,7 @@ def _replay(sweep: Sweep, run: Run, traces: dict[Path, str]) -> str:
     return shlex.join(words)
 
 
-def _environment(origins: list[Provenance]) -> list[tuple[str, list[str]]]:
+def environment(origins: Iterable[Provenance]) -> list[tuple[str, list[str]]]:
     """What the figures depend on; several values where the runs differ."""
     found: dict[str, dict[str, None]] = {}
     for origin in origins:

@@ -64,7 +64,7 @@ class Told:
 
         console.verbose, console.only_end = self.verbose, self.quiet
         if self.json:
-            console.file = sys.stderr
+            console.turn_to(sys.stderr)
 
     def end(self, end: SystemExit) -> SystemExit:
         """Tell it, and end like this. Raises `UserError` for a folder that vanished."""
@@ -75,7 +75,7 @@ class Told:
 
         if not isinstance(end, Ended) or not (self.json or self.strict):
             return end
-        result = result_of(end.folder, end.exit_code)
+        result = result_of(end.folder, end.exit_code, end.outlook)
         if self.strict and result.faults:
             for line in result.faults:
                 console.print(line, soft_wrap=True)

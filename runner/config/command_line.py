@@ -152,10 +152,11 @@ def _check_form(argument: str, conf: Path) -> None:
     key, _, value = argument.partition(":")
     name = argument.removesuffix(".yaml").rpartition("/")[2]
     choices = sorted(conf.glob(f"*/{name}.yaml")) if name.isidentifier() else []
+    commands = f"{argument}.py", f"{argument}/__main__.py"
     remedy = "write key=value, without blanks, like task_set=smoke"
     if value and is_key(key):
         remedy = f"did you mean: {key}={value}"
-    elif (COMMANDS / f"{argument}.py").is_file():
+    elif any((COMMANDS / each).is_file() for each in commands):
         remedy = f"did you mean: python -m runner.{argument}"
     elif choices:
         remedy = f"did you mean: {choices[0].parent.name}={name}"

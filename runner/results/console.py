@@ -89,6 +89,11 @@ class Console(RichConsole):
         self.verbose = False
         self.only_end = False
 
+    def turn_to(self, stream: TextIO) -> None:
+        """From now on all is shown there, as wide as that is."""
+        self.file = stream
+        self._width = None if stream.isatty() else UNLIMITED
+
     @property
     def lost(self) -> bool:
         """Whether something could not be shown."""

@@ -134,9 +134,12 @@ def _sweep(path: Path, entries: Sequence[zipfile.ZipInfo]) -> PurePosixPath:
     """Where in the zip the sweep is: at the top, or in a folder of its own."""
     names = [PurePosixPath(entry.filename) for entry in entries]
     found = [name.parent for name in names if name.name == SWEEP and len(name.parts) <= 2]
-    if len(found) != 1:
-        problem = "holds no sweep" if not found else f"holds {len(found)} sweeps"
-        raise UserError("", "", f"{path} {problem}", "a zip that runner.export made")
+    if len(found) > 1:
+        each = ", ".join(sorted(map(str, found)))
+        remedy = f"unpack it and give the folder of one: {each}"
+        raise UserError("", "", f"{path} holds {len(found)} sweeps", remedy=remedy)
+    if not found:
+        raise UserError("", "", f"{path} holds no sweep", "a zip that runner.export made")
     return found[0]
 
 

@@ -203,6 +203,27 @@ class Outlook:
     untimed: Sequence[str] = ()
     supposed: Mapping[int, float] = field(default_factory=dict)
 
+    @property
+    def todo(self) -> list["Awaited"]:
+        """What is not there."""
+        return [each for each in self.runs if not each.done]
+
+    @property
+    def minutes(self) -> float:
+        """How long it takes; with models that were never timed, at least."""
+        return min(self.supposed.values(), default=sum(each.minutes or 0.0 for each in self.todo))
+
+    @property
+    def length(self) -> str:
+        """How long it takes: ``about 9 min``; "" if nothing is to do."""
+        if not self.supposed:
+            return f"about {in_words(60 * self.minutes)}" if self.todo else ""
+        guesses = (f"{in_words(60 * minutes)} at {ms} ms" for ms, minutes in self.supposed.items())
+        return (
+            f"about {', '.join(guesses)} that a request of {', '.join(self.untimed)} takes "
+            "alone (never timed here)"
+        )
+
 
 @dataclass(frozen=True)
 class Awaited:
@@ -223,18 +244,9 @@ def show_plan(outlook: Outlook) -> None:
         minutes = "?" if each.minutes is None else f"{each.minutes:.1f}"
         rows.add_row(each.name, *each.values, *(("there", "") if each.done else ("to do", minutes)))
     console.print(rows)
-    todo = [each for each in outlook.runs if not each.done]
-    there = len(outlook.runs) - len(todo)
+    there = len(outlook.runs) - len(outlook.todo)
     said = [counted(len(outlook.runs), "trial")]
     if outlook.there:
-        said.append(f"{there} there in {outlook.there}, {len(todo)} to do")
-    if outlook.supposed:
-        supposed = outlook.supposed.items()
-        guesses = (f"{in_words(60 * minutes)} at {ms} ms" for ms, minutes in supposed)
-        said.append(
-            f"about {', '.join(guesses)} that a request of {', '.join(outlook.untimed)} takes "
-            "alone (never timed here)"
-        )
-    elif todo:
-        said.append(f"about {in_words(60 * sum(each.minutes or 0.0 for each in todo))}")
+        said.append(f"{there} there in {outlook.there}, {len(outlook.todo)} to do")
+    said += [outlook.length] if outlook.todo else []
     console.print("; ".join([", ".join(said), "nothing was run"]), soft_wrap=True)

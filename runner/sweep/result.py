@@ -15,6 +15,7 @@ from runner.runs.load import load
 from runner.runs.record import Figure
 from runner.runs.run import Run
 from runner.runs.sweep import Sweep
+from runner.sweep.display import Outlook
 from runner.trial.status import Status
 
 #: Of the JSON object.
@@ -55,7 +56,7 @@ class TreatmentResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """Printed by ``--json``. folder: None if nothing was run."""
+    """Printed by ``--json``. folder: None if nothing was run. outlook: of a dry run."""
 
     exit_code: int
     folder: str | None = None
@@ -63,6 +64,7 @@ class Result:
     runs: Sequence[RunResult] = ()
     verdicts: Sequence[TreatmentResult] = ()
     expectations: Sequence[Finding] = ()
+    outlook: Outlook | None = None
     schema: int = SCHEMA
 
     @property
@@ -76,10 +78,10 @@ class Result:
         ]
 
 
-def result_of(folder: Path | None, exit_code: int) -> Result:
+def result_of(folder: Path | None, exit_code: int, outlook: Outlook | None = None) -> Result:
     """What is in the sweep's folder. Raises `UserError` for one that cannot be read."""
     if folder is None:
-        return Result(exit_code=exit_code)
+        return Result(exit_code=exit_code, outlook=outlook)
     runs = load(folder)
     primary, figures = _primaries(runs)
     return Result(

@@ -39,11 +39,13 @@ Launch = Callable[[Path, list[list[str]]], None]
 
 class Ended(SystemExit):
     """The end of a sweep. exit_code: 0, 1 if a run failed or is not logged, 130 after Ctrl-C.
-    folder: the sweep's, None if nothing was to be run."""
+    folder: the sweep's, None if nothing was to be run. outlook: of a dry run."""
 
-    def __init__(self, exit_code: int, folder: Path | None = None) -> None:
+    def __init__(
+        self, exit_code: int, folder: Path | None = None, outlook: Outlook | None = None
+    ) -> None:
         super().__init__(exit_code)
-        self.exit_code, self.folder = exit_code, folder
+        self.exit_code, self.folder, self.outlook = exit_code, folder, outlook
 
 
 def run(arguments: list[str], compose: Compose, launch: Launch) -> Ended:
@@ -55,8 +57,9 @@ def run(arguments: list[str], compose: Compose, launch: Launch) -> Ended:
     store = tracking.open_store(config)
     identity = resume.identity(points, shared(config))
     if config.dry_run:
-        show_plan(_outlook(points, identity))
-        return Ended(0)
+        outlook = _outlook(points, identity)
+        show_plan(outlook)
+        return Ended(0, outlook=outlook)
     with one_writer(points, identity) as place:
         return _run(points, place, launch, store)
 

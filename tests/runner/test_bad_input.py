@@ -131,6 +131,11 @@ CASES = {
     "a choice with its ending": (["task_set=smoke.yaml"], "smoke.yaml", "mean: task_set=smoke"),
     "a choice by its path": (["task_set=../x/y"], "is a name, not a path", "--config-dir FOLDER"),
     "a choice in capitals": (["task_set=Smoke"], "task_set=Smoke", "did you mean: smoke"),
+    "a command alone": (
+        ["campaign", "paper.yaml"],
+        "campaign: ",
+        "mean: python -m runner.campaign",
+    ),
     "a choice alone": (["smoke"], "smoke: is no key=value", "did you mean: task_set=smoke"),
     "a file alone": (["conf/task_set/smoke.yaml"], "is no key=value", "mean: task_set=smoke"),
     "a key alone": (["dry_run"], "dry_run: is no key=value", "write key=value, without blanks"),

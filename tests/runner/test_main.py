@@ -2,8 +2,11 @@ import json
 import subprocess
 from pathlib import Path
 
+import msgspec
+
 from runner.commands.run import arguments
 from runner.config.command_line import ADDED
+from runner.sweep.result import Result
 from tests import forked
 from tests.conftest import Run, environment
 from tests.faults import instant
@@ -33,7 +36,10 @@ def test_help_lists_the_choices(run: Run) -> None:
         "bert_large",
         "docs/reference.md",
         "--version",
-        *(f"runner.{name}" for name in ("compare", "report", "replay", "export", "doctor")),
+        *(
+            f"runner.{name}"
+            for name in ("compare", "report", "replay", "export", "campaign", "doctor")
+        ),
     ):
         assert word in done.stdout
 
@@ -61,6 +67,20 @@ def test_a_program_gets_one_object_and_a_person_all_else(tmp_path: Path) -> None
     assert [run["status"] for run in told["runs"]] == ["FINISHED", "FINISHED"]
     assert told["exit_code"] == 0
     assert "results: " in done.stderr
+
+
+def test_of_a_dry_run_a_program_gets_what_there_is_to_do(tmp_path: Path) -> None:
+    assert instantly(tmp_path, "task_set.check=false", "arm=native").returncode == 0
+    done = instantly(
+        tmp_path, "task_set.check=false", "arm=native,xsched", "--json", "dry_run=true"
+    )
+    result = msgspec.json.decode(done.stdout, type=Result)
+    assert (result.exit_code, result.folder) == (0, None)
+    assert result.outlook is not None
+    assert [each.done for each in result.outlook.runs] == [True, False]
+    assert result.outlook.there.startswith("smoke-")
+    assert result.outlook.minutes == result.outlook.todo[0].minutes
+    assert "nothing was run" in done.stderr
 
 
 def test_quiet_shows_the_end_alone(tmp_path: Path) -> None:

@@ -48,6 +48,14 @@ class Page:
     runs: Table
 
     def html(self) -> str:
-        rules = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-        template = Path(__file__).with_suffix(".html").read_text()
-        return rules.from_string(template).render(page=self)
+        return rendered(Path(__file__).with_suffix(".html"), self)
+
+
+def rendered(template: Path, page: object) -> str:
+    """A template with its `page`; it can import what pages have in common from parts.html."""
+    rules = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([template.parent, Path(__file__).parent]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return rules.get_template(template.name).render(page=page)

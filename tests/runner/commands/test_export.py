@@ -303,7 +303,7 @@ HOSTILE = {
     "one name twice": ([entry("a/x"), entry("a//x")], "two files of one name"),
     "a file that is a folder": ([entry("a/x"), entry("a/x/y")], "cannot be unpacked"),
     "no sweep": ([entry("a/b/c/sweep.json")], "holds no sweep"),
-    "two sweeps": ([entry("a/sweep.json"), entry("b/sweep.json")], "holds 2 sweeps"),
+    "two sweeps": ([entry("a/sweep.json"), entry("b/sweep.json")], "folder of one: a, b"),
 }
 
 

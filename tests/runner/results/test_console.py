@@ -38,6 +38,19 @@ def test_an_encoding_without_the_letter(monkeypatch: pytest.MonkeyPatch) -> None
     assert not shown.lost, "letters are no loss"
 
 
+def test_it_is_as_wide_as_what_it_turns_to() -> None:
+    shown, log = console(), io.StringIO()
+    shown.turn_to(log)
+    shown.print("x" * 500)
+    assert log.getvalue() == f"{'x' * 500}\n"
+    parent, child = pty.openpty()
+    with open(child, "w") as terminal:
+        shown.turn_to(terminal)
+        assert shown.is_terminal
+        assert shown.width < 500
+    os.close(parent)
+
+
 def captured(width: int) -> str:
     written = io.StringIO()
     rows = table("arm", "p99", "proof", "runs", left=["proof"], minor=["proof", "runs"])

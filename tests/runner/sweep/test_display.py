@@ -165,3 +165,4 @@ def test_of_a_model_that_was_never_timed_it_is_told_what_depends_on_it(screen: i
     display.show_plan(outlook)
     said = " ".join(screen.getvalue().split())
     assert "1 trial, about 2 min at 10 ms, 21 min at 100 ms that a request of bert_base" in said
+    assert outlook.minutes == 2.1
