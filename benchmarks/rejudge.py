@@ -35,7 +35,11 @@ def again(run: Run) -> Judged:
     trial = trial_of(run)
     alone = {each.task: each for each in run.proof.alone}
     requests = _requests(run, trial)
-    marks = [_marks(run, task, alone[task.name], requests[task.name]) for task in trial.tasks]
+    marks = [
+        _marks(run, task, alone[task.name], requests[task.name])
+        for task in trial.tasks
+        if task.name in alone
+    ]
     solo = {}
     for task in trial.tasks:
         measured = run.summary.tasks.get(task.name)

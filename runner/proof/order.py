@@ -25,6 +25,9 @@ GO_ON_NS = 25_000_000
 #: A task that goes on for longer was not stopped. On GPUs, where decisions come within 0.1 ms as a
 #: rule, also one that goes on for more than this share of a short stretch.
 LATE_NS, LATE_PART = 2_000_000, 0.2
+#: Tasks that begin their requests within so long of each other may all have been without work just
+#: before, as a scheduler sees it: it hears of an end earlier than the host, and of work later.
+TOGETHER_NS = 1_000_000
 #: Share of the suspensions that may be late, on a machine that does other things too, and how
 #: unlikely more must be by chance before they are held against the policy.
 LATE_SHARE, CHANCE = 0.05, 0.01
@@ -70,20 +73,26 @@ class Held:
 
 def held_back(policy: Policy, served: Sequence[Served], part: float = 1.0) -> list[Held]:
     """Every stretch in which a task with work was held back for others. A closed loop that goes
-    from one request to the next has had work all along. part: of a stretch, that a task may go on
-    for at the most."""
+    from one request to the next has had work all along, but where all for whom it waits go on
+    together, it may have had the device between: another stretch begins. part: of a stretch, that
+    a task may go on for at the most."""
     found = []
     since: dict[int, tuple[int, frozenset[int]]] = {}
     idle: dict[int, Decided] = {}
+    begun: dict[int, int] = {}
+    ready: frozenset[int] = frozenset()
 
     def end(number: int, at: Decided) -> None:
         found.append(_held(served, number, *since.pop(number), idle.pop(number, at), part))
 
     for decided in replay(policy, [each.spans for each in served]):
         running = decided.ready & decided.run
+        begun |= dict.fromkeys(decided.ready - ready, decided.at_ns)
+        ready = decided.ready
+        together = all(decided.at_ns - begun[each] <= TOGETHER_NS for each in running)
         for number in [*since]:
             paused = idle.get(number)
-            if number in decided.run or not running:
+            if number in decided.run or together:
                 end(number, decided)
             elif number not in decided.ready:
                 idle.setdefault(number, decided)

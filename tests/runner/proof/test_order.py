@@ -254,3 +254,18 @@ def test_on_gpus_short_stretches_have_short_delays() -> None:
         check = check_order(held_back(hpf(1, 0), [high, low], part=0.2), [high, low])
         assert (check.passed, check.decided) == (passes, True)
         assert passes or "low went on in 20 of 20" in check.finding
+
+
+def test_between_requests_that_begin_together_others_may_have_the_device() -> None:
+    """Two urgent closed loops that keep in step: a scheduler sees both without work for a moment,
+    and lets the lower task go on for what its level lets through."""
+    first = [(at, at + 39.99) for at in range(0, 1200, 40)]
+    second = [(at + 0.005, at + 39.995) for at in range(0, 1200, 40)]
+    urgent = [served(HIGH, each, [end for _, end in each], parts=1) for each in (first, second)]
+    urgent[1] = replace(urgent[1], task=replace(HIGH, name="high-2"))
+    for goes_on_ms, passes in ((2, True), (20, False)):
+        times = [at for at in np.arange(0.5, 1200) if at % 40 < goes_on_ms]
+        everybody = [*urgent, served(LOW, [(0, 1200)], times, parts=1200)]
+        held = held_back(hpf(1, 1, 0), everybody)
+        assert sum(each.at_stake for each in held) == 30
+        assert check_order(held, everybody).passed is passes
