@@ -232,11 +232,8 @@ Store = Tracking | None
 def open_store(config: Config) -> Store:
     """Where this configuration logs to; one connection a store and experiment. Raises `UserError`
     for a kind of store that MLflow does not know."""
-    if config.tracking.backend == "none":
-        return None
-    uri = store.uri(config.tracking.uri, Path(config.output_root))
-    store.check(uri)
-    return _tracking(uri, config.tracking.experiment)
+    uri = store.configured(config)
+    return _tracking(uri, config.tracking.experiment) if uri else None
 
 
 _tracking = cache(Tracking)

@@ -9,8 +9,8 @@ from typing import Any
 from runner.config.errors import UserError
 from runner.config.resolve import resolve
 from runner.config.schema import Config
+from runner.config.settings import CALLED_BY
 from runner.config.spec import TaskSpec, TrialSpec
-from runner.runs.run import CALLED_BY
 from runner.sweep.plan import Planned
 from xsched_bindings.policies import POLICIES
 from xsched_bindings.policies.base import PRIORITY

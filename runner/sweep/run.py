@@ -1,4 +1,4 @@
-"""A sweep from start to end: plan, run what is missing, compare."""
+"""A planned sweep from start to end: run what is missing, compare."""
 
 import shlex
 import sys
@@ -28,7 +28,7 @@ from runner.sweep.display import (
     show_sweep,
     show_warnings,
 )
-from runner.sweep.plan import Compose, Planned, plan
+from runner.sweep.plan import Plan, Planned
 from runner.sweep.writer import Place, one_writer, said, writing
 from runner.trial.status import Status
 
@@ -46,10 +46,8 @@ class Ended(SystemExit):
         self.exit_code, self.folder = exit_code, folder
 
 
-def run(arguments: list[str], compose: Compose, launch: Launch) -> Ended:
-    """Run a sweep. Raises `UserError` before anything is started or written if any point is
-    wrong."""
-    planned = plan(arguments, compose)
+def run(planned: Plan, launch: Launch) -> Ended:
+    """Run a sweep. Raises `UserError` before anything is started or written if it cannot be."""
     points, config = planned.points, planned.points[0].config
     show_warnings([*planned.remarks, *caveats(points)])
     store = tracking.open_store(config)

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from runner.config.errors import UserError
 from runner.config.schema import Config, ExpectConfig, TaskConfig
 from runner.metrics.measurement import Measurement
+from runner.results.claims import check_figures
 from runner.results.expectations import (
     INCONCLUSIVE,
     MET,
     NOT_MET,
     Finding,
-    check_figures,
     evaluate,
     read_findings,
 )
