@@ -4,9 +4,9 @@ became of it: `runner.results.expectations`."""
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from runner.config.errors import UserError
-from runner.config.schema import PLATFORMS, POLICY_NAMES, Config, ExpectConfig, all_keys
+from runner.config.schema import PLATFORMS, POLICY_NAMES, Config, ExpectConfig, TaskConfig, all_keys
 from runner.config.settings import HasSettings, select
-from runner.metrics.names import check_scope, deciding, figure_named
+from runner.metrics.names import Figure, check_scope, deciding, figure_named, tasks_of
 from runner.proof.checks import Verdict
 from runner.trial.status import Status
 from xsched_bindings.types import PreemptLevel
@@ -28,13 +28,25 @@ TEXTS: dict[str, Sequence[str]] = {
 def check_figures(config: Config) -> None:
     """What a configuration says of figures, before anything runs: a misspelled name would be found
     when all runs have ended, a misspelled key would mean other runs. Raises `UserError`."""
-    priorities = {name: task.priority for name, task in config.task_set.tasks.items()}
+    tasks = config.task_set.tasks
     if config.sweep.primary is not None:
-        check_scope(deciding(config.sweep.primary, "sweep.primary"), priorities, "sweep.primary")
+        _check_figure(deciding(config.sweep.primary, "sweep.primary"), tasks, "sweep.primary")
     keys = set(all_keys())
     groups = {key.partition(".")[0] for key in keys if "." in key}
     for number, expected in enumerate(config.expect):
-        _check(expected, f"expect.{number}", priorities, keys | groups)
+        _check(expected, f"expect.{number}", tasks, keys | groups)
+
+
+def _check_figure(figure: Figure, tasks: Mapping[str, TaskConfig], key: str) -> None:
+    """Raise `UserError` if no run of this task set will have the figure."""
+    priorities = {name: task.priority for name, task in tasks.items()}
+    check_scope(figure, priorities, key)
+    if needs := figure.metric.needs:
+        for name in tasks_of(figure, priorities):
+            if getattr(tasks[name], needs) is None:
+                problem = f"{name} has no {needs}, so no run will have that figure"
+                remedy = f"give each task that it is about one: task_set.tasks.{name}.{needs}=…"
+                raise UserError(key, figure, problem, (), remedy)
 
 
 def check_claims(config: Config, points: Sequence[HasSettings]) -> None:
@@ -67,7 +79,7 @@ def _settings(key: str, points: Iterable[HasSettings]) -> list[str]:
 
 
 def _check(
-    expected: ExpectConfig, path: str, priorities: Mapping[str, int], keys: Collection[str]
+    expected: ExpectConfig, path: str, tasks: Mapping[str, TaskConfig], keys: Collection[str]
 ) -> None:
     if expected.at_least is None and expected.at_most is None and expected.equals is None:
         remedy = "give at_least, at_most or equals"
@@ -78,7 +90,7 @@ def _check(
             f"{path}.at_least", low, f"nothing is that and at most {high:g}", (), "correct one"
         )
     if expected.equals is None:
-        check_scope(figure_named(expected.metric, f"{path}.metric"), priorities, f"{path}.metric")
+        _check_figure(figure_named(expected.metric, f"{path}.metric"), tasks, f"{path}.metric")
     elif expected.metric not in TEXTS:
         raise UserError(f"{path}.metric", expected.metric, "a run has no such text", TEXTS)
     elif not {*expected.equals.split("+")} <= {*TEXTS[expected.metric]}:  # of several levels

@@ -100,6 +100,11 @@ CASES = {
         "expect.0.to=arm=solo: no run of this sweep has arm=solo",
         "expect=[]",
     ),
+    "a deadline's figure without one": (
+        ["sweep.primary=slo_attainment/high-1"],
+        "sweep.primary=slo_attainment/high-1: high-1 has no deadline_us",
+        "task_set.tasks.high-1.deadline_us=",
+    ),
     "no grammar at all": (["xsched.threshold=[4"], "xsched.threshold=[4", "cannot be read"),
     "a key of another group": (["repeats=3"], "repeats=3: there is no", "mean: sweep.repeats"),
     "a group's misspelt name": (["taskset=smoke"], "taskset=smoke", "did you mean: task_set\n"),
