@@ -16,7 +16,7 @@ from runner.runs import files, tracking, view
 from runner.runs.load import sweep_in
 from runner.runs.record import Summary
 from runner.runs.run import read_run
-from runner.sweep import agenda, estimate, resume, sources
+from runner.sweep import agenda, estimate, resume, sources, turns
 from runner.sweep.caveats import caveats
 from runner.sweep.conclusion import Judgement, conclude
 from runner.sweep.derive import derive, problems_of
@@ -55,6 +55,7 @@ def run(planned: Plan, launch: Launch) -> Ended:
     if config.dry_run:
         show_plan(_outlook(points, identity))
         return Ended(0)
+    show_warnings(turns.others(points))
     with one_writer(points, identity) as place:
         return _run(points, place, launch, store)
 

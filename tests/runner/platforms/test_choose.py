@@ -14,7 +14,8 @@ from runner.platforms.contract import PlatformError
 from runner.platforms.gpu.platform import VENDORS, GpuPlatform, checksums, driver
 from runner.proof.checks import Verdict
 from runner.runs.record import Summary
-from runner.sweep.job import as_expected, device_lock
+from runner.sweep.job import as_expected
+from runner.sweep.turns import device_lock
 from runner.trial.status import Status
 from tests.runner.gpu_double import DoublePlatform, trial
 from tests.runner.platforms.gpu.fake_mps import FakeMps, mps
