@@ -162,6 +162,12 @@ CASES = {
         "low-1.model.name=brt_mini: there is no such choice",
         "did you mean: bert_mini",
     ),
+    "a launcher that is not installed": (
+        ["hydra/launcher=submitit_slurm"],
+        "hydra/launcher=submitit_slurm: this launcher is not installed",
+        "here: basic; pip install hydra-submitit-launcher brings it",
+    ),
+    "a launcher that is none": (["hydra/launcher=jobli"], "no such launcher", "mean: joblib"),
     "a key taken away": (["~xsched.level"], "only a task can be taken away", "xsched.level=…"),
     "a key taken away that is none": (["~xsched.levle"], "no such key", "mean: xsched.level"),
     "a new group": (["+nodes.count=4"], "nodes.count=4: there is no such key", "reference.md"),
@@ -378,6 +384,22 @@ EXPERIMENTS = {
         "write a list of - group: file",
     ),
     "an unknown choice": (SMOKE.replace("smoke", "smok"), "did you mean: smoke"),
+    "an unknown choice, by its file": (
+        SMOKE.replace("smoke", "smok"),
+        "mine/experiment/x.yaml: task_set=smok: there is no such task_set",
+    ),
+    "a wrong claim, by its file": (
+        f"{SMOKE}expect:\n  - {{at_most: 5ms}}\n",
+        "mine/experiment/x.yaml: expect.0.at_most=5ms: must be a number",
+    ),
+    "a wrong value, by its file": (
+        f"{SMOKE}xsched: {{threshold: eight}}\n",
+        "mine/experiment/x.yaml: xsched.threshold=eight: must be a whole number",
+    ),
+    "a launcher that is not installed": (
+        f"{GLOBAL}defaults: [override /hydra/launcher: ray]\n",
+        "mine/experiment/x.yaml: hydra/launcher=ray: this launcher is not installed",
+    ),
     "a choice as a value": (
         f"{GLOBAL}task_set: smoke\n",
         "- override /task_set: smoke",
@@ -431,6 +453,13 @@ def test_a_wrong_experiment_is_refused(case: str, run_here: Run, tmp_path: Path)
     (tmp_path / "mine" / "experiment").mkdir(parents=True)
     (tmp_path / "mine" / "experiment" / "x.yaml").write_text(content)
     refused(run_here, tmp_path, ["--config-dir", "mine", "experiment=x"], says, "")
+
+
+def test_a_wrong_argument_is_not_said_to_be_a_file_s(run_here: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    (tmp_path / "mine" / "experiment" / "x.yaml").write_text(f"{SMOKE}xsched: {{threshold: 8}}\n")
+    given = ["--config-dir", "mine", "experiment=x", "xsched.threshold=eight"]
+    refused(run_here, tmp_path, given, "error: xsched.threshold=eight: must be", "a whole number")
 
 
 def test_a_file_that_another_one_hides_is_refused(run_here: Run, tmp_path: Path) -> None:
