@@ -291,14 +291,26 @@ def _check_figures(config: Config) -> None:
 
 def merge(points: list[Planned]) -> list[Planned]:
     """Points whose trials are the same measurement become one, which serves all their values: an
-    arm without XSched does not depend on a threshold."""
+    arm without XSched does not depend on a threshold. Raises `UserError` for a value that is there
+    in two spellings: whoever wrote both expects two runs."""
     kept: dict[str, Planned] = {}
     for each in points:
         first = kept.setdefault(each.trial.config_hash, each)
         for key, value in each.values.items():
+            _check_spelt_once(key, first, each)
             if first.values[key] != value or not depends(each.arm, key):
                 first.values[key] = None
     return list(kept.values())
+
+
+def _check_spelt_once(key: str, one: Planned, other: Planned) -> None:
+    first, second = one.values[key], other.values[key]
+    meant = other.parameters.get(key)
+    if None in (first, second, meant) or first == second or one.parameters.get(key) != meant:
+        return
+    problem = f"{first} and {second} are both {meant}"
+    remedy = "leave one out; for several runs of each point: sweep.repeats=3"
+    raise UserError(key, f"{first},{second}", problem, remedy=remedy)
 
 
 def repeat(points: list[Planned]) -> list[Planned]:

@@ -131,6 +131,16 @@ CASES = {
     "a part of a microsecond": (["xsched.timeslice_us=0.5us"], "=0.5: must be", "us, ms, s, min"),
     "a time that is too long": (["xsched.timeslice_us=60s"], "=60000000: out of", "10000000 µs"),
     "a value twice": (["xsched.threshold=4,8,4"], "4,8,4: 4 is there twice", "sweep.repeats"),
+    "a value in two spellings": (
+        ["xsched.threshold=8,08"],
+        "xsched.threshold=8,08: 8 and 08 are both 8",
+        "sweep.repeats=3",
+    ),
+    "a value that auto means": (
+        ["platform.placement=auto,threads"],
+        "auto and threads are both",
+        "leave",
+    ),
     "a key twice": (["seed=1", "seed=2"], "seed=2: is given twice, before as 1", "seed=1,2"),
     "a list as a choice": (["arm=[native,xsched]"], "a list is no choice", "-m arm=native,xsched"),
     "a choice that is added": (["+arm=native"], "+arm=native", "without the +: arm=native"),
