@@ -24,6 +24,7 @@ from runner.runs import files, store, view
 from runner.runs.record import Conclusion, Logged, Summary
 from runner.runs.run import Run
 from runner.runs.sweep import Sweep
+from runner.trial import interruption
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -71,7 +72,8 @@ class Tracking:
         store's trouble."""
         if self._client is None and not self.trouble and not self.reach():
             try:
-                self._client = store.connect(self.uri)
+                with interruption.kept():
+                    self._client = store.connect(self.uri)
             except Exception as error:  # any of MLflow's, its database's and its HTTP client's
                 self.trouble = store.explained(self.uri, error)
         return self.trouble
