@@ -105,6 +105,11 @@ CASES = {
         "sweep.primary=slo_attainment/high-1: high-1 has no deadline_us",
         "task_set.tasks.high-1.deadline_us=",
     ),
+    "a window beyond its limit": (
+        ["task_set.duration_s=20min"],
+        "task_set.duration_s=1200: no window may be longer than limit_s=900",
+        "limit_s=1200",
+    ),
     "no grammar at all": (["xsched.threshold=[4"], "xsched.threshold=[4", "cannot be read"),
     "a key of another group": (["repeats=3"], "repeats=3: there is no", "mean: sweep.repeats"),
     "a group's misspelt name": (["taskset=smoke"], "taskset=smoke", "did you mean: task_set\n"),
