@@ -16,7 +16,7 @@ from runner.runs import files, tracking, view
 from runner.runs.load import sweep_in
 from runner.runs.record import Summary
 from runner.runs.run import read_run
-from runner.sweep import agenda, estimate, resume, sources, turns
+from runner.sweep import agenda, estimate, resume, sources, turns, writer
 from runner.sweep.caveats import caveats
 from runner.sweep.conclusion import Judgement, conclude
 from runner.sweep.derive import derive, problems_of
@@ -52,6 +52,7 @@ def run(planned: Plan, launch: Launch) -> Ended:
     show_warnings([*planned.remarks, *caveats(points)])
     store = tracking.open_store(config)
     identity = resume.identity(points, shared(config))
+    writer.check(config.output_root)
     if config.dry_run:
         show_plan(_outlook(points, identity))
         return Ended(0)

@@ -276,9 +276,12 @@ def test_a_gpu_platform_that_cannot_run_here_says_why(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_refused(run_here: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("dry_run", ["false", "true"])
+def test_a_folder_that_cannot_be_written_is_refused(
+    dry_run: str, run_here: Run, tmp_path: Path
+) -> None:
     (tmp_path / "out").write_text("a file, not a folder")
-    done = run_here("task_set=smoke")
+    done = run_here("task_set=smoke", f"dry_run={dry_run}")
     assert done.returncode == 2
     assert "output_root" in done.stderr
     assert "cannot be written" in done.stderr
