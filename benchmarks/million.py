@@ -10,6 +10,7 @@ from benchmarks.command import folder
 from benchmarks.report import Figure, at_most
 from runner.config.resolve import resolve
 from runner.config.schema import Config, TaskConfig
+from runner.config.settings import flat
 from runner.proof.checks import Proof
 from runner.runs import files
 from runner.runs.summary import summarise
@@ -47,7 +48,7 @@ def run() -> list[Figure]:
         folder_ = Path(place) / "run"
         folder_.mkdir()
         files.write_requests(folder_ / files.REQUESTS, requests)
-        store.log(folder_, summary, files.flat(asdict(config)), requests, "")
+        store.log(folder_, summary, flat(asdict(config)), requests, "")
         taken = time.perf_counter() - start
     recording.close()
     return [at_most(f"{TASKS * REQUESTS:,} requests", taken, 3.0, " s")]

@@ -42,6 +42,8 @@ def again(run: Run) -> Judged:
     ]
     solo = {}
     for task in trial.tasks:
+        if task.name not in alone:
+            continue
         measured = run.summary.tasks.get(task.name)
         known = measured.solo_ms if measured else None
         solo[task.model] = alone[task.name].device_s if known is None else known / 1e3

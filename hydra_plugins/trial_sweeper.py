@@ -1,4 +1,4 @@
-"""Hydra's door to `runner.sweep.run`: every invocation is a sweep of one or more points.
+"""Hydra's door to `runner.sweep`: every invocation is a sweep of one or more points.
 
 Hydra accepts sweepers from this namespace only. It imports this file at every start, so it imports
 nothing of the runner by itself.
@@ -37,7 +37,6 @@ class TrialSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> Any:
         from runner.config.errors import UserError
         from runner.sweep import plan
-        from runner.sweep import run as sweep
 
         def compose(overrides: list[str]) -> DictConfig:
             composed = self._context.config_loader.load_sweep_config(self._config, overrides)
@@ -54,7 +53,11 @@ class TrialSweeper(Sweeper):
 
         given = {argument.partition("=")[0].lstrip("+~") for argument in arguments}
         ours = [plan.argument(*each) for each in self._params.items() if each[0] not in given]
-        raise sweep.run([*arguments, *ours], compose, launch)
+        planned = plan.plan([*arguments, *ours], compose)
+        # What running takes is imported once nothing is wrong: that takes longer than to find it.
+        from runner.sweep import run
+
+        raise run.run(planned, launch)
 
 
 @dataclass

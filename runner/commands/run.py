@@ -159,9 +159,10 @@ def _run(given: list[str]) -> None:
         problem = f"that is too little memory ({error})"
         raise UserError("ulimit -v", limit >> 10, problem) from error
     except Exception as error:
+        from runner.config.files import FileConfigSource
         from runner.config.hydra_errors import from_hydra
 
-        explained = from_hydra(error)
+        explained = from_hydra(error, FileConfigSource.said)
         if explained is None:
             raise
         raise explained from error

@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.config.errors import UserError, did_you_mean, nearest
-from runner.config.hydra_errors import FURTHER_TASK, no_group
+from runner.config.hydra_errors import FURTHER_TASK, Said, no_group
 from runner.config.limits import LAUNCHER, REFERENCE, SETTINGS, check_limits, problem, refusal
 from runner.config.schema import is_key, is_path, keys_and_groups, keys_in
 from runner.config.shorthand import name_of, written_out
@@ -41,17 +41,19 @@ def guard(conf: Path, own: Path | None = None) -> None:
     """From now on Hydra refuses files that are more than data, by a `UserError` that names them.
     conf: the project's folder; own: the user's, if one was named."""
     FileConfigSource.conf, FileConfigSource.own, FileConfigSource.used = conf, own, {}
+    FileConfigSource.said = Said()
     SourcesRegistry.instance().types[FileConfigSource.scheme()] = FileConfigSource
 
 
 class FileConfigSource(HydrasSource):
     """Hydra's reader of files, with a judge. It has the name of Hydra's, because the registry takes
     no other for files. used: the content of the choices that were read and are not the project's,
-    by their path within their folder."""
+    by their path within their folder. said: what files say that Hydra may find wrong."""
 
     conf: ClassVar[Path | None] = None
     own: ClassVar[Path | None] = None
     used: ClassVar[dict[str, bytes]] = {}
+    said: ClassVar[Said] = Said()
 
     def load_config(self, config_path: str) -> ConfigResult:
         name = self._normalize_file_name(config_path)
@@ -73,6 +75,10 @@ class FileConfigSource(HydrasSource):
         _check_content(path, place, content)
         if not place.package:
             self._check_tasks(path, content)
+        for names, value in place.keys(content):
+            if not isinstance(value, Mapping | list):
+                self.said.values[".".join(names), str(value)] = path
+        self.said.choices |= dict.fromkeys(_choices(place, content), path)
         plain = written_out(place.package, content)
         if plain != content:
             loaded.config = OmegaConf.create(plain)
@@ -139,6 +145,16 @@ def _place(path: Path, config_path: str, header: str | None) -> Place:
         remedy = f"make this its first line, before any comment: # @package {GLOBAL}"
         raise UserError(str(path), group, astray, remedy=remedy)
     return Place(group, (group,) if group else (), None)
+
+
+def _choices(place: Place, content: Mapping[str, Any]) -> Iterator[str]:
+    """What its defaults list chooses, by ``group/choice``."""
+    for entry in content.get("defaults") or []:
+        for name, choice in entry.items() if isinstance(entry, Mapping) else [("", entry)]:
+            found = GROUP.fullmatch(name)
+            group = found[1].lstrip("/") if found else place.group
+            for each in choice if isinstance(choice, list) else [choice]:
+                yield f"{group}/{each}".lstrip("/")
 
 
 def _check_package(path: Path, package: str, said: str) -> None:

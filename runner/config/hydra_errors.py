@@ -1,8 +1,10 @@
 """Errors of Hydra, OmegaConf and their YAML reader, in the words of our own. What they mean is
 known by their types and attributes; what they say is shown where these tell nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from enum import EnumMeta
+from pathlib import Path
 from typing import get_args, get_type_hints
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -14,20 +16,51 @@ from omegaconf.errors import (
 )
 from yaml import MarkedYAMLError, YAMLError
 
-from runner.config.errors import SEE, UserError, did_you_mean
+from runner.config.errors import SEE, UserError, did_you_mean, nearest
+from runner.config.limits import LAUNCHER
 from runner.config.schema import TaskConfig, keys_and_groups, keys_in, unit_of
 from runner.config.shorthand import UNITS
 
 NO_TASK = "there is no such task"
 FURTHER_TASK = "a further one belongs into a task set of your own: python -m runner.new NAME"
 MUST_BE = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+#: By its name the package that brings a launcher.
+LAUNCHERS = {
+    "joblib": "hydra-joblib-launcher",
+    "ray": "hydra-ray-launcher",
+    "rq": "hydra-rq-launcher",
+    "submitit_local": "hydra-submitit-launcher",
+    "submitit_slurm": "hydra-submitit-launcher",
+}
 
 
-def from_hydra(error: BaseException) -> UserError | None:
+@dataclass
+class Said:
+    """What files have said, for Hydra's errors do not tell which file. choices: the file by
+    ``group/choice``. values: the file by dotted key and value, for several may set one key."""
+
+    choices: dict[str, Path] = field(default_factory=dict)
+    values: dict[tuple[str, str], Path] = field(default_factory=dict)
+
+    def choice(self, group: str, choice: str) -> str:
+        """The group, after the file that chose this."""
+        path = self.choices.get(f"{group}/{choice}")
+        return f"{path}: {group}" if path else group
+
+    def value(self, key: str, value: object) -> str:
+        """The key, after the file that gave it this value. Of what is in a list Hydra tells the
+        last name alone."""
+        for (known, given), path in self.values.items():
+            if f".{known}".endswith(f".{key}") and given == str(value):
+                return f"{path}: {known}"
+        return key
+
+
+def from_hydra(error: BaseException, said: Said) -> UserError | None:
     """The `UserError` behind an error of Hydra, OmegaConf or their YAML reader; None if it is
     something else, that is, a defect of ours."""
     for link in _causes(error):
-        if (explained := _explained(link)) is not None:
+        if (explained := _explained(link, said)) is not None:
             return explained
     theirs = any(isinstance(link, HydraException | YAMLError) for link in _causes(error))
     return UserError("", "", str(error).strip(), remedy=SEE) if theirs else None
@@ -39,7 +72,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _explained(error: BaseException) -> UserError | None:
+def _explained(error: BaseException, said: Said) -> UserError | None:
     match error:
         case OverrideParseException():  # as of xsched.threshold=[4
             key, _, value = error.override.partition("=")
@@ -52,13 +85,16 @@ def _explained(error: BaseException) -> UserError | None:
             return UserError(key, value, problem, remedy=remedy)
         case MissingConfigException(missing_cfg_file=str(missing)):
             group, _, choice = missing.rpartition("/")
+            if group == LAUNCHER:
+                return _no_launcher(said.choice(group, choice), choice, error.options or ())
             problem = f"there is no such {group or 'configuration'}"
             remedy = "one of your own needs --config-dir FOLDER" if group else "leave it out"
-            return UserError(group or "--config-name", choice, problem, error.options or (), remedy)
+            where = said.choice(group, choice) or "--config-name"
+            return UserError(where, choice, problem, error.options or (), remedy)
         case ConfigKeyError() | ConfigAttributeError():
             return _unknown_key(error)
         case ValidationError():
-            return _wrong_value(error)
+            return _wrong_value(error, said)
         case OmegaConfBaseException():
             return _as_said(error)
         case MarkedYAMLError(problem=problem, problem_mark=mark):
@@ -68,6 +104,17 @@ def _explained(error: BaseException) -> UserError | None:
             problem = f"a configuration file is not UTF-8: {error}"
             return UserError("", "", problem, remedy="save it as UTF-8")
     return None
+
+
+def _no_launcher(where: str, choice: str, there: Sequence[str]) -> UserError:
+    """Launchers are plug-ins of Hydra, which are found by being installed."""
+    here = f"here: {', '.join(there)}"
+    if choice in LAUNCHERS:
+        remedy = f"{here}; pip install {LAUNCHERS[choice]} brings it"
+        return UserError(where, choice, "this launcher is not installed", remedy=remedy)
+    guess = nearest(choice, [*there, *LAUNCHERS])
+    remedy = f"{here}; did you mean: {guess}" if guess else here
+    return UserError(where, choice, "there is no such launcher", remedy=remedy)
 
 
 def _unknown_key(error: ConfigKeyError | ConfigAttributeError) -> UserError:
@@ -81,7 +128,7 @@ def _unknown_key(error: ConfigKeyError | ConfigAttributeError) -> UserError:
     return UserError("", "", f"{key}: there is no such key", remedy=did_you_mean(key, keys))
 
 
-def _wrong_value(error: ValidationError) -> UserError:
+def _wrong_value(error: ValidationError, said: Said) -> UserError:
     """A value of another type than the key's, which the schema's class says."""
     schema = error.object_type
     wanted = get_type_hints(schema).get(str(error.key)) if schema else None
@@ -91,12 +138,13 @@ def _wrong_value(error: ValidationError) -> UserError:
         return UserError("task_set.tasks", key, NO_TASK, remedy=FURTHER_TASK)
     if names := keys_in(key.split(".")):
         return no_group(key, value, names)
+    where = said.value(key, value)
     for kind in (wanted, *get_args(wanted)):
         if isinstance(kind, EnumMeta):
-            return UserError(key, value, "there is no such choice", kind.__members__)
+            return UserError(where, value, "there is no such choice", kind.__members__)
         if kind in MUST_BE:
             remedy = _units(key) if kind in (int, float) else ""
-            return UserError(key, value, f"must be {MUST_BE[kind]}", remedy=remedy)
+            return UserError(where, value, f"must be {MUST_BE[kind]}", remedy=remedy)
     return _as_said(error)
 
 

@@ -48,6 +48,7 @@ def resolve(config: Config) -> TrialSpec:
     task_set = config.task_set
     if not task_set.tasks:
         raise UserError("task_set.tasks", "{}", "a task set needs at least one task")
+    _check_window(task_set.duration_s, config.limit_s)
     tasks = tuple(_task(config, name, task) for name, task in task_set.tasks.items())
     _check_policy(config.xsched.policy, config.xsched.k, tasks)
     _check_arm(Arm[config.arm.name], tasks)
@@ -76,6 +77,13 @@ def resolve(config: Config) -> TrialSpec:
         seed=config.seed + config.repeat,
         tasks=tasks,
     )
+
+
+def _check_window(duration_s: float | None, limit_s: float) -> None:
+    if duration_s is not None and duration_s > limit_s:
+        problem = f"no window may be longer than limit_s={limit_s:g}"
+        remedy = f"shorten it, or raise the limit, too: limit_s={duration_s:g}"
+        raise UserError("task_set.duration_s", f"{duration_s:g}", problem, remedy=remedy)
 
 
 def _task(config: Config, name: str, task: TaskConfig) -> TaskSpec:

@@ -321,7 +321,11 @@ class PlatformConfig:
         1, "host: how many CPU cores, the last ones, are the device.", low=1, high=1024
     )
     device: int = key(0, "GPUs: number of the GPU, in the order of the bus.", low=0, high=1023)
-    wait: bool = key(True, "Whether to wait for a device that another trial uses, or to refuse.")
+    wait: bool = key(
+        True,
+        "Whether to take turns with other commands that use the device, or to refuse a sweep while "
+        "one does.",
+    )
     mps: str = key(
         "auto",
         "cuda, processes: NVIDIA's Multi-Process Service, by the daemon that runs or one of the "

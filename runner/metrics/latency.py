@@ -42,6 +42,7 @@ def slowdown(task: Task) -> Times:
     higher_is_better=True,
     by_ratio=False,
     about=About.REQUESTS,
+    needs="deadline_us",
 )
 def slo_attainment(tasks: Tasks) -> Estimate | None:
     """Share of the requests that meet the deadline of their task; only where all have one."""

@@ -65,6 +65,16 @@ def check_scope(figure: Figure, priorities: Mapping[str, int], key: str) -> None
         raise UserError(key, str(figure), f"the task set has no {figure.scope}", known)
 
 
+def tasks_of(figure: Figure, priorities: Mapping[str, int]) -> list[str]:
+    """The tasks that the figure is about, as `Figure.scope_of` finds them in a run."""
+    scope = SYSTEM if figure.metric.of_all else figure.scope or HIGHEST
+    if scope == SYSTEM:
+        return [*priorities]
+    ends = {HIGHEST: max(priorities.values()), LOWEST: min(priorities.values())}
+    scope = f"priority_{ends[scope]}" if scope in ends else scope
+    return [name for name, each in priorities.items() if scope in (name, f"priority_{each}")]
+
+
 def deciding(text: str, key: str) -> Figure:
     """The figure of that name by which arms are compared: a task's, a priority's, or one that has
     one value a run. Raises `UserError` for any other."""

@@ -33,7 +33,8 @@ Compute = Callable[..., Estimate | None]
 @dataclass(frozen=True)
 class Metric:
     """One figure. higher_is_better: None where neither is. by_ratio: arms are compared by its
-    ratio; by its difference where it may be zero."""
+    ratio; by its difference where it may be zero. needs: the hint that each of its tasks must have,
+    "" for none."""
 
     tag: str
     unit: str
@@ -42,6 +43,7 @@ class Metric:
     compute: Compute
     by_ratio: bool = True
     about: About = About.TASKS
+    needs: str = ""
 
     @property
     def goes_with_pace(self) -> bool:
@@ -81,11 +83,12 @@ def metric(
     higher_is_better: bool | None,
     by_ratio: bool = True,
     about: About = About.TASKS,
+    needs: str = "",
 ) -> Callable[[Compute], Compute]:
     """Make a function the metric of that tag."""
 
     def register(compute: Compute) -> Compute:
-        METRICS[tag] = Metric(tag, unit, formula, higher_is_better, compute, by_ratio, about)
+        METRICS[tag] = Metric(tag, unit, formula, higher_is_better, compute, by_ratio, about, needs)
         return compute
 
     return register

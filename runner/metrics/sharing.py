@@ -37,6 +37,7 @@ def jain(tasks: Tasks) -> Estimate | None:
     higher_is_better=False,
     by_ratio=False,
     about=About.SYSTEM,
+    needs="utilization",
 )
 def share_error(tasks: Tasks) -> Estimate | None:
     """How far the shares of the device are from the configured utilization, on average; only where

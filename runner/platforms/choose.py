@@ -9,6 +9,7 @@ import atexit
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from runner.config.arms import Arm
@@ -17,6 +18,8 @@ from runner.config.schema import Config
 from runner.config.spec import TrialSpec
 from runner.platforms.contract import Platform, Session
 
+#: What the kernel driver of a GPU puts there. All else about GPUs is imported when one is used.
+GPUS = {"cuda": "/dev/nvidiactl", "hip": "/dev/kfd"}
 #: Where decisions are made follows from where the workers live.
 SCHEDULER = {"threads": "local", "processes": "global"}
 
@@ -54,9 +57,7 @@ def open_session(
 
 def choose() -> str:
     """What platform=auto means on this machine: a GPU that is there, else host."""
-    from runner.platforms.gpu.platform import VENDORS, GpuPlatform
-
-    return next((name for name in VENDORS if not GpuPlatform(name).no_gpu()), "host")
+    return next((name for name, node in GPUS.items() if Path(node).exists()), "host")
 
 
 def choose_placement(trials: Sequence[TrialSpec], platform: Platform) -> list[str]:

@@ -1,17 +1,21 @@
 """Marks: when known parts of requests had completed, told by the device itself.
 
 They are the evidence of what ran. Who executes (a GPU's stream, an executor) makes them, on every
-platform and in every arm; who schedules has no say in them.
+platform and in every arm; who schedules has no say in them. numpy is not imported here: whoever
+plans a sweep meets marks in what a platform is, and answers an error at once.
 """
 
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from runner.config.spec import TaskSpec
 from runner.proof.checks import bound
-from runner.proof.replay import Spans
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from runner.proof.replay import Spans
 
 
 @dataclass(frozen=True)
@@ -27,8 +31,8 @@ class Marks:
     task: str
     parts: int
     commands: int
-    at_ns: NDArray[np.int64]
-    results: NDArray[np.float64]
+    at_ns: "NDArray[np.int64]"
+    results: "NDArray[np.float64]"
     dropped: int = 0
     turn: int = 0
     counted: int | None = None
@@ -54,7 +58,7 @@ class Served:
     """What one task asked for and got. alone_s: of one request, alone on the device."""
 
     task: TaskSpec
-    spans: Spans
+    spans: "Spans"
     marks: Marks
     alone_s: float
 

@@ -2,38 +2,23 @@
 configuration. Pure: records in, verdicts out."""
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from runner.config.errors import UserError
-from runner.config.schema import PLATFORMS, POLICY_NAMES, Config, ExpectConfig, all_keys
-from runner.metrics.names import check_scope, deciding, figure_named
+from runner.config.schema import ExpectConfig
+from runner.config.settings import select
+from runner.metrics.names import figure_named
 from runner.metrics.paired import over_repeats
-from runner.proof.checks import Verdict
 from runner.runs import files
 from runner.runs.record import Figure
 from runner.runs.repeats import MIN_REPEATS
 from runner.runs.run import Run
-from runner.runs.sweep import HasSettings, select
 from runner.trial.status import Status
-from xsched_bindings.types import PreemptLevel
 
 MET, NOT_MET, INCONCLUSIVE = "met", "not met", "inconclusive"
-#: Of a summary, what `equals` can be asked of, and what it can be.
-LEVELS = [level.name for level in PreemptLevel]
-TEXTS: dict[str, Sequence[str]] = {
-    "proof": list(Verdict),
-    "priority": ["applied", "not applied", "equal"],
-    "status": list(Status),
-    "level": [*LEVELS, "none"],
-    "asked_level": LEVELS,
-    "policy": [*POLICY_NAMES, "none"],
-    "platform": PLATFORMS,
-    "placement": ["threads", "processes"],
-}
 #: Fewer lie on a line more easily than not.
 MIN_POINTS = 3
 
@@ -156,79 +141,3 @@ def read_findings(sweep: Path | None) -> list[Finding]:
         return files.read_json(sweep / files.EXPECTATIONS, list[Finding])
     except (OSError, ValueError):
         return []
-
-
-# --- before a sweep ------------------------------------------------------------------------------
-
-
-def check_figures(config: Config) -> None:
-    """What a configuration says of figures, before anything runs: a misspelled name would be found
-    when all runs have ended, a misspelled key would mean other runs. Raises `UserError`."""
-    priorities = {name: task.priority for name, task in config.task_set.tasks.items()}
-    if config.sweep.primary is not None:
-        check_scope(deciding(config.sweep.primary, "sweep.primary"), priorities, "sweep.primary")
-    keys = set(all_keys())
-    groups = {key.partition(".")[0] for key in keys if "." in key}
-    for number, expected in enumerate(config.expect):
-        _check(expected, f"expect.{number}", priorities, keys | groups)
-
-
-def check_claims(config: Config, points: Sequence[HasSettings]) -> None:
-    """Every claim that is meant for this platform, before anything runs, against what will run: a
-    point that is not there would leave it without a verdict. Raises `UserError`."""
-    remedy = "sweep over it, or drop all claims: expect=[]"
-    for number, each in enumerate(config.expect):
-        if each.platform not in (None, config.platform.name):
-            continue
-        for name, selector in (("of", each.of), ("to", each.to)):
-            for token in selector.split():
-                if not select(token, points):
-                    key = token.partition("=")[0]
-                    settings = _settings(key, points)
-                    problem = f"no run of this sweep has {token}"
-                    raise UserError(f"expect.{number}.{name}", selector, problem, settings, remedy)
-            if not select(selector, points):
-                problem = "no run of this sweep has all of it"
-                raise UserError(f"expect.{number}.{name}", selector, problem, (), remedy)
-        for key in each.proportional_to.split():
-            if len(_settings(key, select(each.of, points))) < 2:
-                problem = f"{key} is not swept over"
-                where = f"expect.{number}.proportional_to"
-                raise UserError(where, each.proportional_to, problem, (), remedy)
-
-
-def _settings(key: str, points: Iterable[HasSettings]) -> list[str]:
-    found = (each.setting(key) for each in points)
-    return [*dict.fromkeys(f"{key}={value}" for value in found if value is not None)]
-
-
-def _check(
-    expected: ExpectConfig, path: str, priorities: Mapping[str, int], keys: Collection[str]
-) -> None:
-    if expected.at_least is None and expected.at_most is None and expected.equals is None:
-        remedy = "give at_least, at_most or equals"
-        raise UserError(path, expected.what, "it has no bound, so nothing can meet it", (), remedy)
-    low, high = expected.at_least, expected.at_most
-    if low is not None and high is not None and not low <= high:
-        raise UserError(
-            f"{path}.at_least", low, f"nothing is that and at most {high:g}", (), "correct one"
-        )
-    if expected.equals is None:
-        check_scope(figure_named(expected.metric, f"{path}.metric"), priorities, f"{path}.metric")
-    elif expected.metric not in TEXTS:
-        raise UserError(f"{path}.metric", expected.metric, "a run has no such text", TEXTS)
-    elif not {*expected.equals.split("+")} <= {*TEXTS[expected.metric]}:  # of several levels
-        problem, allowed = f"it never says that of {expected.metric}", TEXTS[expected.metric]
-        raise UserError(f"{path}.equals", expected.equals, problem, allowed)
-    for name in ("of", "to"):
-        for token in getattr(expected, name).split():
-            if "=" not in token:
-                allowed = "key=value, separated by blanks"
-                raise UserError(f"{path}.{name}", token, "not understood", allowed)
-    if expected.to and set(expected.of.split()) == set(expected.to.split()):
-        problem = "it is what `of` names, too, so the ratio is always 1"
-        raise UserError(f"{path}.to", expected.to, problem, remedy="name what it is divided by")
-    named = [token.partition("=")[0] for token in f"{expected.of} {expected.to}".split()]
-    for key in (*named, *expected.proportional_to.split()):
-        if key not in keys and not key.startswith("task_set.tasks."):
-            raise UserError(path, key, "there is no such key", sorted(keys))

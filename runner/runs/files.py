@@ -139,14 +139,6 @@ def write_config(folder: Path, config: "Config", trial: TrialSpec) -> None:
     durable.write(folder / CONFIG, (header + OmegaConf.to_yaml(resolved)).encode())
 
 
-def parameters_of(config: "Config") -> dict[str, Any]:
-    """By dotted key, as they are read back from a config.yaml."""
-    from omegaconf import OmegaConf
-
-    plain: Any = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)
-    return flat(plain)
-
-
 def read_config(folder: Path) -> dict[str, Any]:
     """The run's configuration; {} for a run that ended before it wrote one."""
     import yaml
@@ -160,17 +152,6 @@ def read_config(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError, yaml.YAMLError, UserError):
         return {}
     return migrate.configuration(config) if isinstance(config, dict) else {}
-
-
-def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A configuration by dotted keys."""
-    found: dict[str, Any] = {}
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{name}.")
-        else:
-            found[f"{prefix}{name}"] = value
-    return found
 
 
 # --- Parquet -------------------------------------------------------------------------------------

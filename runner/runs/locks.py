@@ -37,25 +37,28 @@ os.register_at_fork(after_in_child=_let_go)
 
 @dataclass(frozen=True)
 class Owner:
-    """Who holds a lock. boot: which start of the machine; "" where that is not told."""
+    """Who holds a lock. boot: which start of the machine; "" where that is not told. doing: what
+    for, "" where the lock says it."""
 
     host: str = ""
     pid: int = 0
     boot: str = ""
     since: str = ""
+    doing: str = ""
 
     @classmethod
-    def me(cls) -> Self:
+    def me(cls, doing: str = "") -> Self:
         boot = ""
         with suppress(OSError):
             boot = BOOT.read_text().strip()
         since = datetime.now(UTC).isoformat(timespec="seconds")
-        return cls(socket.gethostname(), os.getpid(), boot, since)
+        return cls(socket.gethostname(), os.getpid(), boot, since, doing)
 
     def __str__(self) -> str:
         if not self.pid:
             return "somebody"
-        return f"process {self.pid} on {self.host}, since {self.since[11:16]} UTC"
+        doing = f" ({self.doing})" if self.doing else ""
+        return f"process {self.pid}{doing} on {self.host}, since {self.since[11:16]} UTC"
 
 
 class Taken(Exception):
@@ -67,8 +70,9 @@ class Taken(Exception):
 
 
 @contextmanager
-def held(path: Path, wait: bool, say: Callable[[Owner], None]) -> Iterator[None]:
+def held(path: Path, wait: bool, say: Callable[[Owner], object], doing: str = "") -> Iterator[None]:
     """Hold the lock of that file. If somebody has it: wait, having said who, or raise `Taken`.
+    doing: what others are told.
 
     Raises OSError where the file can neither be opened nor made."""
     descriptor = _open(path)
@@ -82,7 +86,7 @@ def held(path: Path, wait: bool, say: Callable[[Owner], None]) -> Iterator[None]
             while not _take(descriptor):
                 interruption.check()
                 time.sleep(LOOK_S)
-        _sign(descriptor)
+        _sign(descriptor, Owner.me(doing))
         yield
     finally:
         _close(descriptor)
@@ -110,11 +114,11 @@ def _take(descriptor: int) -> bool:
     return True
 
 
-def _sign(descriptor: int) -> None:
+def _sign(descriptor: int, owner: Owner) -> None:
     """Say who holds it; not on a full disk, and not in a file that must not be written."""
     with suppress(OSError):
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, msgspec.json.encode(Owner.me()), 0)
+        os.pwrite(descriptor, msgspec.json.encode(owner), 0)
 
 
 def _owner(descriptor: int) -> Owner:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from runner.config.arms import Arm
+from runner.config.settings import depends
 from runner.runs.run import Run
 
 #: Fewer cannot show how much repeats scatter.
@@ -66,13 +66,6 @@ def differing(runs: Sequence[Configured]) -> list[str]:
             if len({said.get(key) for arm, said in mine if depends(arm, key)}) > 1:
                 found[key] = None
     return list(found)
-
-
-def depends(arm: str, key: str) -> bool:
-    """Whether a run of this arm depends on the key."""
-    if (known := Arm.known(arm)) and known.uses_xsched:
-        return True
-    return "xsched" not in key.split(".")
 
 
 def _said(parameters: Mapping[str, Any]) -> dict[str, str]:

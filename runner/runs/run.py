@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from runner.config.arms import Arm
+from runner.config.settings import flat, setting
 from runner.metrics.intervals import Estimate
 from runner.metrics.measurement import Measurement
 from runner.metrics.names import figure_named
@@ -160,24 +161,9 @@ class Run:
         return self.parameters.get(f"task_set.tasks.{task}.{key}")
 
 
-#: What a choice of these groups is called by; of all others by their ``name``.
-CALLED_BY = {"xsched": "xsched.policy", "arrival": "arrival.process"}
-
-
-def setting(
-    key: str, arm: str, values: Mapping[str, str | None], parameters: Mapping[str, Any]
-) -> str | None:
-    """See `Run.setting`; of a run, or of a point that will be one."""
-    if key == "arm":
-        return arm
-    if key in values:
-        return values[key]
-    return str(parameters.get(key, parameters.get(CALLED_BY.get(key, f"{key}.name"))))
-
-
 def read_run(folder: Path, entry: Entry | None = None, held: Any = None) -> Run:
     """A run from its folder and its entry in sweep.json, if there is one."""
-    parameters = files.flat(files.read_config(folder))
+    parameters = flat(files.read_config(folder))
     repeat = entry.repeat if entry else parameters.get("repeat")
     entry = entry or Entry(folder=folder.name)
     # Of a run that ended before it wrote one; the sweep may know why.

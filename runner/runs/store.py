@@ -24,6 +24,8 @@ from runner.config.errors import UserError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+    from runner.config.schema import Config
+
 VARIABLE = "MLFLOW_TRACKING_URI"
 DATABASE = "mlflow.db"
 ANSWER_S = 3.0
@@ -44,6 +46,16 @@ def uri(configured: str | None, output_root: Path) -> str:
         return sqlite_uri((output_root / DATABASE).absolute())
     file = sqlite_file(chosen)
     return sqlite_uri(file) if file else chosen
+
+
+def configured(config: "Config") -> str | None:
+    """Where a configuration logs to; None for folders alone. Raises `UserError` for a kind of store
+    that MLflow does not know."""
+    if config.tracking.backend == "none":
+        return None
+    chosen = uri(config.tracking.uri, Path(config.output_root))
+    check(chosen)
+    return chosen
 
 
 def check(uri: str) -> None:

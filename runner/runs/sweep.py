@@ -1,12 +1,12 @@
 """Runs that belong together: a sweep, or several that are repeats of each other."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 import pyarrow as pa
 
+from runner.config.settings import select
 from runner.metrics.names import figure_named
 from runner.runs.record import Figure, SweepRecord
 from runner.runs.run import Run
@@ -75,23 +75,3 @@ class Sweep:
 def _ends(figure: Figure) -> dict[str, float | None]:
     low, high = figure.interval or (None, None)
     return {"value": figure.value, "low": low, "high": high}
-
-
-class HasSettings(Protocol):
-    """A run, or a point of a sweep that will be one."""
-
-    def setting(self, key: str) -> str | None: ...
-
-
-Selected = TypeVar("Selected", bound=HasSettings)
-
-
-def select(selector: str, runs: Iterable[Selected]) -> list[Selected]:
-    """The runs that a selector means; one that does not depend on a swept key serves all its
-    values."""
-    wanted = dict(token.split("=", 1) for token in selector.split())
-    return [
-        run
-        for run in runs
-        if all(run.setting(key) in (value, None) for key, value in wanted.items())
-    ]

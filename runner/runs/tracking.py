@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.config.schema import Config
+from runner.config.settings import CALLED_BY
 from runner.metrics.percentiles import percentiles
 from runner.platforms.gpu.telemetry import system_metrics
 from runner.runs import files, store, view
 from runner.runs.record import Conclusion, Logged, Summary
 from runner.runs.run import Run
 from runner.runs.sweep import Sweep
+from runner.trial import interruption
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -71,7 +73,8 @@ class Tracking:
         store's trouble."""
         if self._client is None and not self.trouble and not self.reach():
             try:
-                self._client = store.connect(self.uri)
+                with interruption.kept():
+                    self._client = store.connect(self.uri)
             except Exception as error:  # any of MLflow's, its database's and its HTTP client's
                 self.trouble = store.explained(self.uri, error)
         return self.trouble
@@ -220,7 +223,7 @@ class Tracking:
             if self.has(run.folder) and (logged := files.read_logged(run.folder)):
                 client.set_tag(logged.run_id, PARENT_TAG, parent)
         experiment = client.get_run(parent).info.experiment_id
-        page = view.described(parent, sweep.swept, found.primary)
+        page = view.described(parent, _swept(sweep), found.primary)
         client.set_experiment_tag(experiment, f"{view.SHARED}{parent}", page)
         client.set_terminated(parent, end_time=ended_ms)
 
@@ -232,11 +235,8 @@ Store = Tracking | None
 def open_store(config: Config) -> Store:
     """Where this configuration logs to; one connection a store and experiment. Raises `UserError`
     for a kind of store that MLflow does not know."""
-    if config.tracking.backend == "none":
-        return None
-    uri = store.uri(config.tracking.uri, Path(config.output_root))
-    store.check(uri)
-    return _tracking(uri, config.tracking.experiment)
+    uri = store.configured(config)
+    return _tracking(uri, config.tracking.experiment) if uri else None
 
 
 _tracking = cache(Tracking)
@@ -387,6 +387,14 @@ def _note(command: str, found: Conclusion, parent: str) -> str:
         f"`{command}`",
     ]
     return "\n\n".join(filter(None, parts))
+
+
+def _swept(sweep: Sweep) -> list[str]:
+    """What was swept but for the arm, by the names of runs' parameters: of a group that of its
+    name."""
+    params = {key for run in sweep for key in run.parameters}
+    names = {key: CALLED_BY.get(key, f"{key}.name") for key in sweep.swept if key != "arm"}
+    return [name if name in params else key for key, name in names.items()]
 
 
 def _params(run: Run) -> dict[str, Any]:

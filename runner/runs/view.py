@@ -16,17 +16,19 @@ SHARED = "mlflow.sharedViewState."
 UI = "http://127.0.0.1:5000"
 #: Without it the UI takes an experiment for one of language models, and opens a page without runs.
 WORKFLOW = "workflowType=machine_learning"
-#: Pixels a character, so that no head is cut.
-WIDE = 9
+#: Pixels: of a head a character, and what is beside it.
+CHARACTER, BESIDE = 8, 40
+#: What a window of 1,300 has for our columns: up to the figure they are to fit.
+ROOM = 630
+ARM, FIGURE, WIDEST_FIGURE, NARROWEST = 100, 200, 260, 90
 
 
 def described(parent: str, swept: Sequence[str], primary: str) -> str:
     """What the tag says of the page of the runs that have this parent: a group a point, with the
     means of its repeats. swept: keys other than the arm. primary: the figure that decides, "" for
     none."""
-    columns = ["tags.`arm`", *(f"params.`{key}`" for key in swept)]
-    columns += [f"metrics.`{primary}`"] if primary else []
-    columns += ["tags.`repeat`", "tags.`proof`", "tags.`valid`"]
+    widths = _widths(swept, primary)
+    columns = [*widths]
     groups = [("tag", "arm"), *(("param", key) for key in swept)]
     return json.dumps(
         {
@@ -35,7 +37,7 @@ def described(parent: str, swept: Sequence[str], primary: str) -> str:
             "orderByAsc": True,
             "selectedColumns": columns,
             "columnOrder": columns,
-            "columnWidths": {column: WIDE * len(column) for column in columns},
+            "columnWidths": widths,
             "groupBy": {
                 "aggregateFunction": "average",
                 "groupByKeys": [{"mode": mode, "groupByData": name} for mode, name in groups],
@@ -43,6 +45,22 @@ def described(parent: str, swept: Sequence[str], primary: str) -> str:
             "runsHiddenMode": "SHOWALL",
         }
     )
+
+
+def _widths(swept: Sequence[str], primary: str) -> dict[str, int]:
+    """The columns in their order, with widths. A swept key's head may be cut, for its values are
+    short: nobody is to scroll for the figure."""
+    figure = min(max(FIGURE, _head(primary)), WIDEST_FIGURE) if primary else 0
+    share = max(NARROWEST, (ROOM - ARM - figure) // max(len(swept), 1))
+    widths = {"tags.`arm`": ARM}
+    widths |= {f"params.`{key}`": min(_head(key), share) for key in swept}
+    if primary:
+        widths[f"metrics.`{primary}`"] = figure
+    return widths | {f"tags.`{tag}`": _head(tag) for tag in ("repeat", "proof", "valid")}
+
+
+def _head(name: str) -> int:
+    return CHARACTER * len(name) + BESIDE
 
 
 def link(sweep: Sweep) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 from runner.config.errors import UserError
 from runner.config.resolve import resolve
 from runner.config.schema import Config
+from runner.config.settings import CALLED_BY
 from runner.config.spec import TaskSpec, TrialSpec
-from runner.runs.run import CALLED_BY
 from runner.sweep.plan import Planned
 from xsched_bindings.policies import POLICIES
 from xsched_bindings.policies.base import PRIORITY
@@ -91,6 +91,8 @@ def _leaf(given: str, point: Planned) -> str:
 
 def _matters(key: str, point: Planned) -> bool:
     """Whether some other value would make another measurement. Where none can be tried it does."""
+    if _timed(key, point):
+        return False
     if key in ONLY_FOR:
         where, names = ONLY_FOR[key]
         if point.setting(where) not in names or not key.startswith("xsched."):
@@ -98,6 +100,12 @@ def _matters(key: str, point: Planned) -> bool:
     hashes = {_hash(point.config, key, value) for value in _others(*_place(point.config, key))}
     hashes.discard("")
     return not hashes or bool(hashes - {resolve(point.config).config_hash})
+
+
+def _timed(key: str, point: Planned) -> bool:
+    """Whether it is a number of requests, and the window ends by time. Hashes have it all the same:
+    they did when they began."""
+    return key.rpartition(".")[2] == "requests" and point.trial.duration_s is not None
 
 
 def _hash(config: Config, key: str, value: Any) -> str:
@@ -145,6 +153,8 @@ def _others(node: Any, spec: Field[Any]) -> Iterator[Any]:
 
 def _why(key: str, points: Sequence[Planned]) -> str:
     """Who else has no use for it, and what lets somebody."""
+    if _timed(key, points[0]):
+        return "task_set.duration_s ends the window, and what completes in it counts"
     if "xsched" in key.split(".") and not any(each.trial.uses_xsched for each in points):
         arms = ", ".join(dict.fromkeys(each.arm for each in points))
         return f"no arm here uses XSched ({arms})"

@@ -70,10 +70,10 @@ class TrialDisplay:
             self._update(None)
 
     def wait(self, text: str) -> None:
-        """Say what it waits for: at once also where there is no terminal."""
+        """Say what it waits for, in a line that stays: why a trial took longer is part of what
+        happened."""
         self.say(text)
-        if self._live is None:
-            console.print(f"  {text}", soft_wrap=True)
+        console.print(f"  {text}", soft_wrap=True)
 
     def show(self, recording: Recording) -> None:
         """Called about once a second."""

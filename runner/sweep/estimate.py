@@ -77,7 +77,7 @@ def _minutes(each: Planned, supposed_s: float | None) -> float | None:
 def window_s(trial: TrialSpec, task: TaskSpec, solo_s: float, beside: int) -> float:
     """An open loop lasts as long as its arrivals; a closed one shares the device."""
     if trial.duration_s is not None:
-        return min(trial.limit_s, trial.duration_s)
+        return trial.duration_s
     return min(trial.limit_s, _requests_s(trial, task, solo_s, beside))
 
 

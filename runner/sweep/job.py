@@ -1,13 +1,10 @@
 """One point of a sweep: run the trial, keep what it measured, derive the rest, show it. Called by
 the launcher, possibly in a process of its own."""
 
-import tempfile
 import traceback
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
@@ -20,13 +17,14 @@ from runner.platforms.choose import settle, shared
 from runner.platforms.contract import PlatformError
 from runner.proof.checks import Verdict
 from runner.results.console import console
-from runner.runs import files, locks, provenance, solo, tracking
+from runner.runs import files, provenance, solo, tracking
 from runner.runs.load import run_in
 from runner.runs.record import Summary
 from runner.runs.summary import summarise
 from runner.sweep.agenda import Standing
 from runner.sweep.derive import derive, reason
 from runner.sweep.display import TrialDisplay, show_run
+from runner.sweep.turns import device_lock
 from runner.trial import interruption
 from runner.trial.run import run_trial
 from runner.trial.status import Status
@@ -75,7 +73,7 @@ def _measure(
 
         with (
             TrialDisplay(trial, Standing(sweep, folder.name, hydra.job.name)) as progress,
-            device_lock(platform.lock, config.platform.wait, progress.wait),
+            device_lock(platform.lock, config.platform.wait, progress.wait, sweep.name),
         ):
             known = solo.known(of_repeat, fingerprint, models)
             result = run_trial(trial, platform, known, folder, progress, before_window)
@@ -150,18 +148,3 @@ def as_expected(outcome: str, summary: Summary) -> bool:
     if outcome == "refusal":
         return summary.status is Status.FAILED and summary.proof is Verdict.FAILED
     return summary.status is Status.FINISHED
-
-
-@contextmanager
-def device_lock(device: str, wait: bool, say: Any) -> Iterator[None]:
-    """One device, one experiment: a second trial on this machine waits for its turn or, without
-    `wait`, is refused with `PlatformError`."""
-    path = Path(tempfile.gettempdir()) / f"xsched-runner-{device}.lock"
-    try:
-        with locks.held(path, wait, lambda owner: say(f"waiting for another trial: {owner}")):
-            yield
-    except locks.Taken as taken:
-        raise PlatformError(
-            f"another trial uses this device ({device}): {taken}; leave platform.wait=false out "
-            "to wait for its end"
-        ) from None

@@ -1,4 +1,7 @@
-"""The points of a sweep: expanded, checked all together, named, repeated, put in order."""
+"""The points of a sweep: expanded, checked all together, named, repeated, put in order.
+
+What is wrong is said at once: nothing is imported here that only running takes (pyarrow, MLflow).
+"""
 
 import copy
 import random
@@ -15,11 +18,10 @@ from runner.config.command_line import MOST_POINTS, parsed
 from runner.config.errors import UserError
 from runner.config.resolve import as_config, resolve
 from runner.config.schema import Config
+from runner.config.settings import depends, parameters_of, setting
 from runner.config.spec import TrialSpec
 from runner.platforms.choose import choose, choose_placement, settle, shared
-from runner.runs.files import parameters_of
-from runner.runs.repeats import depends
-from runner.runs.run import setting
+from runner.runs import store
 
 SHORT = {"xsched.threshold": "t", "xsched.batch_size": "b", "xsched.timeslice_us": "slice"}
 #: Swept keys whose value alone makes a readable name.
@@ -88,9 +90,10 @@ def plan(arguments: list[str], compose: Compose) -> Plan:
     points = merge(points)
     config, sweep = points[0].config, points[0].config.sweep
     if config.expect:
-        from runner.results.expectations import check_claims
+        from runner.results.claims import check_claims
 
         check_claims(config, points)
+    store.configured(config)
     repeated = repeat(points)
     name(repeated)
     balanced = sweep.order == "balanced" or (sweep.order == "auto" and sweep.repeats > 1)
@@ -281,21 +284,33 @@ def _check_one_sweep(points: list[Planned]) -> None:
 
 def _check_figures(config: Config) -> None:
     if config.expect or config.sweep.primary is not None:
-        from runner.results.expectations import check_figures  # numpy, which others do without
+        from runner.results.claims import check_figures  # numpy, which others do without
 
         check_figures(config)
 
 
 def merge(points: list[Planned]) -> list[Planned]:
     """Points whose trials are the same measurement become one, which serves all their values: an
-    arm without XSched does not depend on a threshold."""
+    arm without XSched does not depend on a threshold. Raises `UserError` for a value that is there
+    in two spellings: whoever wrote both expects two runs."""
     kept: dict[str, Planned] = {}
     for each in points:
         first = kept.setdefault(each.trial.config_hash, each)
         for key, value in each.values.items():
+            _check_spelt_once(key, first, each)
             if first.values[key] != value or not depends(each.arm, key):
                 first.values[key] = None
     return list(kept.values())
+
+
+def _check_spelt_once(key: str, one: Planned, other: Planned) -> None:
+    first, second = one.values[key], other.values[key]
+    meant = other.parameters.get(key)
+    if None in (first, second, meant) or first == second or one.parameters.get(key) != meant:
+        return
+    problem = f"{first} and {second} are both {meant}"
+    remedy = "leave one out; for several runs of each point: sweep.repeats=3"
+    raise UserError(key, f"{first},{second}", problem, remedy=remedy)
 
 
 def repeat(points: list[Planned]) -> list[Planned]:

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from runner.config.errors import UserError
+from runner.config.settings import depends, flat, setting
 from runner.platforms.contract import Platform
 from runner.runs import durable, files, provenance
 from runner.runs.record import Entry, Summary, SweepRecord
-from runner.runs.repeats import Configured, depends, differing
-from runner.runs.run import setting
+from runner.runs.repeats import Configured, differing
 from runner.sweep.plan import Planned, name
 from runner.trial.status import Status
 
@@ -132,7 +132,7 @@ class _Kept:
 
     @cached_property
     def parameters(self) -> dict[str, Any]:
-        return files.flat(files.read_config(self.folder / self.entry.folder))
+        return flat(files.read_config(self.folder / self.entry.folder))
 
 
 # --- what of it is there -------------------------------------------------------------------------

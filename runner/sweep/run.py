@@ -1,4 +1,4 @@
-"""A sweep from start to end: plan, run what is missing, compare."""
+"""A planned sweep from start to end: run what is missing, compare."""
 
 import shlex
 import sys
@@ -16,7 +16,7 @@ from runner.runs import files, tracking, view
 from runner.runs.load import sweep_in
 from runner.runs.record import Summary
 from runner.runs.run import read_run
-from runner.sweep import agenda, estimate, resume, sources
+from runner.sweep import agenda, estimate, resume, sources, turns, writer
 from runner.sweep.caveats import caveats
 from runner.sweep.conclusion import Judgement, conclude
 from runner.sweep.derive import derive, problems_of
@@ -28,7 +28,7 @@ from runner.sweep.display import (
     show_sweep,
     show_warnings,
 )
-from runner.sweep.plan import Compose, Planned, plan
+from runner.sweep.plan import Plan, Planned
 from runner.sweep.writer import Place, one_writer, said, writing
 from runner.trial.status import Status
 
@@ -48,18 +48,18 @@ class Ended(SystemExit):
         self.exit_code, self.folder, self.outlook = exit_code, folder, outlook
 
 
-def run(arguments: list[str], compose: Compose, launch: Launch) -> Ended:
-    """Run a sweep. Raises `UserError` before anything is started or written if any point is
-    wrong."""
-    planned = plan(arguments, compose)
+def run(planned: Plan, launch: Launch) -> Ended:
+    """Run a sweep. Raises `UserError` before anything is started or written if it cannot be."""
     points, config = planned.points, planned.points[0].config
     show_warnings([*planned.remarks, *caveats(points)])
     store = tracking.open_store(config)
     identity = resume.identity(points, shared(config))
+    writer.check(config.output_root)
     if config.dry_run:
         outlook = _outlook(points, identity)
         show_plan(outlook)
         return Ended(0, outlook=outlook)
+    show_warnings(turns.others(points))
     with one_writer(points, identity) as place:
         return _run(points, place, launch, store)
 

@@ -1,5 +1,7 @@
 """A sweep has one writer: who wants to add to a folder that somebody is at waits for the end."""
 
+import errno
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -89,6 +91,18 @@ def _lock(config: Config, name: str, wait: bool) -> Iterator[None]:
                 folder.chmod(0o1777)  # for all users of the machine, as the locks in it
             stack.enter_context(locks.held(folder / f"{name}.lock", wait, say))
         yield
+
+
+def check(root: str) -> None:
+    """What can be seen of an output folder without writing. Raises `UserError` as who writes."""
+    with writing(root):
+        there = Path(root).absolute()
+        while not there.exists():
+            there = there.parent
+        if not there.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there))
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there))
 
 
 @contextmanager

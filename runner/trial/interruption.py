@@ -56,6 +56,19 @@ def deferred() -> Iterator[None]:
         _deferring = before
 
 
+@contextmanager
+def kept() -> Iterator[None]:
+    """An interruption that falls in here stays one, whatever error is made of it: libraries that
+    are interrupted while they are imported raise others."""
+    before = _asked_s
+    try:
+        yield
+    except Exception as error:
+        if _asked_s != before and not _deferring:
+            raise KeyboardInterrupt(_by) from error
+        raise
+
+
 def check() -> None:
     """Raise `KeyboardInterrupt` (who asked) if somebody has asked for it; for loops that wait."""
     if _asked_s is not None:

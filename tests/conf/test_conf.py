@@ -13,7 +13,7 @@ from runner.config.errors import UserError
 from runner.config.resolve import as_config, resolve
 from runner.config.schema import PLATFORMS, Config
 from runner.config.spec import Arrival
-from runner.results.expectations import check_figures
+from runner.results.claims import check_figures
 from tests.conftest import ROOT
 from xsched_bindings.types import PreemptLevel
 

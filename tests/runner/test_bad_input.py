@@ -3,12 +3,13 @@ and no model loaded."""
 
 import importlib
 import json
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Run
+from tests.conftest import Run, environment
 
 #: (arguments, what the message says is wrong, what it says to do)
 CASES = {
@@ -99,6 +100,16 @@ CASES = {
         "expect.0.to=arm=solo: no run of this sweep has arm=solo",
         "expect=[]",
     ),
+    "a deadline's figure without one": (
+        ["sweep.primary=slo_attainment/high-1"],
+        "sweep.primary=slo_attainment/high-1: high-1 has no deadline_us",
+        "task_set.tasks.high-1.deadline_us=",
+    ),
+    "a window beyond its limit": (
+        ["task_set.duration_s=20min"],
+        "task_set.duration_s=1200: no window may be longer than limit_s=900",
+        "limit_s=1200",
+    ),
     "no grammar at all": (["xsched.threshold=[4"], "xsched.threshold=[4", "cannot be read"),
     "a key of another group": (["repeats=3"], "repeats=3: there is no", "mean: sweep.repeats"),
     "a group's misspelt name": (["taskset=smoke"], "taskset=smoke", "did you mean: task_set\n"),
@@ -125,6 +136,16 @@ CASES = {
     "a part of a microsecond": (["xsched.timeslice_us=0.5us"], "=0.5: must be", "us, ms, s, min"),
     "a time that is too long": (["xsched.timeslice_us=60s"], "=60000000: out of", "10000000 µs"),
     "a value twice": (["xsched.threshold=4,8,4"], "4,8,4: 4 is there twice", "sweep.repeats"),
+    "a value in two spellings": (
+        ["xsched.threshold=8,08"],
+        "xsched.threshold=8,08: 8 and 08 are both 8",
+        "sweep.repeats=3",
+    ),
+    "a value that auto means": (
+        ["platform.placement=auto,threads"],
+        "auto and threads are both",
+        "leave",
+    ),
     "a key twice": (["seed=1", "seed=2"], "seed=2: is given twice, before as 1", "seed=1,2"),
     "a list as a choice": (["arm=[native,xsched]"], "a list is no choice", "-m arm=native,xsched"),
     "a choice that is added": (["+arm=native"], "+arm=native", "without the +: arm=native"),
@@ -161,6 +182,12 @@ CASES = {
         "low-1.model.name=brt_mini: there is no such choice",
         "did you mean: bert_mini",
     ),
+    "a launcher that is not installed": (
+        ["hydra/launcher=submitit_slurm"],
+        "hydra/launcher=submitit_slurm: this launcher is not installed",
+        "here: basic; pip install hydra-submitit-launcher brings it",
+    ),
+    "a launcher that is none": (["hydra/launcher=jobli"], "no such launcher", "mean: joblib"),
     "a key taken away": (["~xsched.level"], "only a task can be taken away", "xsched.level=…"),
     "a key taken away that is none": (["~xsched.levle"], "no such key", "mean: xsched.level"),
     "a new group": (["+nodes.count=4"], "nodes.count=4: there is no such key", "reference.md"),
@@ -192,6 +219,42 @@ def test_so_it_is_by_a_process_of_its_own(case: str, run: Run, tmp_path: Path) -
     refused(run, tmp_path, *CASES[case])
 
 
+#: What only running takes, and the figures of a claim take numpy.
+HEAVY = ("numpy", "scipy", "pyarrow", "mlflow", "matplotlib", "torch", "runner.sweep.run")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "may_be"),
+    [
+        (["xsched.batch_size=9"], []),
+        (["task_set.tasks.low-1.model=brt_mini"], []),
+        (["-m", "xsched.threshold=8,2"], []),
+        (["tracking.uri=foo"], ["numpy"]),  # host's platform has it
+        (["platform.device_cores=999"], ["numpy"]),
+        (["sweep.primary=p98_ms/highest"], ["numpy", "scipy"]),
+        (["experiment=fixed_priority", "arm=xsched"], ["numpy", "scipy"]),
+    ],
+    ids=str,
+)
+def test_a_mistake_does_not_wait_for_what_running_imports(
+    arguments: list[str], may_be: list[str], tmp_path: Path
+) -> None:
+    """So it costs what Hydra does and 0.3 s; with them it was 0.6 s."""
+    program = (
+        "import atexit, sys; from runner.commands.run import main; "
+        f"atexit.register(lambda: print(*(m for m in {HEAVY} if m in sys.modules))); main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments, f"output_root={tmp_path / 'out'}"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2, done.stderr
+    assert set(done.stdout.split()) <= set(may_be)
+
+
 def refused(run: Run, tmp_path: Path, arguments: list[str], what: str, remedy: str) -> None:
     done = run(*arguments)
     assert done.returncode == 2, done.stderr
@@ -218,9 +281,12 @@ def test_a_gpu_platform_that_cannot_run_here_says_why(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_refused(run_here: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("dry_run", ["false", "true"])
+def test_a_folder_that_cannot_be_written_is_refused(
+    dry_run: str, run_here: Run, tmp_path: Path
+) -> None:
     (tmp_path / "out").write_text("a file, not a folder")
-    done = run_here("task_set=smoke")
+    done = run_here("task_set=smoke", f"dry_run={dry_run}")
     assert done.returncode == 2
     assert "output_root" in done.stderr
     assert "cannot be written" in done.stderr
@@ -341,6 +407,22 @@ EXPERIMENTS = {
         "write a list of - group: file",
     ),
     "an unknown choice": (SMOKE.replace("smoke", "smok"), "did you mean: smoke"),
+    "an unknown choice, by its file": (
+        SMOKE.replace("smoke", "smok"),
+        "mine/experiment/x.yaml: task_set=smok: there is no such task_set",
+    ),
+    "a wrong claim, by its file": (
+        f"{SMOKE}expect:\n  - {{at_most: 5ms}}\n",
+        "mine/experiment/x.yaml: expect.0.at_most=5ms: must be a number",
+    ),
+    "a wrong value, by its file": (
+        f"{SMOKE}xsched: {{threshold: eight}}\n",
+        "mine/experiment/x.yaml: xsched.threshold=eight: must be a whole number",
+    ),
+    "a launcher that is not installed": (
+        f"{GLOBAL}defaults: [override /hydra/launcher: ray]\n",
+        "mine/experiment/x.yaml: hydra/launcher=ray: this launcher is not installed",
+    ),
     "a choice as a value": (
         f"{GLOBAL}task_set: smoke\n",
         "- override /task_set: smoke",
@@ -394,6 +476,13 @@ def test_a_wrong_experiment_is_refused(case: str, run_here: Run, tmp_path: Path)
     (tmp_path / "mine" / "experiment").mkdir(parents=True)
     (tmp_path / "mine" / "experiment" / "x.yaml").write_text(content)
     refused(run_here, tmp_path, ["--config-dir", "mine", "experiment=x"], says, "")
+
+
+def test_a_wrong_argument_is_not_said_to_be_a_file_s(run_here: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    (tmp_path / "mine" / "experiment" / "x.yaml").write_text(f"{SMOKE}xsched: {{threshold: 8}}\n")
+    given = ["--config-dir", "mine", "experiment=x", "xsched.threshold=eight"]
+    refused(run_here, tmp_path, given, "error: xsched.threshold=eight: must be", "a whole number")
 
 
 def test_a_file_that_another_one_hides_is_refused(run_here: Run, tmp_path: Path) -> None:

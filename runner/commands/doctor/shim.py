@@ -65,7 +65,7 @@ def interception(machine: Machine) -> list[Line]:
         return [error("shim", f"{failure.name} was not found", remedy)]
     except rocm.NoRocm:
         return [warning("shim", "not tried: see the driver library", "see the driver library")]
-    from runner.sweep.job import device_lock  # brings Hydra
+    from runner.sweep.turns import device_lock
 
     lift_limit(resource.RLIMIT_NOFILE)
     try:

@@ -9,12 +9,13 @@ import pytest
 
 from runner.config.errors import UserError
 from runner.config.schema import PLATFORMS, Config
-from runner.platforms.choose import choose_placement, get
+from runner.platforms.choose import GPUS, choose_placement, get
 from runner.platforms.contract import PlatformError
-from runner.platforms.gpu.platform import GpuPlatform, checksums, driver
+from runner.platforms.gpu.platform import VENDORS, GpuPlatform, checksums, driver
 from runner.proof.checks import Verdict
 from runner.runs.record import Summary
-from runner.sweep.job import as_expected, device_lock
+from runner.sweep.job import as_expected
+from runner.sweep.turns import device_lock
 from runner.trial.status import Status
 from tests.runner.gpu_double import DoublePlatform, trial
 from tests.runner.platforms.gpu.fake_mps import FakeMps, mps
@@ -222,6 +223,10 @@ def test_checksums_name_xscheds_libraries_alone(folder: Path) -> None:
     sums = checksums(folder)
     assert set(sums) == {"libpreempt.so"}, "links count once"
     assert len(sums["libpreempt.so"]) == 64
+
+
+def test_a_gpu_is_looked_for_where_its_platform_says() -> None:
+    assert {name: vendor.device_node for name, vendor in VENDORS.items()} == GPUS
 
 
 def test_a_gpu_platform_without_a_gpu_says_so() -> None:

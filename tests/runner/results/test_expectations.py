@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from runner.config.errors import UserError
 from runner.config.schema import Config, ExpectConfig, TaskConfig
 from runner.metrics.measurement import Measurement
+from runner.results.claims import check_figures
 from runner.results.expectations import (
     INCONCLUSIVE,
     MET,
     NOT_MET,
     Finding,
-    check_figures,
     evaluate,
     read_findings,
 )
@@ -296,6 +296,10 @@ def config(*expect: ExpectConfig, primary: str | None = None) -> Config:
         ("p99_ms/system", "arms are compared by a task's or a priority's figure"),
         ("throughput_rps/total", "arms are compared by a task's or a priority's figure"),
         ("stp/only", "stp has one value a run, and none of only"),
+        ("slo_attainment", "only has no deadline_us"),
+        ("slo_attainment/only", "only has no deadline_us"),
+        ("slo_attainment/priority_0", "only has no deadline_us"),
+        ("share_error", "only has no utilization"),
     ],
 )
 def test_a_primary_figure_that_no_run_will_have_is_refused(primary: str, says: str) -> None:
@@ -312,6 +316,17 @@ def test_a_figure_that_the_runs_will_have(figure: str) -> None:
     check_figures(config(ExpectConfig(what="w", metric=figure, at_most=1.0)))
     if "total" not in figure:
         check_figures(config(primary=figure))
+
+
+@pytest.mark.parametrize("scope", ["", "/only", "/highest", "/priority_0"])
+def test_a_figure_of_a_deadline_needs_one_of_its_own_tasks_alone(scope: str) -> None:
+    made = config(primary=f"slo_attainment{scope}")
+    made.task_set.tasks["only"].deadline_us = 5000  # type: ignore[attr-defined]  # a hint
+    made.task_set.tasks["below"] = TaskConfig(priority=-1)
+    check_figures(made)
+    made.sweep.primary = "slo_attainment/lowest"
+    with pytest.raises(UserError, match="below has no deadline_us"):
+        check_figures(made)
 
 
 @pytest.mark.parametrize(

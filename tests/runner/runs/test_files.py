@@ -13,6 +13,7 @@ import yaml
 from runner.config.errors import UserError
 from runner.config.resolve import resolve
 from runner.config.schema import Config, TaskConfig
+from runner.config.settings import flat
 from runner.metrics.requests import TaskRequests
 from runner.platforms.device import (
     DeviceFacts,
@@ -341,7 +342,7 @@ def test_a_broken_table_is_named(tmp_path: Path, content: bytes | None) -> None:
 
 def test_a_configuration_is_flat_by_dotted_keys() -> None:
     nested = {"a": {"b": 1, "c": {"d": None}}, "e": [1, {"f": 2}], "g": "h"}
-    assert files.flat(nested) == {"a.b": 1, "a.c.d": None, "e": [1, {"f": 2}], "g": "h"}
+    assert flat(nested) == {"a.b": 1, "a.c.d": None, "e": [1, {"f": 2}], "g": "h"}
 
 
 def test_the_config_says_what_was_decided_and_how_to_run_it_again(tmp_path: Path) -> None:

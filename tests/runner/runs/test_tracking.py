@@ -17,7 +17,7 @@ from runner.platforms.device import DeviceFacts
 from runner.platforms.gpu.telemetry import EPOCH_NS, GPU, TELEMETRY
 from runner.proof.checks import Verdict
 from runner.runs import files, view
-from runner.runs.load import load
+from runner.runs.load import load, sweep_in
 from runner.runs.record import (
     Code,
     Conclusion,
@@ -32,7 +32,7 @@ from runner.runs.run import read_run
 from runner.runs.sweep import Sweep
 from runner.runs.tracking import Tracking, log_missing, open_store
 from runner.trial.status import Status
-from tests.runner.run_folders import MadeTask, write_run
+from tests.runner.run_folders import MadeTask, write_run, write_sweep
 from tests.runner.stores import by_id, sweep_of
 
 ENDED = "2026-01-02T03:04:05+00:00"
@@ -336,6 +336,24 @@ def test_the_page_of_a_sweep_is_in_a_tag_of_its_experiment(uri: str, tmp_path: P
     assert page["selectedColumns"][:2] == ["tags.`arm`", "params.`key`"]
     runs = MlflowClient(uri).search_runs([parent.experiment_id], page["searchFilter"])
     assert {run.info.run_name for run in runs} == {"r0", "r1"}
+
+
+def test_the_page_has_no_column_that_no_run_has(uri: str, tmp_path: Path) -> None:
+    """The arm is a tag, and a group is a parameter by its name."""
+    entries = []
+    for arm in ("native", "solo"):
+        place, config = tmp_path / "sweep" / arm, {"model": {"name": "bert_mini"}}
+        write_run(place, arm, {"urgent": MadeTask([10.0, 20.0], 1)}, config, config_hash=arm)
+        values = {"arm": arm, "model": "bert_mini"}
+        entries.append({"folder": arm, "arm": arm, "repeat": 0, "values": values})
+    sweep = sweep_in(write_sweep(tmp_path / "sweep", entries))
+    assert log_missing(sweep, Tracking(uri)) == []
+    parent = files.read_logged(tmp_path / "sweep")
+    assert parent
+    tags = MlflowClient(uri).get_experiment(parent.experiment).tags
+    page = json.loads(tags[f"{view.SHARED}{parent.run_id}"])
+    assert [each for each in page["selectedColumns"] if "params" in each] == ["params.`model.name`"]
+    assert len(page["groupBy"]["groupByKeys"]) == 2
 
 
 def test_a_single_run_has_no_parent(uri: str, tmp_path: Path) -> None:

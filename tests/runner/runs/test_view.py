@@ -1,4 +1,7 @@
+import json
 from pathlib import Path
+
+import pytest
 
 from runner.runs import files, view
 from runner.runs.record import Logged
@@ -44,3 +47,19 @@ def test_what_is_not_logged_has_no_page(tmp_path: Path) -> None:
 def test_the_command_serves_the_store_that_was_used(tmp_path: Path) -> None:
     command = "python -m mlflow ui --backend-store-uri 'sqlite:////a b/mlflow.db'"
     assert view.served_by(logged(tmp_path / "sweep", DATABASE)) == command
+
+
+@pytest.mark.parametrize("swept", [0, 1, 2, 3])
+@pytest.mark.parametrize("primary", ["p99_ms/priority_1", "p99_ms/a-task-of-a-very-long-name", ""])
+def test_the_figure_is_left_of_the_edge_however_long_names_are(swept: int, primary: str) -> None:
+    keys = [f"task_set.tasks.background-{at}.arrival.process" for at in range(swept)]
+    page = json.loads(view.described("parent", keys, primary))
+    first = ["tags.`arm`", *(f"params.`{key}`" for key in keys)]
+    first += [f"metrics.`{primary}`"] if primary else []
+    assert page["columnOrder"][: len(first)] == first
+    assert sum(page["columnWidths"][each] for each in first) <= view.ROOM
+
+
+def test_a_short_name_is_not_cut() -> None:
+    page = json.loads(view.described("parent", ["xsched.threshold"], "p99_ms/highest"))
+    assert page["columnWidths"]["params.`xsched.threshold`"] == 16 * view.CHARACTER + view.BESIDE

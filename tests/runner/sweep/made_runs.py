@@ -12,6 +12,7 @@ from runner.config.resolve import as_config, resolve
 from runner.config.schema import Config, PlatformConfig
 from runner.runs import files
 from runner.runs.record import Summary
+from runner.sweep.plan import plan
 from runner.sweep.run import Ended, run
 from runner.trial.status import Status
 from tests.runner.run_folders import keep
@@ -81,5 +82,5 @@ def command(
     """Run the command; returns its end and what it ran."""
     launch = launcher or Launcher()
     given = [*HERE, *arguments, f"output_root={root}"]
-    end = run(given, lambda overrides: composed(tuple(overrides)), launch)
+    end = run(plan(given, lambda overrides: composed(tuple(overrides))), launch)
     return end, launch.ran

@@ -166,7 +166,8 @@ def test_a_setting_without_effect_is_named_whatever_its_group(
     [
         ("task_set=smoke", "arm=native,xsched", "xsched.threshold=4"),
         ("task_set=two_bert", "model=bert_mini", "model.size=32", "xsched.level=interrupt"),
-        ("task_set=two_bert", "task_set.requests=5", "task_set.duration_s=3", "seed=3"),
+        ("task_set=two_bert", "task_set.requests=5", "seed=3"),
+        ("task_set=two_bert", "task_set.duration_s=3"),
         ("task_set=two_bert", "xsched.threshold=8", "xsched.probes=3", "platform.device_cores=1"),
     ],
 )
@@ -196,3 +197,12 @@ def test_loads_that_add_up_to_more_than_the_device_are_said() -> None:
     alone = point(OPEN, OWN, load=0.9)
     alone.trial = replace(alone.trial, arm=Arm.solo)
     assert caveats([alone]) == [], "they never run side by side"
+
+
+@pytest.mark.parametrize("key", ["task_set.requests", "task_set.tasks.urgent.requests"])
+def test_requests_beside_a_duration_are_said_to_count_for_nothing(key: str) -> None:
+    asked = ("task_set=smoke", f"{key}=50")
+    assert said(*asked) == []
+    (line,) = said(*asked, "task_set.duration_s=5")
+    assert line.startswith(f"{key} has no effect, task_set.duration_s ends the window")
+    assert said("task_set=smoke", "task_set.duration_s=5") == [], "nobody asked for requests"

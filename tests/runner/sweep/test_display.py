@@ -1,4 +1,5 @@
 import io
+import re
 from dataclasses import replace
 
 import pytest
@@ -110,6 +111,9 @@ def test_progress_names_every_task(monkeypatch: pytest.MonkeyPatch, terminal: bo
     with display.TrialDisplay(resolve(config), "block-t4") as progress:
         progress.wait("waiting for another trial")
         assert "waiting for another trial" in written.getvalue(), "at once"
+        assert re.search(r"(?<!block-t4)  waiting for another trial *\n", written.getvalue()), (
+            "in a line that stays"
+        )
         progress.say("measuring")
         progress.show(recording)
     shown = written.getvalue()

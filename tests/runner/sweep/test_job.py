@@ -10,7 +10,7 @@ import pytest
 
 from runner.platforms.contract import PlatformError
 from runner.proof.checks import Verdict
-from runner.runs import files, solo
+from runner.runs import files, solo, store
 from runner.runs.load import load
 from runner.runs.record import Summary
 from runner.runs.run import Run, read_run
@@ -77,6 +77,25 @@ def test_ctrl_c_ends_more_than_the_run(tmp_path: Path) -> None:
     assert "FAILED" not in ended.said, "it has not begun"
     assert "0 of 1 runs are done" in ended.said
     again(tmp_path, SMOKE, 1)
+
+
+def test_ctrl_c_while_mlflow_is_imported_ends_the_command(tmp_path: Path) -> None:
+    """The import makes an error of its own of it, and nothing is wrong with the store."""
+
+    def prepare() -> None:
+        def imported(_: str) -> None:
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+            except KeyboardInterrupt:
+                raise ImportError("partially initialized module") from None
+
+        store.connect = imported  # type: ignore[assignment]
+
+    asked = [each for each in SMOKE if each != "tracking=none"]
+    ended = started.run(into(tmp_path, asked), tmp_path / "log", prepare)
+    assert ended.code == 130, ended.said
+    assert "cannot be used" not in ended.said
+    assert "0 of 1 runs are done" in ended.said
 
 
 # --- afterwards ----------------------------------------------------------------------------------

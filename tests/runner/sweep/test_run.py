@@ -8,7 +8,7 @@ from runner.config.resolve import resolve
 from runner.config.schema import Config, TaskConfig
 from runner.runs import files
 from runner.runs.record import Figure
-from runner.sweep.plan import Planned, expand, run_name
+from runner.sweep.plan import Planned, expand, plan, run_name
 from runner.sweep.run import Ended, run
 from runner.trial.status import Status
 from tests.runner.run_folders import MadeTask, write_run
@@ -65,7 +65,7 @@ FIGURES = {"p99_ms/priority_1": Figure(12.5)}
 
 
 def ended(tmp_path: Path, launch: Launch, *more: str) -> Ended:
-    return run([*SWEEP, *more, f"output_root={tmp_path}"], compose, launch)
+    return run(plan([*SWEEP, *more, f"output_root={tmp_path}"], compose), launch)
 
 
 def leaving(*statuses: Status | None) -> Launch:

@@ -8,7 +8,7 @@ import pytest
 
 from runner.config.errors import UserError
 from runner.sweep.plan import Planned, plan
-from runner.sweep.writer import create_folder, one_writer
+from runner.sweep.writer import check, create_folder, one_writer
 from tests.runner.sweep.composed import compose
 
 SMOKE = ("task_set=smoke", "task_set.check=false", "platform=host", "tracking=none")
@@ -33,6 +33,19 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
         one_writer(points(tmp_path / "file" / "below"), SAME),
     ):
         pass
+
+
+def test_a_folder_is_looked_at_without_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check(str(tmp_path / "not" / "there" / "yet"))
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"cannot be written: Not a directory: .*/file\n"):
+        check(str(tmp_path / "file" / "below"))
+    monkeypatch.setattr(os, "access", lambda path, _: path != tmp_path)  # root may write anywhere
+    with pytest.raises(UserError, match=f"cannot be written: Permission denied: {tmp_path}\n"):
+        check(str(tmp_path / "new"))
 
 
 def test_a_sweep_has_one_writer_and_others_have_theirs(tmp_path: Path) -> None:

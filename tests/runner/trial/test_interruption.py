@@ -89,3 +89,14 @@ def test_after_an_error_they_raise_again() -> None:
         raise ValueError("first")
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_an_interruption_of_which_an_import_made_an_error_stays_one() -> None:
+    interruption.listen()
+    with pytest.raises(KeyboardInterrupt, match="Ctrl-C"), interruption.kept():
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ImportError("partially initialized module") from None
+    with pytest.raises(ValueError, match="later"), interruption.kept():
+        raise ValueError("later")  # it has been heard: this one is an error of its own

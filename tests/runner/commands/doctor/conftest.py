@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from runner.commands.doctor.machine import Machine
+from runner.platforms.choose import GPUS
 from runner.platforms.device import TorchBuild
 from runner.platforms.gpu import installed_torch
 from runner.platforms.gpu import platform as gpu
@@ -33,6 +34,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     for name, vendor in gpu.VENDORS.items():
         there = replace(vendor, device_node=str(tmp_path / "no-node"))
         monkeypatch.setitem(gpu.VENDORS, name, there)
+        monkeypatch.setitem(GPUS, name, there.device_node)
     for variable in ("XSCHED_HOME", "LD_LIBRARY_PATH", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(variable, raising=False)
     return Machine(None, 0, None, tmp_path / "outputs")
@@ -72,6 +74,7 @@ def with_gpu(
     node = tmp_path / "nvidiactl"
     node.write_text("")
     monkeypatch.setitem(gpu.VENDORS, "cuda", replace(gpu.VENDORS["cuda"], device_node=str(node)))
+    monkeypatch.setitem(GPUS, "cuda", str(node))
     build = TorchBuild("2.13.0+cu130", "13.0")
     monkeypatch.setattr(installed_torch, "build", lambda: build)
     gpu._open_management.cache_clear()

@@ -16,6 +16,7 @@ from runner.commands.doctor import shim
 from runner.commands.doctor.checks import guarded
 from runner.commands.doctor.lines import Line, State
 from runner.commands.doctor.machine import Machine
+from runner.platforms.choose import GPUS
 from runner.platforms.device import TorchBuild
 from runner.platforms.gpu import installed_torch
 from runner.platforms.gpu import platform as gpu
@@ -88,6 +89,7 @@ def on_amd(
     (nodes / "dri" / "renderD128").write_text("")
     vendor = replace(gpu.VENDORS["hip"], device_node=str(nodes / "kfd"))
     monkeypatch.setitem(gpu.VENDORS, "hip", vendor)
+    monkeypatch.setitem(GPUS, "hip", vendor.device_node)
     monkeypatch.setattr(checks, "RENDER_NODES", nodes / "dri")
     smi = FakeSmi()
     monkeypatch.setitem(sys.modules, "amdsmi", smi)

@@ -14,7 +14,7 @@ from runner.commands.doctor.lines import Line, State
 from runner.commands.doctor.machine import Machine
 from runner.platforms.device import TorchBuild
 from runner.platforms.gpu import installed_torch
-from runner.sweep.job import device_lock
+from runner.sweep.turns import device_lock
 from tests.xsched_bindings.double import DoubleStream, build
 from xsched_bindings.cuda import CudaXSched
 
