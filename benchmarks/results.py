@@ -7,11 +7,13 @@ stay on the page. What a person has to say of it is in ``docs/results/NAME/remar
 `intro`, and a text by experiment.
 """
 
+import shlex
 import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +40,16 @@ from runner.trial.status import Status
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
-CONF = ROOT / "conf" / "experiment"
+CONF = ROOT / "conf"
+CONFS = ("experiment", "task_set")
+#: Lines that a file of conf/ opens with, before its comment.
+HEAD = ("# @package", "# python -m runner")
 #: What the report draws anew, and logs.
 NOT_KEPT = ("*.png", "*.pdf", "*.html", "trace.json", "comparison.*", "*.log")
 TEXTS = (".json", ".yaml")
 #: Figures of a report that a page shows: the first that is there of what is declared, else these.
 DECLARED = ("shares", "preemption_p50", "throughput", "p50")
-DISTRIBUTIONS = ("latency_cdf", "p99")
+DISTRIBUTIONS = ("p90", "latency_cdf", "p99")
 
 
 def main(arguments: list[str]) -> None:
@@ -54,14 +59,13 @@ def main(arguments: list[str]) -> None:
     for sweep in map(Path, sweeps):
         print(keep(sweep, target))
     remarks = yaml.safe_load((target / "remarks.yaml").read_text())
-    kept = [target / f"{each.stem}.zip" for each in sorted(CONF.glob("*.yaml"))]
-    sections = [_section(path, remarks) for path in kept if path.is_file()]
+    sections = [_section(path, remarks) for path in sorted(target.glob("*.zip"))]
     parts = [f"# {remarks['title']}", remarks["intro"].strip(), *sections]
     (RESULTS / f"{name}.md").write_text("\n\n".join(parts) + "\n")
 
 
 def keep(sweep: Path, target: Path) -> str:
-    """The zip of a sweep in the folder `target`, named like its experiment."""
+    """The zip of a sweep in the folder `target`, named like its experiment or task set."""
     published.check(sweep)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / sweep.name
@@ -96,8 +100,9 @@ def _with_diff(origin: Provenance, diff: str) -> Provenance:
 
 
 def _experiment(sweep: Path) -> str:
-    command = files.read_sweep(sweep).command
-    return next(w.partition("=")[2] for w in command.split() if w.startswith("experiment="))
+    words = files.read_sweep(sweep).command.split()
+    asked = (w for group in CONFS for w in words if w.startswith(f"{group}="))
+    return next(asked).partition("=")[2]
 
 
 # ------------------------------------------------------------------------------ the page
@@ -131,27 +136,34 @@ def _section(path: Path, remarks: dict[str, Any]) -> str:
     return "\n\n".join(filter(None, parts))
 
 
+def _conf(name: str) -> str:
+    """The file of the experiment or task set."""
+    found = (CONF / group / f"{name}.yaml" for group in CONFS)
+    return next(path for path in found if path.is_file()).read_text()
+
+
 def _question(name: str) -> str:
-    """The comment that the experiment's file opens with, after its command."""
-    lines = (CONF / f"{name}.yaml").read_text().splitlines()[2:]
-    return " ".join(line[2:] for line in lines[: [line[:1] for line in lines].index("d")])
+    """The comment that the file opens with, after its command."""
+    comment = takewhile(lambda line: line.startswith("#"), _conf(name).splitlines())
+    said = [line[2:] for line in comment if not line.startswith(HEAD)]
+    return " ".join(said)
 
 
 def _expected(name: str) -> list[ExpectConfig]:
     """What the experiment is meant to show, as it is checked in: judged as it would be today."""
-    said = yaml.safe_load((CONF / f"{name}.yaml").read_text()).get("expect", [])
+    said = yaml.safe_load(_conf(name)).get("expect", [])
     return msgspec.convert(said, list[ExpectConfig])
 
 
 def _ended(sweep: Sweep) -> str:
     """The command, and how its runs ended."""
-    words = sweep.record.command.split()
+    words = shlex.split(sweep.record.command)
     kept = [word for word in words if not word.startswith(("hydra", "output_root=", "tracking"))]
     proofs = [str(run.summary.proof or "none") for run in sweep]
     counts = ", ".join(f"{proofs.count(proof)} {proof}" for proof in dict.fromkeys(proofs))
     wrong = sum(not run.summary.valid for run in sweep)
     count = f"{len(sweep)} runs" if len(sweep) > 1 else "one run"
-    return f"`{' '.join(kept)}`: {count}; proof: {counts}; {wrong or 'none'} not valid."
+    return f"`{shlex.join(kept)}`: {count}; proof: {counts}; {wrong or 'none'} not valid."
 
 
 def _left_out(found: Comparison) -> str:
@@ -163,7 +175,7 @@ def _left_out(found: Comparison) -> str:
 def _images(figures: Path, path: Path) -> list[str]:
     """The figures that the report has, copied beside the zip."""
     there = [stem for stem in (*DECLARED, *DISTRIBUTIONS) if (figures / f"{stem}.png").is_file()]
-    wanted = there[:1] if there and there[0] in DECLARED else there
+    wanted = there[:1] if there and there[0] in DECLARED else there[:2]
     shown = []
     for stem in wanted:
         copied = path.with_name(f"{path.stem}-{stem}.png")

@@ -36,6 +36,8 @@ ARM_LOOKS: dict[str, tuple[str, Any, str]] = {
     Arm.default_stream: ("#CC79A7", (0, (4, 1)), "P"),
     Arm.native: ("#D55E00", "--", "s"),
     Arm.stream_priority: ("#E69F00", "-.", "D"),
+    Arm.mps_priority: ("#009E73", (0, (5, 1, 1, 1)), "p"),
+    Arm.mps_share: ("#8C6D31", (0, (2, 1)), "h"),
     Arm.xsched: ("#0072B2", "-", "o"),
     Arm.xsched_null: ("#56B4E9", (0, (1, 1)), "X"),
 }

@@ -11,7 +11,7 @@ import numpy as np
 
 from models import ModelSpec
 from runner.config.spec import TrialSpec
-from runner.platforms.contract import Peers, WindowFindings
+from runner.platforms.contract import Peers, Wait, WindowFindings
 from runner.proof.checks import Check, Interception, Proof
 from runner.proof.marks import Marks
 from xsched_bindings.host.processes import readable
@@ -97,6 +97,9 @@ class IdleLane:
         self.name = "warm_up"
         self.ended_ns: list[int] = []
         self._phase = phase
+
+    def submit(self) -> Wait:
+        return self.request
 
     def request(self) -> None:
         self._phase(self.name)

@@ -40,6 +40,6 @@ def test_a_full_recording_says_so() -> None:
     recording = Recording.create(1, capacity=2)
     writer = recording.writer(0)
     for at in range(2):
-        assert not writer.full
+        assert writer.room == 2 - at
         writer.record(at, at, at)
-    assert writer.full
+    assert writer.room == 0
