@@ -1,6 +1,7 @@
 """From a composed configuration to the description of a trial: every value checked, everything
 inherited filled in. What is wrong raises `UserError`, before any process is started."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from xsched_bindings.policies import HINTS, POLICIES
 from xsched_bindings.policies.base import PRIORITY, UTILIZATION
 
 GPU_NAMES = ("cuda", "hip")
+DEVICE = re.compile(r"\d{1,4}|(GPU|MIG)-[\w/-]+")
 
 
 def as_config(composed: DictConfig) -> Config:
@@ -45,6 +47,7 @@ def resolve(config: Config) -> TrialSpec:
     scheduler, the level in effect) stays as asked; see `runner.platforms.choose.settle`."""
     check_ranges(config)
     check_names(config)
+    _check_device(config.platform.device)
     task_set = config.task_set
     if not task_set.tasks:
         raise UserError("task_set.tasks", "{}", "a task set needs at least one task")
@@ -254,6 +257,12 @@ def _check_policy(policy: str, k: int, tasks: Sequence[TaskSpec]) -> None:
         where = f"task_set.tasks.{found.task}" if found.key in HINTS else "xsched"
         allowed = found.allowed or ()
         raise UserError(f"{where}.{found.key}", found.value, found.problem, allowed, found.remedy)
+
+
+def _check_device(device: str) -> None:
+    if not DEVICE.fullmatch(device):
+        allowed = "a number from 0, or a UUID that begins with GPU- or MIG-"
+        raise UserError("platform.device", device, "no GPU is called that", allowed)
 
 
 def _check_arm(arm: Arm, tasks: Sequence[TaskSpec]) -> None:

@@ -320,7 +320,11 @@ class PlatformConfig:
     device_cores: int = key(
         1, "host: how many CPU cores, the last ones, are the device.", low=1, high=1024
     )
-    device: int = key(0, "GPUs: number of the GPU, in the order of the bus.", low=0, high=1023)
+    device: str = key(
+        "0",
+        "GPUs: number of the GPU, in the order of the bus; NVIDIA's also by its UUID or that of a "
+        "MIG instance, as nvidia-smi -L tells them.",
+    )
     wait: bool = key(
         True,
         "Whether to take turns with other commands that use the device, or to refuse a sweep while "

@@ -25,7 +25,7 @@ def main() -> None:
     add = options.add_argument
     add("--json", action="store_true", help="one JSON object, with all details")
     add("--home", metavar="PATH", help="the XSched installation (xsched.home)")
-    add("--device", type=int, default=0, metavar="N", help="number of the GPU (platform.device)")
+    add("--device", default="0", metavar="N", help="number or UUID of the GPU (platform.device)")
     add("--uri", help="the tracking store (tracking.uri)")
     add("--bundle", type=Path, metavar="FILE", help="pack all that others need to know into a zip")
     asked = options.parse_args()

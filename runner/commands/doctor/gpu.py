@@ -28,7 +28,7 @@ def identity(machine: Machine) -> list[Line]:
         return [error(name, found, remedy)]
     info = machine.gpu.info()
     there = count(vendor.key)
-    known = [info.name, info.architecture, info.uuid, f"number {machine.device} of {there}"]
+    known = [info.name, info.architecture, info.uuid, f"number {info.index} of {there}"]
     found = f"{', '.join(filter(None, known))}; platform={platform.name} will be used"
     return [ok(name, found, count=there, **vars(info))]
 

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Machine:
-    """This machine. home: the XSched installation, None for the usual places. device: number of the
-    GPU. uri: the tracking store, None for the default.
+    """This machine. home: the XSched installation, None for the usual places. device: number or
+    UUID of the GPU. uri: the tracking store, None for the default.
 
     Imports nothing of the runner before it is asked, because a library may be missing."""
 
     home: str | None
-    device: int
+    device: str
     uri: str | None
     output_root: Path
 

@@ -99,7 +99,7 @@ def open_session(
 
 
 class GpuPlatform:
-    """One GPU. device: its number by PCI bus. home: the XSched installation, see
+    """One GPU. device: its number by PCI bus, or its UUID. home: the XSched installation, see
     `xsched_bindings.library.find`. server: host:port of a running xserver. mps: what is asked of
     MPS: auto, on or off. hardware_queues: of a process, on AMD. companion: whether HIP's shim has
     one (`xsched_bindings.companion`)."""
@@ -109,7 +109,7 @@ class GpuPlatform:
     def __init__(
         self,
         name: str,
-        device: int = 0,
+        device: str = "0",
         home: str | None = None,
         server: str | None = None,
         mps: str = "auto",
@@ -357,7 +357,7 @@ class GpuPlatform:
         is asked for, `LibraryNotFound` if it is not there, `rocm.NoRocm`, and what
         `companion.build` does."""
         info = self.info()
-        chosen = info.uuid if info and self.name == "cuda" else str(self._device)
+        chosen = info.uuid if info and self.name == "cuda" else self._device
         folder = self._library_folder()
         if xsched and folder is None:
             find(self._home)  # raises, and says where it looked
@@ -487,8 +487,8 @@ class GpuPlatform:
 
 
 @cache
-def _open_management(vendor: str, index: int) -> Management:
-    return open_management(vendor, index)
+def _open_management(vendor: str, device: str) -> Management:
+    return open_management(vendor, device)
 
 
 #: Where drivers put libcuda.so.1, beside the loader's own cache: containers, WSL, Tegra.

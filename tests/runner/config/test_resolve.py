@@ -432,3 +432,20 @@ def test_weights_are_not_given_to_the_model_that_a_gpu_runs_instead(tmp_path: Pa
     made.platform.name = "cuda"
     with pytest.raises(UserError, match="these are weights of bert_base, and gpu_name makes it"):
         resolve(made)
+
+
+@pytest.mark.parametrize(
+    "device", ["0", "7", "GPU-16c2b439-0387-cdeb-2c48-c34b61d9a5de", "MIG-1/2/3"]
+)
+def test_a_gpu_has_a_number_or_a_uuid(device: str) -> None:
+    made = config()
+    made.platform.device = device
+    assert resolve(made)
+
+
+@pytest.mark.parametrize("device", ["-1", "first", "GPU-", "0,1"])
+def test_what_is_no_gpu_is_refused(device: str) -> None:
+    made = config()
+    made.platform.device = device
+    with pytest.raises(UserError, match=f"platform.device={device}: no GPU is called that"):
+        resolve(made)

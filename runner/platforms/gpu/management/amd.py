@@ -83,10 +83,13 @@ def _line(error: Exception) -> str:
 
 
 class Amd:
-    def __init__(self, index: int) -> None:
+    """device: a number."""
+
+    def __init__(self, device: str) -> None:
         gpus = _handles()
-        if not 0 <= index < len(gpus):
-            raise NoGpu(f"there is no AMD GPU {index}: {len(gpus)} here, from 0")
+        index = int(device) if device.isdigit() else len(gpus)
+        if index >= len(gpus):
+            raise NoGpu(f"there is no AMD GPU {device}: {len(gpus)} here, from 0")
         self._smi = library()
         self._index = index
         self._gpu = gpus[index]

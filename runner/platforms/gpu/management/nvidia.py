@@ -48,18 +48,34 @@ def _start() -> Any:
     return pynvml
 
 
+#: So the UUIDs of instances begin.
+MIG = "MIG-"
+
+
 class Nvidia:
-    def __init__(self, index: int) -> None:
+    """device: a number, or a UUID. Of a MIG instance all that is told is of its GPU, but the UUID
+    and the memory."""
+
+    def __init__(self, device: str) -> None:
         there = count()
-        if not 0 <= index < there:
-            raise NoGpu(f"there is no NVIDIA GPU {index}: {there} here, from 0")
+        if device.isdigit() and int(device) >= there:
+            raise NoGpu(f"there is no NVIDIA GPU {device}: {there} here, from 0")
         self._nvml = _start()
-        self._index = index
         try:
-            self._gpu = self._nvml.nvmlDeviceGetHandleByIndex(index)
+            self._open(device)
         except self._nvml.NVMLError as error:
             self._nvml.nvmlShutdown()
-            raise NoManagement(f"NVIDIA GPU {index} does not answer: {error}") from error
+            raise NoManagement(f"NVIDIA GPU {device} does not answer: {error}") from error
+
+    def _open(self, device: str) -> None:
+        nvml = self._nvml
+        if device.isdigit():
+            self._used = self._gpu = nvml.nvmlDeviceGetHandleByIndex(int(device))
+        else:
+            self._used = self._gpu = nvml.nvmlDeviceGetHandleByUUID(device)
+        if device.startswith(MIG):
+            self._gpu = nvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(self._used)
+        self._index = int(device) if device.isdigit() else nvml.nvmlDeviceGetIndex(self._gpu)
 
     def close(self) -> None:
         self._nvml.nvmlShutdown()
@@ -68,12 +84,12 @@ class Nvidia:
         nvml = self._nvml
         pci = self._told(nvml.nvmlDeviceGetPciInfo)
         capability = self._told(nvml.nvmlDeviceGetCudaComputeCapability)
-        memory = self._told(nvml.nvmlDeviceGetMemoryInfo)
+        memory = self._ask(self._used, nvml.nvmlDeviceGetMemoryInfo)
         return GpuInfo(
             vendor="nvidia",
             index=self._index,
             name=self._told(nvml.nvmlDeviceGetName) or "",
-            uuid=self._told(nvml.nvmlDeviceGetUUID) or "",
+            uuid=self._ask(self._used, nvml.nvmlDeviceGetUUID) or "",
             pci=f"{pci.domain:04x}:{pci.bus:02x}:{pci.device:02x}.0" if pci else "",
             driver=self._told(lambda _: nvml.nvmlSystemGetDriverVersion()) or "",
             compute_capability=tuple(capability) if capability else None,
@@ -139,8 +155,11 @@ class Nvidia:
 
     def _told(self, function: Callable[..., Any], *arguments: int) -> Any:
         """NVML's answer, None where this GPU or driver has none."""
+        return self._ask(self._gpu, function, *arguments)
+
+    def _ask(self, gpu: Any, function: Callable[..., Any], *arguments: int) -> Any:
         try:
-            return function(self._gpu, *arguments)
+            return function(gpu, *arguments)
         except self._nvml.NVMLError:
             return None
 

@@ -6,10 +6,11 @@ from runner.platforms.gpu.management import amd, nvidia
 from runner.platforms.gpu.management.base import Management
 
 
-def open_management(vendor: str, index: int) -> Management:
-    """The GPU `index` (from 0) of `vendor`, "nvidia" or "amd". Raises NoManagement."""
-    open_gpu: dict[str, Callable[[int], Management]] = {"nvidia": nvidia.Nvidia, "amd": amd.Amd}
-    return open_gpu[vendor](index)
+def open_management(vendor: str, device: str) -> Management:
+    """A GPU of `vendor`, "nvidia" or "amd", by its number from 0 or by its UUID. Raises
+    NoManagement."""
+    open_gpu: dict[str, Callable[[str], Management]] = {"nvidia": nvidia.Nvidia, "amd": amd.Amd}
+    return open_gpu[vendor](device)
 
 
 def count(vendor: str) -> int:

@@ -37,7 +37,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
         monkeypatch.setitem(GPUS, name, there.device_node)
     for variable in ("XSCHED_HOME", "LD_LIBRARY_PATH", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(variable, raising=False)
-    return Machine(None, 0, None, tmp_path / "outputs")
+    return Machine(None, "0", None, tmp_path / "outputs")
 
 
 @pytest.fixture

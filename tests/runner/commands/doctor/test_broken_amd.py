@@ -173,7 +173,7 @@ def no_amdsmi(there: Amd) -> None:
 
 
 def another_number_than_there_are(there: Amd) -> None:
-    there.machine = replace(there.machine, device=3)
+    there.machine = replace(there.machine, device="3")
 
 
 def a_cuda_build(there: Amd) -> None:

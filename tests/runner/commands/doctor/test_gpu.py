@@ -47,7 +47,7 @@ def test_a_device_node_without_a_driver_is_an_error_said_once(
 
 
 def test_a_number_beyond_the_last_gpu_is_an_error(with_gpu: Machine) -> None:
-    [line] = gpu.identity(Machine(None, 2, None, with_gpu.output_root))
+    [line] = gpu.identity(Machine(None, "2", None, with_gpu.output_root))
     assert (line.state, "there is no NVIDIA GPU 2" in line.found) == (State.error, True)
 
 

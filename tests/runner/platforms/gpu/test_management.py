@@ -101,7 +101,7 @@ def import_of_pynvml_fails(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_says_who_the_gpu_is(nvml: FakeNvml) -> None:
-    info = open_management("nvidia", 1).info()
+    info = open_management("nvidia", "1").info()
     assert (info.vendor, info.index, info.name) == ("nvidia", 1, "NVIDIA H100 80GB HBM3")
     assert (info.uuid, info.pci, info.driver) == ("GPU-1234", "0000:3b:00.0", "580.159.04")
     assert (info.compute_capability, info.architecture) == ((9, 0), "sm_90")
@@ -110,7 +110,7 @@ def test_it_says_who_the_gpu_is(nvml: FakeNvml) -> None:
 
 def test_a_sample_has_the_units_that_it_says(nvml: FakeNvml) -> None:
     before = time.monotonic_ns()
-    sample = open_management("nvidia", 0).sample()
+    sample = open_management("nvidia", "0").sample()
     assert before <= sample.at_ns <= time.monotonic_ns()
     assert (sample.sm_clock_mhz, sample.memory_clock_mhz) == (1755, 2619)
     assert (sample.power_w, sample.temperature_c) == (412.345, 61)
@@ -122,7 +122,7 @@ def test_idle_values_are_zero_and_not_unknown(nvml: FakeNvml) -> None:
     nvml.of_gpu("nvmlDeviceGetUtilizationRates", SimpleNamespace(gpu=0, memory=0))
     nvml.of_gpu("nvmlDeviceGetMemoryInfo", SimpleNamespace(total=GIB, used=0))
     nvml.of_gpu("nvmlDeviceGetPowerUsage", 0)
-    sample = open_management("nvidia", 0).sample()
+    sample = open_management("nvidia", "0").sample()
     assert (sample.utilization_percent, sample.memory_used_mib, sample.power_w) == (0, 0, 0.0)
 
 
@@ -143,7 +143,7 @@ def test_only_what_slows_the_gpu_is_throttling(
     nvml: FakeNvml, bits: int, throttle: tuple[str, ...]
 ) -> None:
     nvml.of_gpu("nvmlDeviceGetCurrentClocksEventReasons", bits)
-    assert open_management("nvidia", 0).sample().throttle == throttle
+    assert open_management("nvidia", "0").sample().throttle == throttle
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_only_what_slows_the_gpu_is_throttling(
 def test_one_value_that_is_not_supported_costs_no_other(
     nvml: FakeNvml, function: str, field: str
 ) -> None:
-    management = open_management("nvidia", 0)
+    management = open_management("nvidia", "0")
     whole = vars(management.sample())
     nvml.refuse(function)
     without = vars(management.sample())
@@ -167,7 +167,7 @@ def test_one_value_that_is_not_supported_costs_no_other(
 
 
 def test_a_gpu_that_is_lost_still_makes_a_sample(nvml: FakeNvml) -> None:
-    management = open_management("nvidia", 0)
+    management = open_management("nvidia", "0")
     for name in [name for name in vars(nvml) if name.startswith("nvmlDeviceGet")]:
         nvml.refuse(name, pynvml.NVML_ERROR_GPU_IS_LOST)
     known = {name for name, value in vars(management.sample()).items() if value is not None}
@@ -179,7 +179,7 @@ def test_a_gpu_that_is_lost_still_makes_a_sample(nvml: FakeNvml) -> None:
 
 
 def test_settings_are_the_current_ones_in_watts(nvml: FakeNvml) -> None:
-    assert open_management("nvidia", 0).settings() == GpuSettings(
+    assert open_management("nvidia", "0").settings() == GpuSettings(
         persistence_mode=True,
         compute_mode="exclusive",
         mig_mode=False,
@@ -198,7 +198,7 @@ def test_processes_of_all_kinds_once_each_with_names(nvml: FakeNvml) -> None:
     nvml.of_gpu("nvmlDeviceGetComputeRunningProcesses", [us])
     nvml.of_gpu("nvmlDeviceGetGraphicsRunningProcesses", [us])
     nvml.of_gpu("nvmlDeviceGetMPSComputeRunningProcesses", [other])
-    found = open_management("nvidia", 0).processes()
+    found = open_management("nvidia", "0").processes()
     assert found == [
         GpuProcess(os.getpid(), psutil.Process().name(), 520),
         GpuProcess(2**22 + 1, "", None),
@@ -207,7 +207,7 @@ def test_processes_of_all_kinds_once_each_with_names(nvml: FakeNvml) -> None:
 
 
 def test_an_index_that_is_not_there_is_told_with_the_count(nvml: FakeNvml) -> None:
-    for index in (2, -1):
+    for index in ("2", "17"):
         with pytest.raises(NoManagement, match=f"no NVIDIA GPU {index}: 2 here"):
             open_management("nvidia", index)
     assert nvml.starts == 0
@@ -216,7 +216,7 @@ def test_an_index_that_is_not_there_is_told_with_the_count(nvml: FakeNvml) -> No
 def test_every_start_of_the_library_has_its_shutdown(nvml: FakeNvml) -> None:
     assert count("nvidia") == 2
     assert nvml.starts == 0
-    management = open_management("nvidia", 0)
+    management = open_management("nvidia", "0")
     assert nvml.starts == 1
     assert count("nvidia") == 2
     assert nvml.starts == 1
@@ -227,7 +227,7 @@ def test_every_start_of_the_library_has_its_shutdown(nvml: FakeNvml) -> None:
 def test_a_gpu_that_we_may_not_touch(nvml: FakeNvml) -> None:
     nvml.refuse("nvmlDeviceGetHandleByIndex", pynvml.NVML_ERROR_NO_PERMISSION)
     with pytest.raises(NoManagement, match="GPU 0 does not answer: Insufficient Permissions"):
-        open_management("nvidia", 0)
+        open_management("nvidia", "0")
     assert nvml.starts == 0
 
 
@@ -240,7 +240,7 @@ def test_a_gpu_that_we_may_not_touch(nvml: FakeNvml) -> None:
 )
 def test_no_driver(nvml: FakeNvml, code: int, reason: str) -> None:
     nvml.refuse("nvmlInit", code)
-    for ask in (lambda: count("nvidia"), lambda: open_management("nvidia", 0)):
+    for ask in (lambda: count("nvidia"), lambda: open_management("nvidia", "0")):
         with pytest.raises(NoManagement, match=reason):
             ask()
 
@@ -354,7 +354,7 @@ def smi(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSmi]:
 
 def test_an_amd_gpu(smi: FakeSmi) -> None:
     assert count("amd") == 1
-    management = open_management("amd", 0)
+    management = open_management("amd", "0")
     info, sample = management.info(), management.sample()
     assert (info.name, info.architecture) == ("AMD Instinct MI300X", "gfx942")
     assert (info.pci, info.driver, info.memory_mib) == ("0000:0c:00.0", "6.12.12", 192 * 1024)
@@ -377,7 +377,7 @@ def test_an_older_amd_gpu_tells_other_things(smi: FakeSmi) -> None:
     smi.answers["amdsmi_get_gpu_metrics_info"] = lambda gpu: {"throttle_status": True}
     smi.answers["amdsmi_get_gpu_activity"] = lambda gpu: {"gfx_activity": "N/A"}
     smi.refuse("amdsmi_get_gpu_compute_partition")
-    management = open_management("amd", 0)
+    management = open_management("amd", "0")
     sample = management.sample()
     assert (sample.power_w, sample.temperature_c) == (300.0, 40)
     assert (sample.utilization_percent, sample.throttle) == (None, ("throttled",))
@@ -386,17 +386,17 @@ def test_an_older_amd_gpu_tells_other_things(smi: FakeSmi) -> None:
 
 def test_amd_limits_by_name_and_unknown_is_not_unthrottled(smi: FakeSmi) -> None:
     smi.reasons |= {"active_ppt_pwr": True, "active_hbm_thrm": "N/A"}
-    assert open_management("amd", 0).sample().throttle == ("package_power",)
+    assert open_management("amd", "0").sample().throttle == ("package_power",)
     smi.reasons = dict.fromkeys(smi.reasons, "N/A")
-    assert open_management("amd", 0).sample().throttle is None
+    assert open_management("amd", "0").sample().throttle is None
 
 
 def test_amd_reasons_in_one_line(smi: FakeSmi) -> None:
     with pytest.raises(NoManagement, match="no AMD GPU 1: 1 here"):
-        open_management("amd", 1)
+        open_management("amd", "1")
     smi.refuse("amdsmi_get_processor_handles")
     with pytest.raises(NoManagement, match=r"answer: Error code: 34 \| driver not loaded"):
-        open_management("amd", 0)
+        open_management("amd", "0")
     amd.library.cache_clear()
     smi.refuse("amdsmi_init")
     with pytest.raises(NoManagement, match="does not answer"):
@@ -427,11 +427,11 @@ def test_amdsmi_is_found_where_rocm_puts_it(
 
 def test_a_gpu_that_is_not_there_is_told_from_a_library_that_is_not(smi: FakeSmi) -> None:
     with pytest.raises(NoGpu):
-        open_management("amd", 1)
+        open_management("amd", "1")
     amd.library.cache_clear()
     smi.refuse("amdsmi_init")
     with pytest.raises(NoManagement) as refused:
-        open_management("amd", 0)
+        open_management("amd", "0")
     assert not isinstance(refused.value, NoGpu)
 
 
@@ -452,3 +452,28 @@ def test_amdsmi_without_its_library(
     with pytest.raises(NoManagement, match="libamd_smi"):
         count("amd")
     assert capsys.readouterr().out == ""
+
+
+def test_a_gpu_is_found_by_its_uuid(nvml: FakeNvml) -> None:
+    asked = []
+    nvml.answer("nvmlDeviceGetHandleByUUID", lambda uuid: asked.append(uuid) or GPU)
+    nvml.of_gpu("nvmlDeviceGetIndex", 1)
+    info = open_management("nvidia", "GPU-1234").info()
+    assert (asked, info.index, info.uuid) == (["GPU-1234"], 1, "GPU-1234")
+    nvml.refuse("nvmlDeviceGetHandleByUUID", pynvml.NVML_ERROR_NOT_FOUND)
+    with pytest.raises(NoManagement, match="NVIDIA GPU GPU-5 does not answer: Not Found"):
+        open_management("nvidia", "GPU-5")
+
+
+def test_a_mig_instance_has_its_own_uuid_and_memory_and_its_gpus_clocks(nvml: FakeNvml) -> None:
+    instance = object()
+    nvml.answer("nvmlDeviceGetHandleByUUID", lambda uuid: instance)
+    nvml.answer("nvmlDeviceGetDeviceHandleFromMigDeviceHandle", {instance: GPU}.__getitem__)
+    nvml.answer("nvmlDeviceGetUUID", {instance: "MIG-5", GPU: "GPU-1234"}.__getitem__)
+    small = SimpleNamespace(total=10 * GIB, used=1)
+    nvml.answer("nvmlDeviceGetMemoryInfo", lambda gpu: small if gpu is instance else None)
+    nvml.of_gpu("nvmlDeviceGetIndex", 0)
+    management = open_management("nvidia", "MIG-5")
+    info = management.info()
+    assert (info.uuid, info.memory_mib, info.name) == ("MIG-5", 10 * 1024, "NVIDIA H100 80GB HBM3")
+    assert management.sample().sm_clock_mhz == 1755
