@@ -55,12 +55,14 @@ class Marks:
 
 @dataclass(frozen=True)
 class Served:
-    """What one task asked for and got. alone_s: of one request, alone on the device."""
+    """What one task asked for and got. alone_s: of one request, alone on the device. busy: share of
+    it that the device works; 1 where no witness tells."""
 
     task: TaskSpec
     spans: "Spans"
     marks: Marks
     alone_s: float
+    busy: float = 1.0
 
     @property
     def lets_through(self) -> int:

@@ -35,6 +35,9 @@ LATE_SHARE, CHANCE = 0.05, 0.01
 LONG_SHARE = 0.2
 #: Of so many suspensions some happen with as many commands in flight as the threshold lets.
 MANY = 10
+#: A task for whose requests the device works less, of the time that they take alone, has a host
+#: that lets its queue run dry within them: a scheduler sees no work, and lets others go on.
+BUSY = 0.7
 #: Under equal hints, of the stretches in which the tasks' own hints would hold them back, so many
 #: may look as if they did.
 ALIKE = 0.5
@@ -188,6 +191,8 @@ def check_order(held: Sequence[Held], served: Sequence[Served]) -> Check:
             f"would show it",
             evidence,
         )
+    if faults and (dry := _dry(staked, served)):
+        return undecided(f"{dry}, so that others may go on meanwhile ({faults[0]})", evidence)
     return Check(
         "window",
         not faults,
@@ -196,6 +201,14 @@ def check_order(held: Sequence[Held], served: Sequence[Served]) -> Check:
         "Priorities were not kept: see the timeline for who went on",
         evidence,
     )
+
+
+def _dry(staked: Sequence[Held], served: Sequence[Served]) -> str:
+    """That the host lets the queues of those run dry for whom others should have waited, or ""."""
+    waited_for = {name for each in staked for name in each.by}
+    dry = [each for each in served if each.task.name in waited_for and each.busy < BUSY]
+    said = ", ".join(f"{each.task.name} keeps the device at work {each.busy:.0%}" for each in dry)
+    return f"the host lets queues run dry (alone {said} of its time)" if dry else ""
 
 
 def _late(staked: Sequence[Held]) -> Iterator[str]:

@@ -54,6 +54,7 @@ def judge(
     requests: of all tasks, in the trial's order. marks: of those that ran. alone: requests with
     nobody beside them. solo: seconds of a request."""
     of = {each.task: each for each in marks}
+    device_s = {each.task: each.device_s for each in alone}
     spans = {task.name: task.spans for task in requests}
     completed = {name: len(each) for name, each in spans.items()}
     checks = [check_outputs({each.task: each for each in alone}, marks, completed)]
@@ -62,7 +63,13 @@ def judge(
     if trial.uses_xsched:
         checks.append(check_all_queued(marks, completed))
     served = [
-        Served(task, spans[task.name], of[task.name], solo[task.model])
+        Served(
+            task,
+            spans[task.name],
+            of[task.name],
+            solo[task.model],
+            busy=(device_s.get(task.name) or solo[task.model]) / solo[task.model],
+        )
         for task in trial.tasks
         if task.name in of and completed[task.name]
     ]

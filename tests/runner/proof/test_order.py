@@ -269,3 +269,17 @@ def test_between_requests_that_begin_together_others_may_have_the_device() -> No
         held = held_back(hpf(1, 1, 0), everybody)
         assert sum(each.at_stake for each in held) == 30
         assert check_order(held, everybody).passed is passes
+
+
+def test_a_queue_that_the_host_lets_run_dry_tells_nothing_of_the_policy() -> None:
+    """Launched so slowly that the device works for a third of the request: the scheduler sees no
+    work between two commands, and the lower task goes on as it should."""
+    high = served(HIGH, URGENT, [end for _, end in URGENT], parts=1)
+    for busy, decided in ((0.9, True), (0.33, False)):
+        everybody = [replace(high, busy=busy), marks(None)]
+        check = check_order(held_back(hpf(1, 0), everybody), everybody)
+        assert (check.passed, check.decided) == (not decided, decided)
+    assert "the host lets queues run dry (alone high keeps the device at work 33%" in check.finding
+    assert "low went on in 10 of 10" in check.finding
+    obeyed = [replace(high, busy=0.33), marks(2)]
+    assert check_order(held_back(hpf(1, 0), obeyed), obeyed).decided, "priorities did show"
