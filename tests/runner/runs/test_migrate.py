@@ -19,9 +19,9 @@ from xsched_bindings.types import PreemptLevel
 
 RESULTS = Path(__file__).parents[3] / "docs" / "results"
 ZIPS = sorted(RESULTS.glob("**/*.zip"))
-#: The others were written by later versions.
-LATER = ("placements_h100", "proof_h100", "validation")
-OLD_ZIPS = [path for path in ZIPS if path.parent.name not in LATER]
+#: What was kept later was written by later versions.
+FIRST = ("experiments_h100", "experiments_host")
+OLD_ZIPS = [path for path in ZIPS if path.parent.name in FIRST]
 #: Of the first runs on a GPU only the JSON was kept, and no sweep.json.
 FOLDERS = sorted(path.parent for path in RESULTS.glob("h100/*/*/summary.json"))
 
