@@ -90,12 +90,14 @@ def held_back(policy: Policy, served: Sequence[Served], part: float = 1.0) -> li
 
     for decided in replay(policy, [each.spans for each in served]):
         running = decided.ready & decided.run
-        begun |= dict.fromkeys(decided.ready - ready, decided.at_ns)
-        ready = decided.ready
-        together = all(decided.at_ns - begun[each] <= TOGETHER_NS for each in running)
+        begin, ready = decided.ready - ready, decided.ready
+        begun |= dict.fromkeys(begin, decided.at_ns)
+        together = begin & running and all(
+            decided.at_ns - begun[each] <= TOGETHER_NS for each in running
+        )
         for number in [*since]:
             paused = idle.get(number)
-            if number in decided.run or together:
+            if number in decided.run or not running or together:
                 end(number, decided)
             elif number not in decided.ready:
                 idle.setdefault(number, decided)

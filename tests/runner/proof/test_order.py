@@ -283,3 +283,12 @@ def test_a_queue_that_the_host_lets_run_dry_tells_nothing_of_the_policy() -> Non
     assert "low went on in 10 of 10" in check.finding
     obeyed = [replace(high, busy=0.33), marks(2)]
     assert check_order(held_back(hpf(1, 0), obeyed), obeyed).decided, "priorities did show"
+
+
+def test_another_stretch_begins_with_those_who_should_run_and_with_nobody_else() -> None:
+    """The lower task's own requests, which end and begin all the time, are no such moment."""
+    high = served(HIGH, URGENT, [end for _, end in URGENT], parts=1)
+    spans = [(at / 4, (at + 1) / 4) for at in range(4800)]
+    low = replace(marks(None), spans=served(LOW, spans, []).spans)
+    held = held_back(hpf(1, 0), [high, low])
+    assert [each.from_ns for each in held] == [begin * MS for begin, _ in URGENT]
