@@ -17,9 +17,8 @@ from runner.config.errors import UserError
 from runner.config.schema import Config
 from runner.config.spec import TrialSpec
 from runner.platforms.contract import Platform, Session
+from runner.platforms.gpu.vendors import VENDORS
 
-#: What the kernel driver of a GPU puts there. All else about GPUs is imported when one is used.
-GPUS = {"cuda": "/dev/nvidiactl", "hip": "/dev/kfd"}
 #: Where decisions are made follows from where the workers live.
 SCHEDULER = {"threads": "local", "processes": "global"}
 
@@ -57,7 +56,8 @@ def open_session(
 
 def choose() -> str:
     """What platform=auto means on this machine: a GPU that is there, else host."""
-    return next((name for name, node in GPUS.items() if Path(node).exists()), "host")
+    there = (name for name, vendor in VENDORS.items() if Path(vendor.device_node).exists())
+    return next(there, "host")
 
 
 def choose_placement(trials: Sequence[TrialSpec], platform: Platform) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from runner.config.resolve import GPU_NAMES
 from runner.config.spec import TaskSpec, TrialSpec
 from xsched_bindings.interface import Hinted
 from xsched_bindings.policies import POLICIES, Policy, create_policy
@@ -35,7 +36,7 @@ def _give(queue: Hinted, hint: Hint, value: int, priority: int) -> None:
 def pure_policy(trial: TrialSpec, tasks: Mapping[int, TaskSpec]) -> Policy:
     """The trial's policy, as it decides on the trial's platform, with the hints that the live one
     has. tasks: by queue."""
-    there = POLICIES[trial.policy].there if trial.platform in ("cuda", "hip") else None
+    there = POLICIES[trial.policy].there if trial.platform in GPU_NAMES else None
     policy = there() if there else create_policy(trial.policy)
     policy.set_timeslice(trial.timeslice_us)
     policy.set_k_deadline(trial.k)

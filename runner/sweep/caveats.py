@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 
 from runner.config.errors import UserError
-from runner.config.resolve import resolve
+from runner.config.resolve import GPU_NAMES, resolve
 from runner.config.schema import Config
 from runner.config.settings import CALLED_BY
 from runner.config.spec import TaskSpec, TrialSpec
@@ -28,15 +28,15 @@ ONLY_FOR = {
         for key in {key for kind in POLICIES.values() for key in kind.settings}
     },
     "xsched.cuda_lv3": ("platform.name", ("cuda",)),
-    "xsched.shim": ("platform.name", ("cuda", "hip")),
+    "xsched.shim": ("platform.name", GPU_NAMES),
     "xsched.companion": ("platform.name", ("hip",)),
-    "xsched.home": ("platform.name", ("cuda", "hip")),
-    "model.graphs": ("platform.name", ("cuda", "hip")),
+    "xsched.home": ("platform.name", GPU_NAMES),
+    "model.graphs": ("platform.name", GPU_NAMES),
     "platform.device_cores": ("platform.name", ("host",)),
-    "platform.device": ("platform.name", ("cuda", "hip")),
+    "platform.device": ("platform.name", GPU_NAMES),
     "platform.mps": ("platform.name", ("cuda",)),
     "platform.hardware_queues": ("platform.name", ("hip",)),
-    "platform.server": ("platform.name", ("cuda", "hip")),
+    "platform.server": ("platform.name", GPU_NAMES),
 }
 #: Tasks ask for all of the device at this sum of their loads.
 FULL = 1.0

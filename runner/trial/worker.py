@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from time import monotonic_ns, sleep
 
+from runner.platforms.contract import Wait
 from runner.trial.recording import TaskWriter
 
 #: Linux lets poll() oversleep by a thousandth of its timeout, which is in whole milliseconds, so a
@@ -45,7 +46,7 @@ class StopSignal:
 
 
 def run_task(
-    submit: Callable[[], Callable[[], object]],
+    submit: Callable[[], Wait],
     arrivals: Iterator[int] | None,
     requests: int,
     start_ns: int,
@@ -69,7 +70,7 @@ def run_task(
     stop.wait_until(start_ns)
     completed_ns = start_ns
     remaining, more = requests, True
-    flying = deque[tuple[int, int, Callable[[], object]]]()
+    flying = deque[tuple[int, int, Wait]]()
     while True:
         while more and len(flying) < min(in_flight, writer.room) and not stop.is_set:
             if arrivals is None:

@@ -5,7 +5,8 @@ from runner.commands.doctor.machine import Machine
 from runner.platforms.gpu.management.base import foreign, own_pids
 from runner.platforms.gpu.management.open import count
 from runner.platforms.gpu.mps import unavailable
-from runner.platforms.gpu.platform import VENDORS, GpuPlatform
+from runner.platforms.gpu.platform import GpuPlatform
+from runner.platforms.gpu.vendors import VENDORS
 from runner.platforms.kinds.host import HostPlatform
 
 

@@ -28,7 +28,8 @@ def of_graphs(
 
     Raises RuntimeError for more graphs than operators, for a module that cannot be captured, and if
     graphs compute something else than operators do."""
-    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # the default one cannot be captured
+    # The default stream cannot be captured.
+    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch's
     here = [tensor.clone() for tensor in inputs[0]]  # where graphs read, whichever the input is
     torch.cuda.synchronize()
     with torch.inference_mode(), torch.cuda.stream(side):

@@ -5,7 +5,6 @@ import hashlib
 import os
 import resource
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from runner.platforms.gpu.management.open import open_management
 from runner.platforms.gpu.mps import MpsDaemon
 from runner.platforms.gpu.rocm import NoRocm, Rocm
 from runner.platforms.gpu.telemetry import Telemetry
+from runner.platforms.gpu.vendors import VENDORS
 from runner.platforms.gpu.warm import WarmParent, WarmTrial
 from runner.platforms.gpu.xserver import XServer
 from runner.platforms.machine import lift_limit
@@ -46,26 +46,6 @@ MPS = "mps"
 TELEMETRY = "telemetry.parquet"
 
 
-@dataclass(frozen=True)
-class Vendor:
-    """device_node: what the kernel driver puts there. visible: the variable that chooses a GPU.
-    forks: whether a trial's processes may be forked from a warm parent. HIP's shim acts while
-    libraries load, and nobody with a card has tried it. needs_management: whether a trial must have
-    the vendor's management library: NVIDIA's levels follow from the compute capability, which it
-    tells, and AMD's do not."""
-
-    name: str
-    key: str
-    device_node: str
-    visible: str
-    forks: bool
-    needs_management: bool
-
-
-VENDORS = {
-    "cuda": Vendor("NVIDIA", "nvidia", "/dev/nvidiactl", "CUDA_VISIBLE_DEVICES", True, True),
-    "hip": Vendor("AMD", "amd", "/dev/kfd", "HIP_VISIBLE_DEVICES", False, False),
-}
 #: Of the shell, what would change which GPU number 0 is under ``HIP_VISIBLE_DEVICES``; AMD SMI,
 #: which the parent asks, follows none of them.
 OTHERS_OF_HIP = ("ROCR_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "CUDA_VISIBLE_DEVICES")

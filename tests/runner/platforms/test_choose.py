@@ -2,6 +2,7 @@
 
 import multiprocessing
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 
 from runner.config.errors import UserError
 from runner.config.schema import PLATFORMS, Config
-from runner.platforms.choose import GPUS, choose_placement, get
+from runner.platforms.choose import choose, choose_placement, get
 from runner.platforms.contract import PlatformError
-from runner.platforms.gpu.platform import VENDORS, GpuPlatform, checksums, driver
+from runner.platforms.gpu.platform import GpuPlatform, checksums, driver
+from runner.platforms.gpu.vendors import VENDORS
 from runner.proof.checks import Verdict
 from runner.runs.record import Summary
 from runner.sweep.job import as_expected
@@ -225,8 +227,15 @@ def test_checksums_name_xscheds_libraries_alone(folder: Path) -> None:
     assert len(sums["libpreempt.so"]) == 64
 
 
-def test_a_gpu_is_looked_for_where_its_platform_says() -> None:
-    assert {name: vendor.device_node for name, vendor in VENDORS.items()} == GPUS
+def test_a_gpu_is_looked_for_where_its_platform_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, vendor in VENDORS.items():
+        monkeypatch.setitem(VENDORS, name, replace(vendor, device_node=str(tmp_path / name)))
+    assert choose() == "host"
+    for name in reversed(VENDORS):  # the first that is there goes before those behind it
+        (tmp_path / name).write_text("")
+        assert (choose(), GpuPlatform(name).no_gpu()) == (name, "")
 
 
 def test_a_gpu_platform_without_a_gpu_says_so() -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from runner.commands.doctor.machine import Machine
-from runner.platforms.choose import GPUS
 from runner.platforms.device import TorchBuild
 from runner.platforms.gpu import installed_torch
 from runner.platforms.gpu import platform as gpu
+from runner.platforms.gpu.vendors import VENDORS
 from tests.runner.platforms.gpu.test_management import FakeNvml
 
 #: The files of XSched that matter for a CUDA device.
@@ -31,10 +31,9 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """No GPU, no XSched."""
-    for name, vendor in gpu.VENDORS.items():
+    for name, vendor in VENDORS.items():
         there = replace(vendor, device_node=str(tmp_path / "no-node"))
-        monkeypatch.setitem(gpu.VENDORS, name, there)
-        monkeypatch.setitem(GPUS, name, there.device_node)
+        monkeypatch.setitem(VENDORS, name, there)
     for variable in ("XSCHED_HOME", "LD_LIBRARY_PATH", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(variable, raising=False)
     return Machine(None, "0", None, tmp_path / "outputs")
@@ -73,8 +72,7 @@ def with_gpu(
     """An H100 with its driver, PyTorch for it and XSched."""
     node = tmp_path / "nvidiactl"
     node.write_text("")
-    monkeypatch.setitem(gpu.VENDORS, "cuda", replace(gpu.VENDORS["cuda"], device_node=str(node)))
-    monkeypatch.setitem(GPUS, "cuda", str(node))
+    monkeypatch.setitem(VENDORS, "cuda", replace(VENDORS["cuda"], device_node=str(node)))
     build = TorchBuild("2.13.0+cu130", "13.0")
     monkeypatch.setattr(installed_torch, "build", lambda: build)
     gpu._open_management.cache_clear()

@@ -16,11 +16,11 @@ from runner.commands.doctor import shim
 from runner.commands.doctor.checks import guarded
 from runner.commands.doctor.lines import Line, State
 from runner.commands.doctor.machine import Machine
-from runner.platforms.choose import GPUS
 from runner.platforms.device import TorchBuild
 from runner.platforms.gpu import installed_torch
 from runner.platforms.gpu import platform as gpu
 from runner.platforms.gpu.management import amd
+from runner.platforms.gpu.vendors import VENDORS
 from tests.conftest import ROOT
 from tests.runner import fake_rocm
 from tests.runner.platforms.gpu.test_management import FakeSmi
@@ -87,9 +87,8 @@ def on_amd(
     (nodes / "dri").mkdir(parents=True)
     (nodes / "kfd").write_text("")
     (nodes / "dri" / "renderD128").write_text("")
-    vendor = replace(gpu.VENDORS["hip"], device_node=str(nodes / "kfd"))
-    monkeypatch.setitem(gpu.VENDORS, "hip", vendor)
-    monkeypatch.setitem(GPUS, "hip", vendor.device_node)
+    vendor = replace(VENDORS["hip"], device_node=str(nodes / "kfd"))
+    monkeypatch.setitem(VENDORS, "hip", vendor)
     monkeypatch.setattr(checks, "RENDER_NODES", nodes / "dri")
     smi = FakeSmi()
     monkeypatch.setitem(sys.modules, "amdsmi", smi)

@@ -13,7 +13,7 @@ from runner.commands.doctor import checks
 from runner.commands.doctor.__main__ import main
 from runner.commands.doctor.lines import Line, State
 from runner.commands.doctor.machine import Machine
-from runner.platforms.gpu.platform import VENDORS
+from runner.platforms.gpu.vendors import VENDORS
 from tests.conftest import ROOT, environment
 
 WITHOUT = ("XSCHED_HOME", "LD_LIBRARY_PATH", "MLFLOW_TRACKING_URI")
