@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -46,10 +47,13 @@ class TrialSweeper(Sweeper):
                 raise UserError("", "", problem, remedy="choose one, or sweep over it here")
             return composed
 
-        def launch(folder: Path, jobs: list[list[str]]) -> None:
+        def launch(folder: Path, jobs: list[str]) -> None:
+            quoted = QuotedString(str(folder), Quote.single).with_quotes()
             with open_dict(self._config):
                 self._config.hydra.sweep.dir = str(folder)
-            self._launcher.launch(jobs, initial_job_idx=0)
+            # A job is no more to Hydra than a folder; what is to be run is told by the file in it.
+            told = [[f"hydra.sweep.dir={quoted}", f"hydra.sweep.subdir={job}"] for job in jobs]
+            self._launcher.launch(told, initial_job_idx=0)
 
         given = {argument.partition("=")[0].lstrip("+~") for argument in arguments}
         ours = [plan.argument(*each) for each in self._params.items() if each[0] not in given]

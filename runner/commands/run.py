@@ -190,8 +190,8 @@ def _compose_and_run() -> None:
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
     def job(composed: DictConfig) -> None:
-        from runner.sweep import job as point
+        from runner.sweep import job as its
 
-        point.run(composed)
+        its.run()
 
     job()

@@ -1,48 +1,108 @@
-"""What a command is about to run, in its order: by that a run knows where in the sweep it stands,
-in whichever process a launcher runs it."""
+"""What a command is about to run: jobs, which a launcher carries to wherever they run.
 
+A job is a repeat: all its arms and values, one after another on one device, so that what is
+compared has the device and its load in common. Its file, job.json, lies in a folder of its own,
+which is all that a launcher is told.
+"""
+
+import os
+import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
+from runner.config.schema import Config
 from runner.runs import files
 from runner.sweep.plan import Planned, spoken
 
-#: In the sweep's folder while a command is at it.
-AGENDA = ".agenda"
+#: In the sweep's folder, a folder for each job while a command is at it.
+JOBS = ".jobs"
+JOB = "job.json"
 
 
 @dataclass(frozen=True)
 class Step:
-    """One run. title: what tells it from the others. minutes: as estimated; None where a model was
-    never timed here."""
+    """One run. name: the run's. title: what tells it from the others. minutes: as estimated; None
+    where a model was never timed here. there: whether the sweep had its result when the command
+    began. overrides: what was typed for it."""
 
+    name: str
     folder: str
     title: str
     minutes: float | None
+    there: bool
+    overrides: tuple[str, ...]
+    config: Config
 
 
 @dataclass(frozen=True)
-class Agenda:
-    """began_s: when the command began, in seconds since 1970."""
+class Others:
+    """Runs of a command's other jobs. minutes: of all; None if one of them is not known."""
 
-    began_s: float = 0.0
-    steps: tuple[Step, ...] = ()
-
-
-def write(folder: Path, todo: Sequence[Planned], minutes: Sequence[float | None]) -> None:
-    """Raises OSError."""
-    told = zip(todo, minutes, strict=True)
-    steps = (Step(each.folder, title(each), estimate) for each, estimate in told)
-    files.write_json(folder / AGENDA, Agenda(time.time(), tuple(steps)))
+    runs: int = 0
+    minutes: float | None = 0.0
 
 
-def clear(folder: Path) -> None:
+@dataclass(frozen=True)
+class Job:
+    """What a launcher runs in one go. began_s: when the command began, in seconds since 1970.
+    before, after: what the command runs before and after it, if it runs one job after another."""
+
+    steps: tuple[Step, ...]
+    began_s: float
+    before: Others = Others()
+    after: Others = Others()
+
+
+def write(
+    folder: Path, points: Iterable[Planned], todo: Mapping[Planned, float | None]
+) -> list[str]:
+    """The jobs of the repeats that something is to be run of, in the order of the points; returns
+    their folders within the sweep's. todo: what has no result, with its minutes. Raises OSError."""
+    blocks = [list(block) for _, block in groupby(points, lambda each: each.repeat)]
+    jobs = [[_step(each, todo) for each in block] for block in blocks if todo.keys() & {*block}]
+    began_s, command = time.time(), f"{time.time_ns():x}-{os.getpid()}"
+    places = []
+    for number, steps in enumerate(jobs):
+        around = (_others(jobs[:number]), _others(jobs[number + 1 :]))
+        place = Path(JOBS, f"{command}-{number}")
+        (folder / place).mkdir(parents=True)
+        files.write_json(folder / place / JOB, Job(tuple(steps), began_s, *around))
+        places.append(str(place))
+    return places
+
+
+def _step(point: Planned, todo: Mapping[Planned, float | None]) -> Step:
+    return Step(
+        point.name,
+        point.folder,
+        title(point),
+        todo.get(point, 0.0),
+        point not in todo,
+        tuple(point.overrides),
+        replace(point.config, repeat=point.repeat),
+    )
+
+
+def _others(jobs: Iterable[Iterable[Step]]) -> Others:
+    steps = [step for steps in jobs for step in steps if not step.there]
+    return Others(len(steps), _minutes(steps))
+
+
+def read(place: Path) -> Job:
+    """The job whose folder it is. Raises OSError, and ValueError for what is none."""
+    return files.read_json(place / JOB, Job)
+
+
+def clear(folder: Path, places: Sequence[str]) -> None:
     """The command has ended."""
     with suppress(OSError):
-        (folder / AGENDA).unlink(missing_ok=True)
+        for place in places:
+            shutil.rmtree(folder / place, ignore_errors=True)
+        (folder / JOBS).rmdir()
 
 
 def title(point: Planned) -> str:
@@ -54,41 +114,44 @@ def title(point: Planned) -> str:
 
 
 class Standing:
-    """Where a run that begins now stands in its sweep. name: what is said where nobody knows."""
+    """Where a run that begins now stands in its command. job: with the steps that are to run."""
 
-    def __init__(self, sweep: Path, folder: str, name: str) -> None:
-        agenda = files.read_json_or(Agenda(), sweep / AGENDA, Agenda)
-        self._steps, self._began_s = agenda.steps, agenda.began_s
-        folders = [step.folder for step in self._steps]
-        self._at = folders.index(folder) if folder in folders else None
-        self._name, self._since_s = name, time.time()
+    def __init__(self, job: Job, step: Step) -> None:
+        self._job, self._step = job, step
+        self._at = job.steps.index(step)
+        self._since_s = time.time()
 
     def __str__(self) -> str:
         """``7 of 24 · xsched t=8 b=4 · repeat 2 of 3 · 04:10, about 9 min left``."""
-        if self._at is None:
-            return self._name
-        count = f"{self._at + 1} of {len(self._steps)}" if len(self._steps) > 1 else ""
-        elapsed = clock(time.time() - self._began_s)
+        job = self._job
+        runs = job.before.runs + len(job.steps) + job.after.runs
+        count = f"{job.before.runs + self._at + 1} of {runs}" if runs > 1 else ""
+        elapsed = clock(time.time() - job.began_s)
         left_s = self._left_s(time.time())
         left = "" if left_s is None else f", about {in_words(left_s)} left"
-        return " · ".join(filter(None, [count, self._steps[self._at].title, elapsed + left]))
+        return " · ".join(filter(None, [count, self._step.title, elapsed + left]))
 
     def _left_s(self, now_s: float) -> float | None:
         """As the runs until now took, the estimates being how they compare with each other; None if
         nothing is known yet."""
-        assert self._at is not None
-        done, left = self._steps[: self._at], self._steps[self._at :]
-        took_s = self._since_s - self._began_s
-        whole = _minutes(left)
-        if before := _minutes(done):
+        job = self._job
+        done = job.before.runs + self._at
+        before = _sum(job.before.minutes, _minutes(job.steps[: self._at]))
+        whole = _sum(_minutes(job.steps[self._at :]), job.after.minutes)
+        took_s = self._since_s - job.began_s
+        if before:
             factor = took_s / before
         elif done:  # some model was never timed: a run takes what the others took
-            factor, whole = took_s / len(done), float(len(left))
+            factor, whole = took_s / done, float(len(job.steps) - self._at + job.after.runs)
         else:
             factor = 60.0
         if whole is None:
             return None
         return max(0.0, whole * factor - (now_s - self._since_s))
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one + other
 
 
 def _minutes(steps: Sequence[Step]) -> float | None:

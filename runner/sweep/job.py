@@ -1,18 +1,15 @@
-"""One point of a sweep: run the trial, keep what it measured, derive the rest, show it. Called by
-the launcher, possibly in a process of its own."""
+"""One job: of each of its runs, run the trial, keep what it measured, derive the rest, show it.
+Called by the launcher, possibly in a process of its own or on another machine."""
 
 import traceback
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
 
 from runner.config.errors import UserError
-from runner.config.resolve import as_config, resolve
-from runner.config.schema import Config
+from runner.config.resolve import resolve
 from runner.platforms.choose import settle, shared
 from runner.platforms.contract import PlatformError
 from runner.proof.checks import Verdict
@@ -21,7 +18,8 @@ from runner.runs import files, provenance, solo, tracking
 from runner.runs.load import run_in
 from runner.runs.record import Summary
 from runner.runs.summary import summarise
-from runner.sweep.agenda import Standing
+from runner.sweep import agenda
+from runner.sweep.agenda import Standing, Step
 from runner.sweep.derive import derive, reason
 from runner.sweep.display import TrialDisplay, show_run
 from runner.sweep.turns import device_lock
@@ -30,18 +28,25 @@ from runner.trial.run import run_trial
 from runner.trial.status import Status
 
 
-def run(composed: DictConfig) -> None:
-    """Run the composed point. Raises KeyboardInterrupt, once everything is kept, if that ended it;
-    anything else that goes wrong is a failed run, and the sweep goes on."""
+def run() -> None:
+    """Run the job that Hydra was given the folder of. Raises KeyboardInterrupt, once everything is
+    kept, if that ended it; anything else that goes wrong is a failed run, and the others go on."""
     hydra = HydraConfig.get()
-    folder = Path(hydra.runtime.output_dir)
-    config = as_config(composed)
-    store = tracking.open_store(config)
+    job = agenda.read(Path(hydra.runtime.output_dir))
+    sweep = Path(hydra.sweep.dir)
+    job = replace(job, steps=tuple(step for step in job.steps if not step.there))
+    for step in job.steps:
+        _run(step, sweep / step.folder, Standing(job, step))
+
+
+def _run(step: Step, folder: Path, standing: Standing) -> None:
+    folder.mkdir()
+    store = tracking.open_store(step.config)
     problems: dict[str, str] = {}
     try:
-        summary, problems = _measure(config, hydra, folder, store)
+        summary, problems = _measure(step, folder, standing, store)
     except Exception as error:
-        summary = _failed(hydra.job.name, folder, error)
+        summary = _failed(step.name, folder, error)
     show_run(summary)
     derive(folder, problems)
     _log(store, folder)
@@ -51,16 +56,16 @@ def run(composed: DictConfig) -> None:
 
 
 def _measure(
-    config: Config, hydra: HydraConf, folder: Path, store: tracking.Store
+    step: Step, folder: Path, standing: Standing, store: tracking.Store
 ) -> tuple[Summary, dict[str, str]]:
     """Run the trial and keep what it measured; from the end of the window on nothing comes before
     that but the solo times, which are those of the repeat's next trial. Returns what was kept, and
     what went wrong beside it."""
+    config, sweep = step.config, folder.parent
     platform = shared(config)
     trial = settle(config, resolve(config), platform)
     models = {task.model for task in trial.tasks}
     fingerprint = platform.fingerprint(trial)
-    sweep = Path(hydra.sweep.dir)
     of_repeat = solo.of_repeat(sweep, config.repeat)
     problems: dict[str, str] = {}
     load_before = provenance.load()
@@ -72,7 +77,7 @@ def _measure(
             undisturbed.enter_context(interruption.deferred())
 
         with (
-            TrialDisplay(trial, Standing(sweep, folder.name, hydra.job.name)) as progress,
+            TrialDisplay(trial, standing) as progress,
             device_lock(platform.lock, config.platform.wait, progress.wait, sweep.name),
         ):
             known = solo.known(of_repeat, fingerprint, models)
@@ -83,7 +88,7 @@ def _measure(
                     solo.keep(path, fingerprint, result.solo)
                 except Exception as error:  # as of another user's cache
                     problems[str(Path(*path.parts[-2:]))] = reason(error)
-        summary = summarise(trial, result, hydra.job.name)
+        summary = summarise(trial, result, step.name)
         summary = replace(
             summary,
             as_expected=as_expected(config.outcome, summary),
@@ -92,7 +97,7 @@ def _measure(
         )
         origin = replace(
             provenance.present(platform.provenance()),
-            overrides=tuple(hydra.overrides.task),
+            overrides=step.overrides,
             load_before=load_before,
             load_after=provenance.load(),
             weights={m.pretrained: m.weights_sha256 for m in models if m.pretrained},

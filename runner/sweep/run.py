@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from hydra.core.override_parser.types import Quote, QuotedString
-
 from runner.config.command_line import ADDED
 from runner.config.errors import UserError
 from runner.platforms.choose import shared
@@ -34,7 +32,8 @@ from runner.trial.status import Status
 
 #: Of a request alone, for which a dry run tells minutes where nobody knows the solo time.
 SUPPOSED_MS = (10, 100)
-Launch = Callable[[Path, list[list[str]]], None]
+#: Carries jobs, by their folders within the sweep's, to where they run, and returns at their end.
+Launch = Callable[[Path, list[str]], None]
 
 
 class Ended(SystemExit):
@@ -95,19 +94,20 @@ def _run(points: list[Planned], place: Place, launch: Launch, store: tracking.St
     with writing(points[0].config.output_root):
         todo = _begin(points, place)
         sources.keep(folder)
-        agenda.write(folder, todo, estimate.minutes(todo))
+        minutes = dict(zip(todo, estimate.minutes(todo), strict=True))
+        jobs = agenda.write(folder, points, minutes)
     interrupted, trouble = False, []
     try:
         if todo:
             if store and (problem := store.reach()):
                 show_warnings([f"{problem}; {_later(folder)}"])
             with _unsaid(console.only_end):
-                launch(folder, [_job_overrides(each, folder) for each in todo])
+                launch(folder, jobs)
     except KeyboardInterrupt:
         interrupted = True
     except OSError as error:  # a run's folder could not even be made
         trouble.append(f"the sweep ended early: {said(error, folder)}")
-    agenda.clear(folder)
+    agenda.clear(folder, jobs)
     for each in points:
         if each not in todo:
             derive(folder / each.folder)
@@ -166,17 +166,6 @@ def _again() -> str:
     return shlex.join(
         ["python", "-m", "runner", *(word for word in sys.argv[1:] if word not in left_out)]
     )
-
-
-def _job_overrides(each: Planned, folder: Path) -> list[str]:
-    """The point's own overrides and what was decided for the sweep."""
-    names = {"sweep.dir": str(folder), "sweep.subdir": each.folder, "job.name": each.name}
-    return [
-        *each.overrides,
-        f"platform.name={each.trial.platform}",
-        f"platform.placement={each.trial.placement}",
-        *(f"hydra.{k}={QuotedString(v, Quote.single).with_quotes()}" for k, v in names.items()),
-    ]
 
 
 def _collect(

@@ -2,16 +2,17 @@
 with its true configuration."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from runner.config.resolve import as_config, resolve
-from runner.config.schema import Config, PlatformConfig
+from runner.config.resolve import resolve
+from runner.config.schema import Config
 from runner.runs import files
 from runner.runs.record import Summary
+from runner.sweep import agenda
 from runner.sweep.plan import plan
 from runner.sweep.run import Ended, run
 from runner.trial.status import Status
@@ -19,8 +20,6 @@ from tests.runner.run_folders import keep
 from tests.runner.sweep.composed import compose
 
 HERE = ("task_set=smoke", "platform=host", "tracking=none")
-#: Of a job, what the sweep adds to the overrides of a point.
-DECIDED = ("hydra.", "repeat=", "platform.name=", "platform.placement=")
 DERIVED = (files.TRACE, files.LATENCY_CDF, files.TIMELINE)
 
 
@@ -31,15 +30,15 @@ class Launcher:
     ran: list[str] = field(default_factory=list)
     until: int | None = None
 
-    def __call__(self, folder: Path, jobs: Sequence[Sequence[str]]) -> None:
+    def __call__(self, folder: Path, jobs: Sequence[str]) -> None:
         for job in jobs:
-            if self.until is not None and len(self.ran) >= self.until:
-                raise KeyboardInterrupt
-            (place,) = (each.partition("=")[2] for each in job if "sweep.subdir" in each)
-            self.ran.append(place.strip("'"))
-            (repeat,) = [each for each in job if each.startswith("repeat=")] or ["repeat=0"]
-            asked = tuple(each for each in job if not each.startswith(DECIDED))
-            _leave(folder / self.ran[-1], asked, int(repeat.partition("=")[2]))
+            for step in agenda.read(folder / job).steps:
+                if step.there:
+                    continue
+                if self.until is not None and len(self.ran) >= self.until:
+                    raise KeyboardInterrupt
+                self.ran.append(step.folder)
+                _leave(folder / step.folder, step.config)
 
 
 @cache
@@ -48,14 +47,7 @@ def composed(overrides: tuple[str, ...]) -> DictConfig:
     return compose(list(overrides))
 
 
-@cache
-def _configured(overrides: tuple[str, ...]) -> Config:
-    return as_config(composed(overrides))
-
-
-def _leave(place: Path, asked: tuple[str, ...], repeat: int) -> None:
-    platform = PlatformConfig("host", "threads")
-    config = replace(_configured(asked), repeat=repeat, platform=platform)
+def _leave(place: Path, config: Config) -> None:
     trial = resolve(config)
     place.mkdir()
     files.write_config(place, config, trial)

@@ -1,5 +1,6 @@
 """Where in its sweep a run stands."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,10 +23,13 @@ def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def standing(folder: Path, number: int, minutes: list[float | None]) -> Standing:
+    """Of the n-th of the runs that the minutes are of."""
     points = plan([*SMOKE, *SWEEP], compose).points[: len(minutes)]
-    if not (folder / agenda.AGENDA).exists():
-        agenda.write(folder, points, minutes)
-    return Standing(folder, points[number].folder, "its name")
+    if not (folder / agenda.JOBS).exists():
+        agenda.write(folder, points, dict(zip(points, minutes, strict=True)))
+    jobs = [agenda.read(place) for place in sorted((folder / agenda.JOBS).iterdir())]
+    steps = [(job, step) for job in jobs for step in job.steps]
+    return Standing(*steps[number])
 
 
 def test_a_run_is_told_by_what_is_swept_and_its_repeat() -> None:
@@ -63,11 +67,25 @@ def test_nothing_is_made_up(tmp_path: Path, now: list[float]) -> None:
     assert str(second).endswith(" · 02:00, about 4 min left")
 
 
-def test_where_no_command_says_where_it_is_a_run_has_its_name(tmp_path: Path) -> None:
-    assert str(Standing(tmp_path, "somewhere", "its name")) == "its name"
-    standing(tmp_path, 0, [1.0])
-    agenda.clear(tmp_path)
-    assert str(Standing(tmp_path, "somewhere", "its name")) == "its name"
+def test_a_job_is_a_repeat_and_says_what_of_it_is_there(tmp_path: Path) -> None:
+    points = plan([*SMOKE, *SWEEP, "sweep.repeats=3"], compose).points
+    done = {each for each in points if each.repeat == 0 or each.arm == "native"}
+    jobs = agenda.write(tmp_path, points, {each: 1.0 for each in points if each not in done})
+    second, third = (agenda.read(tmp_path / job) for job in jobs)
+    assert [step.there for step in second.steps] == [True, False, False]
+    assert [step.config.repeat for step in third.steps] == [2, 2, 2]
+    assert [step.folder for step in third.steps] == [each.folder for each in points[6:]]
+    assert (second.before.runs, second.after.runs, third.before.minutes) == (0, 2, 2.0)
+    assert third.steps[1].config == replace(points[7].config, repeat=2)
+    agenda.clear(tmp_path, jobs)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_the_jobs_of_another_command_stay(tmp_path: Path) -> None:
+    (only,) = plan([*SMOKE], compose).points
+    mine, theirs = (agenda.write(tmp_path, [only], {only: None}) for _ in range(2))
+    agenda.clear(tmp_path, mine)
+    assert agenda.read(tmp_path / theirs[0]).steps[0].name == only.name
 
 
 def test_times_in_words() -> None:
