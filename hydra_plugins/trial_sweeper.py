@@ -4,6 +4,7 @@ Hydra accepts sweepers from this namespace only. It imports this file at every s
 nothing of the runner by itself.
 """
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,13 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
+
+#: Launchers, by what they are found by: one job after another here, jobs at once here, in a queue;
+#: and the ends of those whose jobs stay on this machine.
+BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+JOBLIB = "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"
+SLURM = ".SlurmLauncher"
+HERE = (".BasicLauncher", ".JoblibLauncher", "submitit_launcher.LocalLauncher")
 
 
 class TrialSweeper(Sweeper):
@@ -27,12 +35,15 @@ class TrialSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
+        self._context, self._task, self._config = hydra_context, task_function, config
+        self._open()  # what is wrong with the launcher is said before all else
+
+    def _open(self) -> Any:
+        """The launcher, as it is configured by now."""
         from hydra.core.plugins import Plugins
 
-        self._context = hydra_context
-        self._config = config
-        self._launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
+        return Plugins.instance().instantiate_launcher(
+            hydra_context=self._context, task_function=self._task, config=self._config
         )
 
     def sweep(self, arguments: list[str]) -> Any:
@@ -47,21 +58,36 @@ class TrialSweeper(Sweeper):
                 raise UserError("", "", problem, remedy="choose one, or sweep over it here")
             return composed
 
-        def launch(folder: Path, jobs: list[str]) -> None:
+        def launch(folder: Path, jobs: list[str], at_once: int) -> None:
             quoted = QuotedString(str(folder), Quote.single).with_quotes()
+            launcher = self._config.hydra.launcher
+            basic = launcher._target_ == BASIC and at_once < 2
             with open_dict(self._config):
                 self._config.hydra.sweep.dir = str(folder)
+                if launcher._target_ == BASIC and not basic:
+                    self._config.hydra.launcher = {"_target_": JOBLIB, "n_jobs": at_once}
+                if launcher._target_.endswith(SLURM):
+                    launcher.name = f"{folder.name}-{os.getpid()}"
             # A job is no more to Hydra than a folder; what is to be run is told by the file in it.
             told = [[f"hydra.sweep.dir={quoted}", f"hydra.sweep.subdir={job}"] for job in jobs]
-            self._launcher.launch(told, initial_job_idx=0)
+            opened = self._open()
+            if basic:
+                opened.launch(told, initial_job_idx=0)
+                return
+            from runner.sweep.follow import Slurm, follow
+
+            queue = Slurm(launcher.name) if launcher._target_.endswith(SLURM) else None
+            follow(lambda: opened.launch(told, initial_job_idx=0), folder, jobs, queue)
 
         given = {argument.partition("=")[0].lstrip("+~") for argument in arguments}
         ours = [plan.argument(*each) for each in self._params.items() if each[0] not in given]
-        planned = plan.plan([*arguments, *ours], compose)
+        launcher = self._config.hydra.launcher
+        elsewhere = not launcher._target_.endswith(HERE)
+        planned = plan.plan([*arguments, *ours], compose, elsewhere)
         # What running takes is imported once nothing is wrong: that takes longer than to find it.
         from runner.sweep import run
 
-        raise run.run(planned, launch)
+        raise run.run(planned, launch, launcher.get("timeout_min"))
 
 
 @dataclass

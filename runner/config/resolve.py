@@ -28,6 +28,8 @@ from xsched_bindings.policies import HINTS, POLICIES
 from xsched_bindings.policies.base import PRIORITY, UTILIZATION
 
 GPU_NAMES = ("cuda", "hip")
+#: Of platform.devices.
+ALL = ["all"]
 DEVICE = re.compile(r"\d{1,4}|(GPU|MIG)-[\w/-]+")
 
 
@@ -47,7 +49,7 @@ def resolve(config: Config) -> TrialSpec:
     scheduler, the level in effect) stays as asked; see `runner.platforms.choose.settle`."""
     check_ranges(config)
     check_names(config)
-    _check_device(config.platform.device)
+    _check_devices(config)
     task_set = config.task_set
     if not task_set.tasks:
         raise UserError("task_set.tasks", "{}", "a task set needs at least one task")
@@ -67,6 +69,7 @@ def resolve(config: Config) -> TrialSpec:
         platform=config.platform.name,
         placement=config.platform.placement,
         device_cores=config.platform.device_cores,
+        device=_device(config),
         cuda_lv3=config.xsched.cuda_lv3,
         shim=config.xsched.shim,
         companion=config.xsched.companion,
@@ -259,10 +262,23 @@ def _check_policy(policy: str, k: int, tasks: Sequence[TaskSpec]) -> None:
         raise UserError(f"{where}.{found.key}", found.value, found.problem, allowed, found.remedy)
 
 
-def _check_device(device: str) -> None:
-    if not DEVICE.fullmatch(device):
-        allowed = "a number from 0, or a UUID that begins with GPU- or MIG-"
+def _check_devices(config: Config) -> None:
+    allowed = "a number from 0, or a UUID that begins with GPU- or MIG-"
+    if not DEVICE.fullmatch(device := config.platform.device):
         raise UserError("platform.device", device, "no GPU is called that", allowed)
+    several = config.platform.devices
+    for each in several if several != ALL else ():
+        if not DEVICE.fullmatch(each):
+            allowed = f"all, or a list of {allowed}"
+            raise UserError("platform.devices", each, "no GPU is called that", allowed)
+        if several.count(each) > 1:
+            raise UserError("platform.devices", each, "this GPU is there twice")
+
+
+def _device(config: Config) -> str:
+    """The GPU that was asked for; of several nobody knows which it will be."""
+    on_gpu = config.platform.name in GPU_NAMES
+    return config.platform.device if on_gpu and not config.platform.devices else ""
 
 
 def _check_arm(arm: Arm, tasks: Sequence[TaskSpec]) -> None:
@@ -286,7 +302,7 @@ def check_ranges(node: Any, path: str = "") -> None:
             for name, child in value.items():
                 check_ranges(child, f"{here}.{name}")
         elif isinstance(value, list):
-            for number, child in enumerate(value):
+            for number, child in enumerate(each for each in value if is_dataclass(each)):
                 check_ranges(child, f"{here}.{number}")
         elif value is not None:
             choices, low, high = (spec.metadata[name] for name in ("choices", "low", "high"))

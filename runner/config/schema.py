@@ -323,7 +323,14 @@ class PlatformConfig:
     device: str = key(
         "0",
         "GPUs: number of the GPU, in the order of the bus; NVIDIA's also by its UUID or that of a "
-        "MIG instance, as nvidia-smi -L tells them.",
+        "MIG instance, as nvidia-smi -L tells them. Of an allocation (CUDA_VISIBLE_DEVICES, "
+        "ROCR_VISIBLE_DEVICES) the number within it.",
+    )
+    devices: list[str] = key(
+        list,
+        "GPUs: several that a sweep's repeats are spread over, as platform.device names one: "
+        "[0,1], or all; one trial a GPU at a time, and each repeat on one GPU. CPU cores are "
+        "shared out among them.",
     )
     wait: bool = key(
         True,

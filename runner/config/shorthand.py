@@ -1,7 +1,7 @@
 """What people write where the schema takes a number or a group of keys: a length of time with its
 unit (``5ms``), a share in percent (``30%``), a task's model or arrivals by their name alone
-(``model: bert_mini``). It is written out before Hydra sees it, on the command line and in files
-alike; what is no such thing is left to be refused."""
+(``model: bert_mini``), all GPUs. It is written out before Hydra sees it, on the command line and in
+files alike; what is no such thing is left to be refused."""
 
 import re
 from collections.abc import Sequence
@@ -12,6 +12,8 @@ from runner.config.schema import unit_of
 
 #: Of a task: what a name alone stands for, by the group that it is given for.
 NAMED = {"model": "name", "arrival": "process"}
+#: One GPU, or ``all``, is a list of one.
+LISTED = ["platform", "devices"]
 QUANTITY = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,2})?) ?([^\d\s.].*)")
 #: By a key's unit, what else its values may be given in, and by what that is multiplied.
 _US = {"us": 1, "µs": 1, "μs": 1, "ms": 10**3, "s": 10**6, "min": 60 * 10**6, "h": 3600 * 10**6}
@@ -35,6 +37,8 @@ def written_out(path: Sequence[str], value: Any) -> Any:
         return value
     if name := name_of(path):
         return {name: value}
+    if [*path] == LISTED:
+        return [value]
     return _number(value, unit_of(path))
 
 

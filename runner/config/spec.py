@@ -68,6 +68,8 @@ OF_XSCHED = (
     "probes",
     "probe_work_us",
 )
+#: Of a device: nobody chose one.
+NO_CHOICE = ("", "0")
 #: Null where a task does not set them, as when hashes began. Later hints count where they are set,
 #: so that a new one changes no hash.
 HASHED_HINTS = ("utilization", "deadline_us", "laxity_us")
@@ -80,7 +82,8 @@ class TrialSpec:
 
     scheduler, platform, placement: "auto" until `runner.platforms.choose.settle` has decided. mps:
     whether NVIDIA's Multi-Process Service is between the processes and the GPU. hardware_queues: of
-    a process, on AMD. lead_in_s: from the common start of a group to its window. duration_s: length
+    a process, on AMD. device: the GPU that was asked for, "" for any of several, and on host.
+    lead_in_s: from the common start of a group to its window. duration_s: length
     of the window, None if it ends with the tasks' requests."""
 
     task_set: str
@@ -94,6 +97,7 @@ class TrialSpec:
     platform: str
     placement: str
     device_cores: int
+    device: str
     cuda_lv3: str
     shim: bool
     companion: bool
@@ -143,6 +147,8 @@ class TrialSpec:
         plain = asdict(self)
         if not self.lead_in_s:  # as when hashes began: there were no lead-ins
             plain.pop("lead_in_s")
+        if self.device in NO_CHOICE:  # likewise: there was no telling several GPUs apart
+            plain.pop("device")
         if self.platform != "hip":  # it has no effect elsewhere
             plain.pop("hardware_queues")
             plain.pop("companion")

@@ -1,13 +1,15 @@
 """Which platform, placement and level a trial gets, and the door to both of its sides.
 
 Every module of `runner.platforms.kinds` is a platform, found by its name when it is wanted: it has
-``open_platform(config) -> Platform`` and ``open_session(trial, tasks, start, say) -> Session``, and
-imports no torch. This is the one place that finds them.
+``open_platform(config) -> Platform``, ``open_session(trial, tasks, start, say) -> Session``, and
+``devices(config)`` and ``server(config, trials, folder)`` for sweeps on several devices; it imports
+no torch. This is the one place that finds them.
 """
 
 import atexit
 import importlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,30 @@ def shared(config: Config) -> Platform:
         _opened[key] = get(config)
         atexit.register(_opened[key].close)
     return _opened[key]
+
+
+def devices(config: Config) -> list[str]:
+    """The devices that a sweep's repeats are spread over, as `platform.device` names one; [] for
+    that one. Raises `UserError` for what is not there."""
+    several: list[str] = _kind(config.platform.name).devices(config)
+    return several
+
+
+def server(
+    config: Config, trials: Sequence[TrialSpec], folder: Path
+) -> AbstractContextManager[str | None]:
+    """What trials on several devices share, by its address; None where there is no such thing.
+    Raises `runner.platforms.contract.PlatformError`."""
+    made: AbstractContextManager[str | None] = _kind(config.platform.name).server(
+        config, trials, folder
+    )
+    return made
+
+
+def is_elsewhere(config: Config) -> bool:
+    """Whether the platform is one that this machine does not have."""
+    vendor = VENDORS.get(config.platform.name)
+    return vendor is not None and not Path(vendor.device_node).exists()
 
 
 def open_session(

@@ -88,6 +88,13 @@ class Platform(Protocol):
     def lock(self) -> str:
         """Names the device; trials on one device take turns."""
 
+    def exclusive(self, trial: TrialSpec) -> Sequence[str]:
+        """What else of the machine the trial has for itself, by name."""
+
+    @property
+    def device_cores(self) -> Sequence[int]:
+        """CPU cores that are the device; none of a GPU."""
+
     def open(self, trial: TrialSpec, folder: Path, say: Callable[[str], None]) -> None:
         """Start what the trial needs and does not run yet; logs go to `folder`, and say(text)
         reports what is being done."""

@@ -89,6 +89,10 @@ class Console(RichConsole):
         self.verbose = False
         self.only_end = False
 
+    def no_terminal(self) -> None:
+        """From now on nothing is shown in place: other processes write there, too."""
+        self._force_terminal = False
+
     def turn_to(self, stream: TextIO) -> None:
         """From now on all is shown there, as wide as that is."""
         self.file = stream

@@ -1,15 +1,17 @@
 """Who is at something: locks of the whole machine, for all of its users.
 
-A lock ends with the process that holds it, however that ends. On a network folder, let one host
-write: not every server tells its clients of each other's locks.
+A lock ends with the process that holds it, however that ends. Not every network folder tells its
+clients of each other's locks. So whoever holds one in a folder that several machines may see
+(`across`) touches its file now and then, and another machine waits until that has stopped.
 """
 
 import fcntl
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +22,8 @@ import msgspec
 from runner.trial import interruption
 
 LOOK_S = 0.2
+#: How often the file is touched, and after how long without that its owner is taken for dead.
+TOUCH_S, SILENT_S = 2.0, 20.0
 #: Every user of the machine must be able to take it, whatever the umask of the first one.
 MODE = 0o666
 BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -70,9 +74,15 @@ class Taken(Exception):
 
 
 @contextmanager
-def held(path: Path, wait: bool, say: Callable[[Owner], object], doing: str = "") -> Iterator[None]:
+def held(
+    path: Path,
+    wait: bool,
+    say: Callable[[Owner], object],
+    doing: str = "",
+    across: bool = False,
+) -> Iterator[None]:
     """Hold the lock of that file. If somebody has it: wait, having said who, or raise `Taken`.
-    doing: what others are told.
+    doing: what others are told. across: whether other machines may see the file, too.
 
     Raises OSError where the file can neither be opened nor made."""
     descriptor = _open(path)
@@ -86,10 +96,75 @@ def held(path: Path, wait: bool, say: Callable[[Owner], object], doing: str = ""
             while not _take(descriptor):
                 interruption.check()
                 time.sleep(LOOK_S)
+        if across:
+            _await_other_machines(descriptor, wait, say)
         _sign(descriptor, Owner.me(doing))
-        yield
+        with _touching(descriptor) if across else nullcontext():
+            yield
     finally:
         _close(descriptor)
+
+
+def alive(path: Path) -> bool:
+    """Whether somebody is at a lock of a folder that several machines may see. Of one on another
+    machine that is told by its file's age, by the clock of the folder's machine."""
+    try:
+        descriptor = _open(path)
+    except OSError:
+        return False
+    try:
+        if not _take(descriptor):
+            return True
+        touched = os.fstat(descriptor).st_mtime
+        elsewhere = _owner_elsewhere(descriptor) is not None
+        return elsewhere and time.time() - touched < SILENT_S
+    finally:
+        _close(descriptor)
+
+
+def _await_other_machines(descriptor: int, wait: bool, say: Callable[[Owner], object]) -> None:
+    """Whoever holds it on another machine shows that by touching the file. Clocks differ, so what
+    counts is whether that goes on."""
+    owner = _owner_elsewhere(descriptor)
+    touched, since = os.fstat(descriptor).st_mtime_ns, time.monotonic()
+    said = False
+    while owner is not None and time.monotonic() - since < SILENT_S:
+        interruption.check()
+        time.sleep(LOOK_S)
+        if (latest := os.fstat(descriptor).st_mtime_ns) != touched:
+            if not wait:
+                raise Taken(owner)
+            if not said:
+                say(owner)
+            touched, since, said = latest, time.monotonic(), True
+        owner = _owner_elsewhere(descriptor)
+
+
+def _owner_elsewhere(descriptor: int) -> Owner | None:
+    """Who holds it on another machine, or has died there; None if nobody does."""
+    owner = _owner(descriptor)
+    return owner if owner.pid and owner.boot != Owner.me().boot else None
+
+
+@contextmanager
+def _touching(descriptor: int) -> Iterator[None]:
+    """Touch the file now and then, and leave it empty."""
+    ended = threading.Event()
+
+    def touch() -> None:
+        while not ended.wait(TOUCH_S):
+            with suppress(OSError):
+                os.utime(descriptor)
+
+    thread = threading.Thread(target=touch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        with suppress(OSError):
+            os.ftruncate(descriptor, 0)
 
 
 def _open(path: Path) -> int:

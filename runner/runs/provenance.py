@@ -6,8 +6,11 @@ import os
 import platform
 import re
 import shlex
+import socket
 import subprocess
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -16,7 +19,7 @@ import psutil
 
 from runner.platforms.device import DeviceOrigin, GpuInfo, GpuSettings, TorchBuild
 from runner.platforms.machine import available_cores, cpu_model
-from runner.runs.record import Code, Environment, Load, Provenance
+from runner.runs.record import Code, Environment, Load, Provenance, Where
 
 LIBRARIES = (
     "hydra-core",
@@ -30,6 +33,15 @@ LIBRARIES = (
     "transformers",
 )
 ROOT = Path(__file__).parents[2]
+MACHINE_IDS = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
+#: Variables by which queues name a job, the more telling ones first.
+QUEUES = (
+    (("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"), "slurm"),
+    (("SLURM_JOB_ID",), "slurm"),
+    (("RAY_JOB_ID",), "ray"),
+    (("PBS_JOBID",), "pbs"),
+    (("LSB_JOBID",), "lsf"),
+)
 #: Where a file that git does not know yet can change what a run does.
 CODE = ("conf", "hydra_plugins", "models", "runner", "xsched_bindings")
 SOURCES = (".py", ".yaml", ".html")
@@ -110,6 +122,24 @@ def environment() -> Environment:
         memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
         libraries={name: version for name in LIBRARIES if (version := _version(name))},
     )
+
+
+def where(device: str) -> Where:
+    """Of this process. device: see `runner.runs.record.Where`."""
+    name, known = socket.gethostname(), ""
+    for path in MACHINE_IDS:
+        with suppress(OSError):
+            known = known or path.read_text().strip()
+    # The id itself is not to be given away (machine-id(5)); a container may have none.
+    machine = hashlib.sha256(f"xsched-runner {known or name}".encode()).hexdigest()[:12]
+    job = next((told for names, kind in QUEUES if (told := _job(names, kind))), "")
+    return Where(name, machine, device, job)
+
+
+def _job(names: Sequence[str], kind: str) -> str:
+    """``slurm 17_3``; "" where a variable is missing."""
+    told = [os.environ.get(name, "") for name in names]
+    return f"{kind} {'_'.join(told)}" if all(told) else ""
 
 
 def load() -> Load:

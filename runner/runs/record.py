@@ -81,6 +81,26 @@ class Seal:
         return cls(len(content), hashlib.sha256(content).hexdigest())
 
 
+@dataclass(frozen=True)
+class Where:
+    """Where something was measured. host: the machine's name. machine: twelve hexadecimal digits
+    that tell it from all others. device: as `Platform.lock` names it, of a GPU by its UUID. job: of
+    the queue of a cluster, "" without one."""
+
+    host: str
+    machine: str
+    device: str
+    job: str = ""
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """What two measurements have in common that share a device."""
+        return self.machine, self.device
+
+    def __str__(self) -> str:
+        return f"{self.device} of {self.host}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Summary:
     """summary.json: what a run came to, and the record that makes it a result: it is written last,
@@ -129,6 +149,7 @@ class Summary:
     figures: dict[str, Figure] = field(default_factory=dict)
     sweep: str = ""
     folder: str = ""
+    where: Where | None = None
     files: dict[str, Seal] | None = None
     #: Of runs from before there was mlflow.json.
     mlflow_run_id: str | None = None
@@ -206,6 +227,7 @@ class Provenance:
     """provenance.json. weights: the checksum of each file of pretrained weights."""
 
     time: str = ""
+    where: Where | None = None
     command: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     code: Code = Code()

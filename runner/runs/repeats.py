@@ -22,6 +22,8 @@ NO_DIFFERENCE = (
     "dry_run",
     "platform.name",
     "platform.placement",
+    "platform.device",
+    "platform.devices",
     "platform.wait",
 )
 

@@ -7,6 +7,7 @@ which is all that a launcher is told.
 
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -15,12 +16,14 @@ from itertools import groupby
 from pathlib import Path
 
 from runner.config.schema import Config
-from runner.runs import files
+from runner.runs import files, locks
 from runner.sweep.plan import Planned, spoken
 
 #: In the sweep's folder, a folder for each job while a command is at it.
 JOBS = ".jobs"
 JOB = "job.json"
+#: Beside it, when the job has ended; what became of its runs is told in their folders.
+ENDED = "ended"
 
 
 @dataclass(frozen=True)
@@ -48,17 +51,24 @@ class Others:
 
 @dataclass(frozen=True)
 class Job:
-    """What a launcher runs in one go. began_s: when the command began, in seconds since 1970.
-    before, after: what the command runs before and after it, if it runs one job after another."""
+    """What a launcher runs in one go. began_s: when the command began, in seconds since 1970. pid:
+    its process. command: what was typed. server: see `runner.platforms.choose.server`. before,
+    after: what the command runs before and after it, if it runs one job after another."""
 
     steps: tuple[Step, ...]
     began_s: float
+    pid: int
+    command: tuple[str, ...]
+    server: str | None = None
     before: Others = Others()
     after: Others = Others()
 
 
 def write(
-    folder: Path, points: Iterable[Planned], todo: Mapping[Planned, float | None]
+    folder: Path,
+    points: Iterable[Planned],
+    todo: Mapping[Planned, float | None],
+    server: str | None = None,
 ) -> list[str]:
     """The jobs of the repeats that something is to be run of, in the order of the points; returns
     their folders within the sweep's. todo: what has no result, with its minutes. Raises OSError."""
@@ -70,7 +80,9 @@ def write(
         around = (_others(jobs[:number]), _others(jobs[number + 1 :]))
         place = Path(JOBS, f"{command}-{number}")
         (folder / place).mkdir(parents=True)
-        files.write_json(folder / place / JOB, Job(tuple(steps), began_s, *around))
+        typed = ("python", "-m", "runner", *sys.argv[1:])
+        job = Job(tuple(steps), began_s, os.getpid(), typed, server, *around)
+        files.write_json(folder / place / JOB, job)
         places.append(str(place))
     return places
 
@@ -97,11 +109,24 @@ def read(place: Path) -> Job:
     return files.read_json(place / JOB, Job)
 
 
+def ended(place: Path) -> bool:
+    """Whether the job of that folder has."""
+    return (place / ENDED).exists()
+
+
+def lock(sweep: Path, job: Job) -> Path:
+    """Whose holder is at the job's runs, and nobody else, on whichever machine."""
+    return sweep / JOBS / f"repeat-{job.steps[0].config.repeat}.lock"
+
+
 def clear(folder: Path, places: Sequence[str]) -> None:
     """The command has ended."""
     with suppress(OSError):
         for place in places:
             shutil.rmtree(folder / place, ignore_errors=True)
+        for each in (folder / JOBS).glob("*.lock"):
+            if not locks.alive(each):
+                each.unlink()
         (folder / JOBS).rmdir()
 
 

@@ -34,6 +34,7 @@ ONLY_FOR = {
     "model.graphs": ("platform.name", GPU_NAMES),
     "platform.device_cores": ("platform.name", ("host",)),
     "platform.device": ("platform.name", GPU_NAMES),
+    "platform.devices": ("platform.name", GPU_NAMES),
     "platform.mps": ("platform.name", ("cuda",)),
     "platform.hardware_queues": ("platform.name", ("hip",)),
     "platform.server": ("platform.name", GPU_NAMES),

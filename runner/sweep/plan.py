@@ -20,7 +20,14 @@ from runner.config.resolve import as_config, resolve
 from runner.config.schema import Config
 from runner.config.settings import depends, parameters_of, setting
 from runner.config.spec import TrialSpec
-from runner.platforms.choose import choose, choose_placement, settle, shared
+from runner.platforms.choose import (
+    choose,
+    choose_placement,
+    devices,
+    is_elsewhere,
+    settle,
+    shared,
+)
 from runner.runs import store
 
 SHORT = {"xsched.threshold": "t", "xsched.batch_size": "b", "xsched.timeslice_us": "slice"}
@@ -84,9 +91,10 @@ class Plan:
     remarks: list[str]
 
 
-def plan(arguments: list[str], compose: Compose) -> Plan:
-    """Raises `UserError` if any point is wrong, but for those that are to be left out then."""
-    points, impossible = check(expand(arguments), compose)
+def plan(arguments: list[str], compose: Compose, elsewhere: bool = False) -> Plan:
+    """Raises `UserError` if any point is wrong, but for those that are to be left out then.
+    elsewhere: whether runs may be on other machines."""
+    points, impossible = check(expand(arguments), compose, elsewhere)
     points = merge(points)
     config, sweep = points[0].config, points[0].config.sweep
     if config.expect:
@@ -98,7 +106,7 @@ def plan(arguments: list[str], compose: Compose) -> Plan:
     name(repeated)
     balanced = sweep.order == "balanced" or (sweep.order == "auto" and sweep.repeats > 1)
     ordered = balance(repeated, config.seed) if balanced else repeated
-    return Plan(ordered, list(impossible))
+    return Plan(ordered, impossible)
 
 
 def expand(arguments: list[str]) -> list[Planned]:
@@ -180,16 +188,19 @@ def argument(key: str, value: object) -> str:
     return f"{key}={','.join(map(Transformer.str, values))}"
 
 
-def check(points: list[Planned], compose: Compose) -> tuple[list[Planned], list[str]]:
+def check(
+    points: list[Planned], compose: Compose, elsewhere: bool = False
+) -> tuple[list[Planned], list[str]]:
     """Compose and validate all points and decide `auto` for all of them. Returns those that can be,
-    and a line about the others if they are to be left out."""
-    named = choose()
+    and a line about the others if they are to be left out. elsewhere: what only a device knows that
+    this machine does not have is left to be found where the runs are."""
+    named, by_auto = choose(), False
     faults = _Faults(points)
     for each in points:
         with faults.of(each):
             each.config = as_config(compose(each.overrides))
             if each.config.platform.name == "auto":
-                each.config.platform.name = named
+                each.config.platform.name, by_auto = named, True
         with faults.of(each, may_be_left_out=True):
             each.trial = resolve(each.config)
         with faults.of(each):
@@ -197,17 +208,21 @@ def check(points: list[Planned], compose: Compose) -> tuple[list[Planned], list[
             _check_figures(each.config)
     _check_one_sweep(points)
     possible = faults.without(points)
-    left_open = [each for each in possible if each.trial.placement == "auto"]
+    here = [each for each in possible if not (elsewhere and is_elsewhere(each.config))]
+    left_open = [each for each in here if each.trial.placement == "auto"]
     if left_open:
         platform = shared(left_open[0].config)
         chosen = choose_placement([each.trial for each in left_open], platform)
         for each, placement in zip(left_open, chosen, strict=True):
             each.config.platform.placement = placement
             each.trial = replace(each.trial, placement=placement)
-    for each in possible:
+    for each in here:
+        with faults.of(each):
+            devices(each.config)
         with faults.of(each, may_be_left_out=True):
             each.trial = settle(each.config, each.trial, shared(each.config))
-    return faults.without(possible), faults.said()
+    remarks = [f"platform=auto is {named}, on every machine"] if elsewhere and by_auto else []
+    return faults.without(possible), [*remarks, *faults.said()]
 
 
 class _Faults:

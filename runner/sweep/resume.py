@@ -96,6 +96,13 @@ def _differ(one: Configured, other: Configured, keys: Iterable[str]) -> bool:
     )
 
 
+class HasFolder(Protocol):
+    """A run of a sweep. folder: within the sweep's."""
+
+    @property
+    def folder(self) -> str: ...
+
+
 class Told(Configured, Protocol):
     """A run of which is said what was swept."""
 
@@ -157,17 +164,19 @@ def adopt(points: Sequence[Planned], record: SweepRecord) -> None:
 def missing(points: Iterable[Planned], folder: Path) -> list[Planned]:
     """What has no result yet, in the order of the points, which is balanced also where some are
     left out."""
-    return [each for each in points if not _done(folder / each.folder)]
+    return [each for each in points if result(folder / each.folder) is None]
 
 
-def _done(run_folder: Path) -> bool:
+def result(run_folder: Path) -> Summary | None:
+    """The run's summary, if it is what was to be measured, and whole."""
     summary = files.read_summary(run_folder)
-    return bool(summary and summary.as_expected and not files.broken(run_folder, summary))
+    good = summary and summary.as_expected and not files.broken(run_folder, summary)
+    return summary if good else None
 
 
-def set_aside(points: Iterable[Planned], folder: Path) -> None:
-    """Move what earlier attempts at these points left out of the way; nothing is deleted."""
-    for each in points:
+def set_aside(runs: Iterable[HasFolder], folder: Path) -> None:
+    """Move what earlier attempts at these runs left out of the way; nothing is deleted."""
+    for each in runs:
         old = folder / each.folder
         if old.exists():
             aside = folder / files.SUPERSEDED

@@ -1,5 +1,6 @@
 """A planned sweep from start to end: run what is missing, compare."""
 
+import math
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from runner.config.command_line import ADDED
 from runner.config.errors import UserError
-from runner.platforms.choose import shared
+from runner.platforms.choose import devices, server, shared
 from runner.results.console import console
 from runner.runs import files, tracking, view
 from runner.runs.load import sweep_in
@@ -17,7 +18,7 @@ from runner.runs.run import read_run
 from runner.sweep import agenda, estimate, resume, sources, turns, writer
 from runner.sweep.caveats import caveats
 from runner.sweep.conclusion import Judgement, conclude
-from runner.sweep.derive import derive, problems_of
+from runner.sweep.derive import derive, problems_of, reason
 from runner.sweep.display import (
     Awaited,
     Outlook,
@@ -33,7 +34,8 @@ from runner.trial.status import Status
 #: Of a request alone, for which a dry run tells minutes where nobody knows the solo time.
 SUPPOSED_MS = (10, 100)
 #: Carries jobs, by their folders within the sweep's, to where they run, and returns at their end.
-Launch = Callable[[Path, list[str]], None]
+#: The number: how many at once, where it is for us to say.
+Launch = Callable[[Path, list[str], int], None]
 
 
 class Ended(SystemExit):
@@ -47,13 +49,16 @@ class Ended(SystemExit):
         self.exit_code, self.folder, self.outlook = exit_code, folder, outlook
 
 
-def run(planned: Plan, launch: Launch) -> Ended:
-    """Run a sweep. Raises `UserError` before anything is started or written if it cannot be."""
+def run(planned: Plan, launch: Launch, job_minutes: float | None = None) -> Ended:
+    """Run a sweep. Raises `UserError` before anything is started or written if it cannot be.
+    job_minutes: what the launcher lets a job take, None if that is all the same."""
     points, config = planned.points, planned.points[0].config
     show_warnings([*planned.remarks, *caveats(points)])
     store = tracking.open_store(config)
     identity = resume.identity(points, shared(config))
     writer.check(config.output_root)
+    if job_minutes is not None:
+        _check_minutes(points, job_minutes)
     if config.dry_run:
         outlook = _outlook(points, identity)
         show_plan(outlook)
@@ -61,6 +66,18 @@ def run(planned: Plan, launch: Launch) -> Ended:
     show_warnings(turns.others(points))
     with one_writer(points, identity) as place:
         return _run(points, place, launch, store)
+
+
+def _check_minutes(points: list[Planned], allowed: float) -> None:
+    """A repeat is one job. What nobody can tell is not held against it."""
+    minutes = estimate.minutes(points)
+    for repeat in {each.repeat for each in points}:
+        told = [m for each, m in zip(points, minutes, strict=True) if each.repeat == repeat]
+        longest = sum(filter(None, told))
+        if longest > allowed:
+            problem = f"a job is a whole repeat, and repeat {repeat + 1} takes {longest:.0f} min"
+            remedy = f"hydra.launcher.timeout_min={math.ceil(1.5 * longest)}, or fewer points"
+            raise UserError("hydra.launcher.timeout_min", allowed, problem, remedy=remedy)
 
 
 def _outlook(points: list[Planned], identity: str) -> Outlook:
@@ -94,24 +111,31 @@ def _run(points: list[Planned], place: Place, launch: Launch, store: tracking.St
     with writing(points[0].config.output_root):
         todo = _begin(points, place)
         sources.keep(folder)
-        minutes = dict(zip(todo, estimate.minutes(todo), strict=True))
-        jobs = agenda.write(folder, points, minutes)
+    jobs: list[str] = []
     interrupted, trouble = False, []
     try:
         if todo:
             if store and (problem := store.reach()):
                 show_warnings([f"{problem}; {_later(folder)}"])
-            with _unsaid(console.only_end):
-                launch(folder, jobs)
+            trials = [each.trial for each in todo]
+            with (
+                _unsaid(console.only_end),
+                server(points[0].config, trials, folder) as address,
+            ):
+                minutes = dict(zip(todo, estimate.minutes(todo), strict=True))
+                jobs = agenda.write(folder, points, minutes, address)
+                launch(folder, jobs, len(devices(points[0].config)))
     except KeyboardInterrupt:
         interrupted = True
     except OSError as error:  # a run's folder could not even be made
         trouble.append(f"the sweep ended early: {said(error, folder)}")
+    except Exception as error:  # of any launcher: what ran is told by the runs' folders
+        trouble.append(f"the sweep ended early: {reason(error)}")
     agenda.clear(folder, jobs)
     for each in points:
         if each not in todo:
             derive(folder / each.folder)
-    found = _collect(points, folder, interrupted)
+    found = _collect(points, folder, interrupted or bool(trouble))
     try:
         resume.write(points, todo, found, folder, place.identity)
     except OSError as error:  # what was written before the first run stays
@@ -131,6 +155,9 @@ def _run(points: list[Planned], place: Place, launch: Launch, store: tracking.St
             soft_wrap=True,
         )
         return Ended(130, folder)
+    if trouble and len(found) < len(points):
+        left = len(points) - len(found)
+        console.print(f"{left} of {len(points)} runs have no result; to run them: {_again()}")
     good = all(summary.as_expected for summary in found.values())
     return Ended(0 if good and logged and not trouble and not console.lost else 1, folder)
 
@@ -145,7 +172,6 @@ def _begin(points: list[Planned], place: Place) -> list[Planned]:
     console.print(line, soft_wrap=True)
     if not todo:
         console.print("  nothing is left to run; sweep.resume=false runs all anew")
-    resume.set_aside(todo, folder)
     resume.write(points, todo, _collect(there, folder), folder, place.identity)
     return todo
 
@@ -169,14 +195,14 @@ def _again() -> str:
 
 
 def _collect(
-    points: list[Planned], folder: Path, interrupted: bool = False
+    points: list[Planned], folder: Path, cut_short: bool = False
 ) -> dict[Planned, Summary]:
     """What every started point left in its folder. One that left nothing has failed, but for those
-    that an interruption kept from starting."""
+    that the end of a sweep that was cut short kept from starting."""
     found = {}
     for point in points:
         place = folder / point.folder
-        if interrupted and files.read_summary(place) is None:
+        if cut_short and files.read_summary(place) is None:
             continue  # as it waited for the device
         if place.exists():
             found[point] = read_run(place).summary

@@ -1,15 +1,26 @@
-"""One device, one trial: commands on the same device take turns, trial by trial."""
+"""One device, one trial: commands on the same device take turns, trial by trial. Of several devices
+each job has one for itself."""
 
+import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from runner.config.errors import UserError
-from runner.platforms.choose import shared
+from runner.config.schema import Config
+from runner.platforms.choose import devices, shared
 from runner.platforms.contract import PlatformError
 from runner.runs import locks
 from runner.sweep.plan import Planned
+from runner.trial import interruption
+
+#: The same for all processes of a machine, whatever their TMPDIR.
+LOCKS = Path("/dev/shm")
+#: Which of several devices this process had last: warm parents are there.
+_last: list[str] = []
 
 
 @contextmanager
@@ -34,7 +45,8 @@ def others(points: Sequence[Planned]) -> list[str]:
     """Who is at the devices of a sweep that is about to begin, a line each. Raises `UserError` if
     nobody is to wait for them. Who comes between two of their trials meets them at a later one."""
     lines = []
-    for each in {id(each.config): each for each in points}.values():
+    one_device = (each for each in points if not each.config.platform.devices)
+    for each in {id(each.config): each for each in one_device}.values():
         device = shared(each.config).lock
         if owner := _user(device):
             problem = f"another command uses this device ({device}): {owner}"
@@ -57,4 +69,31 @@ def _user(device: str) -> locks.Owner | None:
 
 
 def _file(device: str) -> Path:
-    return Path(tempfile.gettempdir()) / f"xsched-runner-{device}.lock"
+    folder = LOCKS if os.access(LOCKS, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
+    return folder / f"xsched-runner-{device}.lock"
+
+
+@contextmanager
+def seat(config: Config) -> Iterator[str]:
+    """One of several devices that no other job has, for as long as the job lasts; "" where there
+    are not several. Which one: see `platform.device`."""
+    with ExitStack() as held:
+        several = devices(config)
+        while several:
+            for each in sorted(several, key=lambda one: one not in _last):
+                device = shared(on(config, each)).lock
+                with suppress(locks.Taken):
+                    held.enter_context(locks.held(_file(f"{device}-job"), wait=False, say=print))
+                    _last[:] = [each]
+                    yield each
+                    return
+            interruption.check()
+            time.sleep(locks.LOOK_S)
+        yield ""
+
+
+def on(config: Config, device: str) -> Config:
+    """The configuration with that device, if there is one to choose."""
+    if not device:
+        return config
+    return replace(config, platform=replace(config.platform, device=device))

@@ -16,7 +16,6 @@ from typing import Any, Protocol
 from models import ModelSpec
 from runner.config.spec import TrialSpec
 from runner.platforms.contract import ChildSetup, Platform, last_words
-from runner.platforms.machine import available_cores
 from runner.platforms.start import Process, Start, fate
 from runner.trial import interruption, limits
 from runner.trial.messages import (
@@ -231,13 +230,6 @@ class Crew:
     @property
     def pids(self) -> list[int]:
         return [member.process.pid for member in self._members]
-
-    @property
-    def device_cores(self) -> list[int]:
-        """The CPU cores that the trial's processes leave to the device; none where they keep to
-        none, or share them with it."""
-        kept = {core for member in self._members for core in member.role.cores}
-        return [core for core in available_cores() if core not in kept] if kept else []
 
     def __exit__(self, *exc: object) -> None:
         for member in self._members:

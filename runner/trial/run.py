@@ -90,7 +90,7 @@ def run_trial(
                 nonlocal window
                 before_window()
                 platform.begin_window(crew.pids)
-                window = Stolen(), Others(crew.device_cores)
+                window = Stolen(), Others(platform.device_cores)
 
             try:
                 outcome = crew.run(begin)

@@ -4,7 +4,8 @@ server, and what is observed of the device around the window. Never imports torc
 import hashlib
 import os
 import resource
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ import psutil
 
 from runner.config.arms import Arm
 from runner.config.errors import UserError
+from runner.config.resolve import ALL
 from runner.config.schema import XSCHEDS_POLICIES, Config
 from runner.config.spec import TrialSpec
 from runner.platforms.contract import ChildSetup, Observations, Platform, Session
 from runner.platforms.device import DeviceFacts, DeviceOrigin, GpuInfo
-from runner.platforms.gpu import installed_torch, mps, rocm, warm, xserver
+from runner.platforms.gpu import allocation, installed_torch, mps, rocm, warm, xserver
 from runner.platforms.gpu.management.base import (
     Management,
     NoGpu,
@@ -32,7 +34,7 @@ from runner.platforms.gpu.telemetry import Telemetry
 from runner.platforms.gpu.vendors import VENDORS
 from runner.platforms.gpu.warm import WarmParent, WarmTrial
 from runner.platforms.gpu.xserver import XServer
-from runner.platforms.machine import lift_limit
+from runner.platforms.machine import available_cores, lift_limit
 from runner.platforms.start import afresh
 from xsched_bindings import companion as hip_companion
 from xsched_bindings import shim
@@ -53,6 +55,30 @@ OTHERS_OF_HIP = ("ROCR_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "CUDA_VISIBLE_DEV
 HARDWARE_QUEUES = "GPU_MAX_HW_QUEUES"
 
 
+def devices(config: Config) -> list[str]:
+    """The GPUs that repeats are spread over, as `platform.device` takes them; [] for one. Raises
+    `UserError` for what is not there."""
+    name, asked = config.platform.name, config.platform.devices
+    try:
+        found = allocation.everything(name) if asked == ALL else asked
+        for each in found:
+            _open_management(VENDORS[name].key, allocation.real(name, each))
+    except NoManagement as error:
+        raise UserError("platform.devices", ",".join(asked), str(error)) from error
+    return found
+
+
+def _share(config: Config) -> list[int]:
+    """The CPU cores of the GPU's trials where there are several: as many for each, those of one GPU
+    beside each other. [] for all cores."""
+    several, cores = devices(config), available_cores()
+    each = len(cores) // max(1, len(several))
+    if config.platform.device not in several or not each:
+        return []
+    first = several.index(config.platform.device) * each
+    return cores[first : first + each]
+
+
 def open_platform(config: Config) -> Platform:
     """The GPU that a configuration names."""
     return GpuPlatform(
@@ -63,6 +89,7 @@ def open_platform(config: Config) -> Platform:
         mps=config.platform.mps,
         hardware_queues=config.platform.hardware_queues,
         companion=config.xsched.companion,
+        cores=_share(config),
     )
 
 
@@ -78,13 +105,33 @@ def open_session(
     return GpuSession(trial, tasks, details, device, say)
 
 
+@contextmanager
+def server(config: Config, trials: Sequence[TrialSpec], folder: Path) -> Iterator[str | None]:
+    """The address of one XSched server for all of these trials, which run at the same time on
+    several GPUs: there can be only one on a machine, and its policies look at each GPU by itself
+    (``sched/src/policy``). None where each trial has its own, in turns with all others: on one GPU,
+    and of several policies. Its log goes to `folder`. Raises `PlatformError`."""
+    asked = config.platform.server
+    own = [each for each in trials if each.uses_xsched and each.placement == "processes"]
+    policies = {each.policy for each in own}
+    if asked or len(policies) != 1 or len(devices(config)) < 2:
+        yield None
+        return
+    started = XServer(xserver.binary(find(config.xsched.home)), policies.pop(), folder)
+    try:
+        yield started.address
+    finally:
+        started.stop()
+
+
 class GpuPlatform:
     """One GPU. device: its number by PCI bus, or its UUID. home: the XSched installation, see
     `xsched_bindings.library.find`. server: host:port of a running xserver. mps: what is asked of
-    MPS: auto, on or off. hardware_queues: of a process, on AMD. companion: whether HIP's shim has
-    one (`xsched_bindings.companion`)."""
+    MPS: auto, on or off. cores: the CPU cores of its trials, empty for all. hardware_queues: of a
+    process, on AMD. companion: whether HIP's shim has one (`xsched_bindings.companion`)."""
 
     policies = tuple(name for name in XSCHEDS_POLICIES if name in POLICIES)
+    device_cores: Sequence[int] = ()
 
     def __init__(
         self,
@@ -95,11 +142,13 @@ class GpuPlatform:
         mps: str = "auto",
         hardware_queues: int = 8,
         companion: bool = True,
+        cores: Sequence[int] = (),
     ) -> None:
         self.name = name
         self._companion = companion and name == "hip"
         self.vendor = VENDORS[name]
         self._hardware_queues = hardware_queues
+        self._cores = list(cores)
         self._device, self._home, self._server_address = device, home, server
         self._asked_mps = mps
         self._server: XServer | None = None
@@ -163,7 +212,12 @@ class GpuPlatform:
         return f"this PyTorch ({build.version or 'none'}) is not built for {self.vendor.name}"
 
     def _management(self) -> Management:
-        return _open_management(self.vendor.key, self._device)
+        return _open_management(self.vendor.key, self._real)
+
+    @property
+    def _real(self) -> str:
+        """The driver's own number, or the UUID. Raises `NoGpu` for one that was not given to us."""
+        return allocation.real(self.name, self._device)
 
     def info(self) -> GpuInfo | None:
         """What is known of the GPU; None without the vendor's management library."""
@@ -221,6 +275,10 @@ class GpuPlatform:
     def lock(self) -> str:
         info = self.info()
         return f"{self.name}-{info.uuid if info else self._device}"
+
+    def exclusive(self, trial: TrialSpec) -> tuple[str, ...]:
+        own_server = self._needs_server(trial) and not self._server_address
+        return (xserver.NAME,) if own_server else ()
 
     def fingerprint(self, trial: TrialSpec) -> str:
         info = self.info()
@@ -310,6 +368,7 @@ class GpuPlatform:
         return [
             ChildSetup(
                 part,
+                cores=self._cores,
                 environment=environment | mps.told(trial, part[0]),
                 details=details,
                 start=start,
@@ -337,7 +396,7 @@ class GpuPlatform:
         is asked for, `LibraryNotFound` if it is not there, `rocm.NoRocm`, and what
         `companion.build` does."""
         info = self.info()
-        chosen = info.uuid if info and self.name == "cuda" else self._device
+        chosen = info.uuid if info and self.name == "cuda" else self._real
         folder = self._library_folder()
         if xsched and folder is None:
             find(self._home)  # raises, and says where it looked

@@ -3,6 +3,7 @@
 import importlib.metadata
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,16 @@ from xsched_bindings.types import PreemptLevel
 
 LOG = "device.log"
 LOADER = "runner.platforms.host.programs:load"
+
+
+def devices(config: Config) -> list[str]:
+    return []  # one of it is all that a machine has
+
+
+def server(
+    config: Config, trials: Sequence[TrialSpec], folder: Path
+) -> AbstractContextManager[str | None]:
+    return nullcontext()
 
 
 def open_platform(config: Config) -> Platform:
@@ -76,6 +87,9 @@ class HostPlatform:
         if not Path("/proc/self/stat").exists():
             return "it needs /proc, which tells whether an executor is stopped"
         return limits.exceeded(trial)
+
+    def exclusive(self, trial: TrialSpec) -> tuple[str, ...]:
+        return ()
 
     def fingerprint(self, trial: TrialSpec) -> str:
         torch = importlib.metadata.version("torch")

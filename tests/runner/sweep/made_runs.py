@@ -12,7 +12,7 @@ from runner.config.resolve import resolve
 from runner.config.schema import Config
 from runner.runs import files
 from runner.runs.record import Summary
-from runner.sweep import agenda
+from runner.sweep import agenda, resume
 from runner.sweep.plan import plan
 from runner.sweep.run import Ended, run
 from runner.trial.status import Status
@@ -30,7 +30,7 @@ class Launcher:
     ran: list[str] = field(default_factory=list)
     until: int | None = None
 
-    def __call__(self, folder: Path, jobs: Sequence[str]) -> None:
+    def __call__(self, folder: Path, jobs: Sequence[str], at_once: int = 0) -> None:
         for job in jobs:
             for step in agenda.read(folder / job).steps:
                 if step.there:
@@ -38,6 +38,7 @@ class Launcher:
                 if self.until is not None and len(self.ran) >= self.until:
                     raise KeyboardInterrupt
                 self.ran.append(step.folder)
+                resume.set_aside([step], folder)
                 _leave(folder / step.folder, step.config)
 
 

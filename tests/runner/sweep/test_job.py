@@ -10,7 +10,7 @@ import pytest
 
 from runner.platforms.contract import PlatformError
 from runner.proof.checks import Verdict
-from runner.runs import files, solo, store
+from runner.runs import files, provenance, solo, store
 from runner.runs.load import load
 from runner.runs.record import Summary
 from runner.runs.run import Run, read_run
@@ -55,6 +55,7 @@ def test_what_the_platform_refuses_is_a_failed_run_with_its_reason(tmp_path: Pat
         arm="xsched",
         task_set="smoke",
         folder=str(ran.folder),
+        where=provenance.where("host"),
     )
     assert {path.name for path in ran.folder.iterdir()} == {files.SUMMARY, files.CONFIG}
     again(tmp_path, SMOKE, 1)
@@ -200,7 +201,7 @@ def test_a_refusal_may_be_what_was_to_be_shown(
 def test_a_device_that_is_in_use_is_refused_without_waiting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("runner.sweep.turns.LOCKS", tmp_path)
     with (
         job.device_lock("host", True, print),
         pytest.raises(PlatformError, match=rf"\(host\): process {os.getpid()} on .*wait=false"),

@@ -8,7 +8,7 @@ from runner.config.resolve import resolve
 from runner.config.schema import Config, TaskConfig
 from runner.runs import files
 from runner.runs.record import Figure
-from runner.sweep import agenda
+from runner.sweep import agenda, resume
 from runner.sweep.plan import Planned, expand, plan, run_name
 from runner.sweep.run import Ended, run
 from runner.trial.status import Status
@@ -59,7 +59,7 @@ def test_a_name_is_a_file_name() -> None:
 # --- from start to end, with runs that somebody else made --------------------------------------
 
 SWEEP = ("task_set=smoke", "platform=host", "tracking=none", "arm=native,urgent_only")
-Launch = Callable[[Path, list[str]], None]
+Launch = Callable[[Path, list[str], int], None]
 
 
 FIGURES = {"p99_ms/priority_1": Figure(12.5)}
@@ -72,8 +72,9 @@ def ended(tmp_path: Path, launch: Launch, *more: str) -> Ended:
 def leaving(*statuses: Status | None) -> Launch:
     """A launcher whose first runs end like this, in order; None is a run that leaves nothing."""
 
-    def launch(folder: Path, jobs: Sequence[str]) -> None:
+    def launch(folder: Path, jobs: Sequence[str], at_once: int = 0) -> None:
         steps = [step for job in jobs for step in agenda.read(folder / job).steps if not step.there]
+        resume.set_aside(steps, folder)
         for step, status in zip(steps, statuses, strict=False):
             made = folder / step.folder
             if status is None:
@@ -87,16 +88,16 @@ def leaving(*statuses: Status | None) -> Launch:
     return launch
 
 
-def never(folder: Path, jobs: list[str]) -> None:
+def never(folder: Path, jobs: list[str], at_once: int) -> None:
     raise AssertionError("nothing is left to run")
 
 
 def test_the_record_says_what_is_to_be_run_and_then_what_became_of_it(tmp_path: Path) -> None:
     before = []
 
-    def launch(folder: Path, jobs: list[str]) -> None:
+    def launch(folder: Path, jobs: list[str], at_once: int) -> None:
         before.append(files.read_sweep(folder))
-        leaving(Status.FINISHED, Status.FINISHED)(folder, jobs)
+        leaving(Status.FINISHED, Status.FINISHED)(folder, jobs, at_once)
 
     end = ended(tmp_path, launch)
     assert (end.exit_code, end.code) == (0, 0)
@@ -143,8 +144,8 @@ def test_a_damaged_summary_is_a_run_without_a_result(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_sweep_says_so_and_keeps_its_folder(tmp_path: Path) -> None:
-    def launch(folder: Path, jobs: list[str]) -> None:
-        leaving(Status.KILLED)(folder, jobs)
+    def launch(folder: Path, jobs: list[str], at_once: int) -> None:
+        leaving(Status.KILLED)(folder, jobs, at_once)
         raise KeyboardInterrupt
 
     end = ended(tmp_path, launch)

@@ -14,7 +14,7 @@ from tests.runner.sweep.made_runs import command
 @pytest.fixture(autouse=True)
 def _locks_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "locks").mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "locks"))
+    monkeypatch.setattr("runner.sweep.turns.LOCKS", tmp_path / "locks")
 
 
 def test_who_shall_not_wait_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
