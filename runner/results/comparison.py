@@ -20,12 +20,14 @@ from runner.results.pairs import (
     Selector,
     declared_primary,
     figure_of,
+    no_pair,
     pairs,
     primary_of,
     selector_of,
     sm_clock_mhz,
 )
 from runner.results.points import Point, combined, points_of
+from runner.runs.record import Where
 from runner.runs.run import Run
 from runner.runs.summary import LACKING
 from runner.trial.status import Status
@@ -131,7 +133,8 @@ class ArmRow:
 class Comparison:
     """rows: by task set and treatment, the primary figure before the secondary ones. too_fast: arms
     in which requests take less time than alone, each row against the arm solo: something else than
-    the scheduling was measured. left_out: runs that were not compared, and why."""
+    the scheduling was measured. left_out: runs that were not compared, and why. devices:
+    those that pairs were measured on, one of each; [] where nobody recorded it."""
 
     baseline: str
     swept: list[str]
@@ -139,6 +142,7 @@ class Comparison:
     rows: list[Row]
     too_fast: list[Row]
     left_out: list[tuple[Run, str]]
+    devices: list[Where]
 
     @property
     def primary(self) -> list[Row]:
@@ -204,6 +208,10 @@ def compare(
     if not treatments:
         problem = f"there is nothing to compare with the baseline {selector.name}"
         raise UserError("", "", problem, remedy="run another arm, or another value, beside it")
+    lost = [each for point in treatments for each in no_pair(point, points, selector)]
+    if not rows and lost:
+        why = "\n  ".join(f"{run.name}: {reason}" for run, reason in lost)
+        raise UserError("", "", f"nothing is a pair with {selector.name}", remedy=why)
     if not rows:
         problem = f"no run shares a repeat, its swept values and a task with {selector.name}"
         raise UserError("", "", problem, [point.selector for point in baselines])
@@ -214,7 +222,8 @@ def compare(
         [row for point in (*baselines, *treatments) for row in _arm_rows(point, deciding)],
         rows,
         _too_fast(points),
-        [(run, reason) for run, reason in reasons if reason],
+        [(run, reason) for run, reason in reasons if reason] + lost,
+        _devices(sides),
     )
 
 
@@ -359,6 +368,11 @@ def _clock_ratio(paired: Sequence[tuple[Run, Run]]) -> float | None:
     clocks = [(sm_clock_mhz(baseline), sm_clock_mhz(treatment)) for baseline, treatment in paired]
     ratios = [treatment / baseline for baseline, treatment in clocks if treatment and baseline]
     return max(ratios, key=lambda ratio: abs(math.log(ratio)), default=None)
+
+
+def _devices(sides: Sequence[_Side]) -> list[Where]:
+    measured = (run.summary.where for side in sides for _, run in side.paired)
+    return list({where.place: where for where in measured if where}.values())
 
 
 def _hours_apart(paired: Sequence[tuple[Run, Run]]) -> float | None:

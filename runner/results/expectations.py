@@ -12,6 +12,7 @@ from runner.config.schema import ExpectConfig
 from runner.config.settings import select
 from runner.metrics.names import figure_named
 from runner.metrics.paired import over_repeats
+from runner.results.pairs import apart
 from runner.runs import files
 from runner.runs.record import Figure
 from runner.runs.repeats import MIN_REPEATS
@@ -101,8 +102,9 @@ def _value(expected: ExpectConfig, runs: Sequence[Run]) -> float | None:
     value = _mean(expected.metric, own)
     if not expected.to:
         return value
-    other = _mean(expected.metric, select(expected.to, runs))
-    if value is None or other is None:
+    beside = select(expected.to, runs)
+    other = _mean(expected.metric, beside)
+    if value is None or other is None or any(apart(b, a) for b in beside for a in own):
         return None
     if not _by_ratio(expected):
         return value - other

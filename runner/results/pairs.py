@@ -66,17 +66,48 @@ def selector_of(points: Sequence[Point], wanted: str | None) -> Selector:
 
 
 def pairs(point: Point, points: Sequence[Point], selector: Selector) -> list[tuple[Run, Run]]:
-    """(baseline, treatment) of every repeat that has both; the baseline that says most about the
-    swept values goes before one that serves them all."""
-    baselines = [p for p in points if p.task_set == point.task_set and selector.takes(p)]
-    candidates = [run for baseline in baselines for run in baseline.runs]
+    """(baseline, treatment) of every repeat that has both, on one device and at one load; the
+    baseline that says most about the swept values goes before one that serves them all."""
     paired = []
     for run in point.runs:
-        serving = [b for b in candidates if b.repeat == run.repeat and selector.serves(b, run)]
+        found = _candidates(run, point, points, selector)
+        serving = [each for each in found if not apart(each, run)]
         if serving:
             said = [sum(value is not None for value in b.values.values()) for b in serving]
             paired.append((serving[said.index(max(said))], run))
     return paired
+
+
+def no_pair(point: Point, points: Sequence[Point], selector: Selector) -> list[tuple[Run, str]]:
+    """Runs of the point whose repeat has a baseline, and none that they are to be compared with;
+    and why."""
+    lost = []
+    for run in point.runs:
+        reasons = [apart(each, run) for each in _candidates(run, point, points, selector)]
+        if reasons and all(reasons):
+            lost.append((run, reasons[0]))
+    return lost
+
+
+def _candidates(run: Run, point: Point, points: Sequence[Point], selector: Selector) -> list[Run]:
+    baselines = [p for p in points if p.task_set == point.task_set and selector.takes(p)]
+    found = [each for baseline in baselines for each in baseline.runs]
+    return [each for each in found if each.repeat == run.repeat and selector.serves(each, run)]
+
+
+def apart(one: Run, other: Run) -> str:
+    """Why two runs of a repeat are no pair, "" if they are: two devices of one kind differ, and so
+    do loads that follow from two solo times. Older runs do not tell."""
+    here, there = one.summary.where, other.summary.where
+    if here is None or there is None:
+        return ""
+    if here.place != there.place:
+        return f"it ran on {there}, and {one.name} on {here}"
+    for name, task in one.summary.tasks.items():
+        beside = other.summary.tasks.get(name)
+        if beside and beside.solo_ms != task.solo_ms:
+            return f"its load follows from another solo time than that of {one.name}"
+    return ""
 
 
 # --- the figure that decides ---------------------------------------------------------------------

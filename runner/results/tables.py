@@ -147,6 +147,7 @@ def as_plain(comparison: Comparison) -> dict[str, Any]:
         "swept": comparison.swept,
         "arms": [asdict(row) for row in comparison.arms],
         "rows": [asdict(row) | {"clocks_differ": row.clocks_differ} for row in comparison.rows],
+        "devices": [asdict(each) for each in comparison.devices],
         "left_out": [
             {"name": run.name, "repeat": run.repeat, "reason": reason}
             for run, reason in comparison.left_out

@@ -169,7 +169,12 @@ def warnings(comparison: Comparison) -> list[str]:
         baseline = next(row.places[0] for row in comparison.unlike if row.placements_differ)
         said.append(
             f"{PLACEMENTS_DIFFER}: {comparison.baseline} ran in {baseline}, {'; '.join(places)}. "
-            "Each has solo times of its own. What is compared there is not the scheduling alone."
+            "What is compared there is not the scheduling alone."
+        )
+    if len(comparison.devices) > 1:
+        said.append(
+            f"Repeats ran on {len(comparison.devices)} devices, each on one: "
+            f"{', '.join(map(str, comparison.devices))}. How devices differ is in the intervals."
         )
     if comparison.far_apart:
         arms = "; ".join(f"{named(r)} {r.hours_apart:.0f} h" for r in comparison.far_apart)

@@ -68,7 +68,7 @@ def devices(config: Config) -> list[str]:
     return found
 
 
-def _share(config: Config) -> list[int]:
+def cores_of(config: Config) -> list[int]:
     """The CPU cores of the GPU's trials where there are several: as many for each, those of one GPU
     beside each other. [] for all cores."""
     several, cores = devices(config), available_cores()
@@ -89,7 +89,7 @@ def open_platform(config: Config) -> Platform:
         mps=config.platform.mps,
         hardware_queues=config.platform.hardware_queues,
         companion=config.xsched.companion,
-        cores=_share(config),
+        cores=cores_of(config),
     )
 
 

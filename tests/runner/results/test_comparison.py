@@ -11,7 +11,7 @@ from runner.results.judging import BETTER, NO_DIFFERENCE, NO_RATIO, TOO_FEW, WOR
 from runner.results.wording import numbers, value, verdict, warnings
 from runner.runs import files
 from runner.runs.load import load
-from runner.runs.record import Provenance
+from runner.runs.record import Provenance, Where
 from runner.trial.status import Status
 from tests.runner.run_folders import MadeTask, at_clock, write_repeats, write_run, write_sweep
 
@@ -605,7 +605,7 @@ def test_arms_in_other_placements_are_compared_and_that_is_said(tmp_path: Path) 
     }
     [warning] = warnings(found)
     assert warning.startswith(
-        "placements differ: native ran in threads, xsched in processes, MPS. Each has solo times"
+        "placements differ: native ran in threads, xsched in processes, MPS. What is compared"
     )
     [primary] = [row for row in found.primary if row.treatment == "xsched"]
     assert verdict(primary).endswith("; placements differ")
@@ -631,3 +631,44 @@ def test_pairs_that_were_measured_hours_apart_are_named(
     if hours is not None:
         assert f"measured hours apart from native: xsched {hours} h (the pair furthest" in said[0]
     assert found.primary[0].verdict == verdict(found.primary[0]), "it is said once"
+
+
+# ------------------------------------------------------------------------- devices
+
+ONE, OTHER = Where("n1", "aaaa", "cuda-GPU-1", "slurm 7_0"), Where("n2", "bbbb", "cuda-GPU-2")
+
+
+def on_devices(folder: Path, *places: tuple[Where, Where], solo_ms: float = 10.0) -> Path:
+    """Repeats of native and xsched, each on its device; solo_ms: of xsched, 10 of native."""
+    entries = []
+    for repeat, (baseline, treatment) in enumerate(places):
+        for arm, where, solo in (("native", baseline, 10.0), ("xsched", treatment, solo_ms)):
+            name = f"{arm}-r{repeat}"
+            made = {"urgent": MadeTask(times(20)[0], priority=1, solo_ms=solo)}
+            write_run(folder / name, arm, made, where=where)
+            entries.append({"folder": name, "repeat": repeat, "values": {}})
+    return write_sweep(folder, entries)
+
+
+def test_a_pair_shares_its_device(tmp_path: Path) -> None:
+    found = compared(on_devices(tmp_path, (ONE, ONE), (ONE, OTHER), (ONE, ONE), (OTHER, OTHER)))
+    assert found.rows[0].repeats == 3
+    ((run, reason),) = found.left_out
+    assert (run.name, run.repeat) == ("xsched-r1", 1)
+    assert reason == "it ran on cuda-GPU-2 of n2, and native-r1 on cuda-GPU-1 of n1"
+    assert found.devices == [ONE, OTHER]
+    assert any("Repeats ran on 2 devices, each on one" in line for line in warnings(found))
+
+
+def test_the_job_of_a_queue_makes_no_other_device(tmp_path: Path) -> None:
+    later = Where("n1", "aaaa", "cuda-GPU-1", "slurm 8_0")
+    assert compared(on_devices(tmp_path, (ONE, later))).devices == [later]
+
+
+def test_a_pair_has_one_load(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error:
+        compared(on_devices(tmp_path, (ONE, ONE), (ONE, ONE), solo_ms=10.5))
+    assert "nothing is a pair with native" in str(error.value)
+    assert "xsched-r0: its load follows from another solo time than that of native-r0" in str(
+        error.value
+    )

@@ -37,7 +37,7 @@ def row(verdict: str = BETTER, treatment: str = "xsched", **changes: Any) -> Row
 
 
 def found(*rows: Row) -> Comparison:
-    return Comparison("native", ["xsched.threshold"], [], list(rows), [], [])
+    return Comparison("native", ["xsched.threshold"], [], list(rows), [], [], [])
 
 
 def test_one_treatment_is_a_sentence_with_its_interval() -> None:

@@ -4,13 +4,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from runner.runs import locks
 from runner.runs.locks import Owner, Taken, held
 from runner.trial import interruption
 from tests.conftest import environment
@@ -171,3 +174,51 @@ def _tried_by_nobody(folder: Path) -> str:
     except PermissionError:
         return "PermissionError"
     return ""
+
+
+# --- a folder that several machines see ----------------------------------------------------------
+
+
+def elsewhere(path: Path) -> Owner:
+    """Somebody on another machine has signed the lock, and this folder's server tells no locks."""
+    owner = Owner("n2", 17, "another boot", "2026-01-01T00:00:00+00:00")
+    path.write_bytes(msgspec.json.encode(owner))
+    return owner
+
+
+def test_who_touches_it_on_another_machine_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "SILENT_S", 1.5)
+    path, said = tmp_path / "lock", list[Owner]()
+    owner = elsewhere(path)
+    touches = [threading.Timer(after, path.touch) for after in (0.5, 1.0, 1.5)]
+    for each in touches:
+        each.start()
+    assert locks.alive(path)
+    with pytest.raises(Taken, match="process 17 on n2"), held(path, False, silent, across=True):
+        pass
+    began = time.monotonic()
+    with held(path, True, said.append, across=True):
+        assert time.monotonic() - began > 1.5, "it is silent for so long"
+    assert said == [owner]
+    assert path.read_bytes() == b"", "who leaves it says so"
+
+
+def test_who_died_on_another_machine_is_waited_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "SILENT_S", 0.5)
+    path = tmp_path / "lock"
+    elsewhere(path)
+    with held(path, False, silent, across=True):
+        assert locks.alive(path)
+    assert not locks.alive(path)
+
+
+def test_its_holder_touches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "TOUCH_S", 0.05)
+    with held(tmp_path / "lock", False, silent, across=True):
+        os.utime(tmp_path / "lock", (1, 1))
+        time.sleep(0.5)
+        assert (tmp_path / "lock").stat().st_mtime > 1

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from runner.platforms.contract import PlatformError
 from runner.proof.checks import Verdict
 from runner.runs import files, provenance, solo, store
 from runner.runs.load import load
-from runner.runs.record import Summary
+from runner.runs.record import Summary, Where
 from runner.runs.run import Run, read_run
 from runner.sweep import job
 from runner.sweep.derive import problems_of
@@ -208,3 +209,38 @@ def test_a_device_that_is_in_use_is_refused_without_waiting(
         job.device_lock("host", False, print),
     ):
         pass
+
+
+# --- a repeat that another device has begun ------------------------------------------------------
+
+
+def test_what_is_compared_shares_a_device_also_when_a_sweep_is_resumed(tmp_path: Path) -> None:
+    arguments = [*SMOKE, "sweep.repeats=2", "-m", "arm=native,xsched"]
+    first = started.run(into(tmp_path, arguments), tmp_path / "log")
+    assert first.code == 0, first.said
+    (folder,) = (path.parent for path in tmp_path.glob("out/*/sweep.json"))
+    runs = {each.name: each.folder for each in files.read_sweep(folder).runs}
+    (folder / runs["xsched-r0"] / files.SUMMARY).unlink()
+    place = folder / runs["native-r0"] / files.SUMMARY
+    summary = files.read_summary(place.parent)
+    assert summary is not None
+    assert summary.where == provenance.where("host")
+    elsewhere = Where("n2", "another machine", "host")
+    files.write_json(place, replace(summary, where=elsewhere))
+    before = {
+        name: (folder / each / files.SUMMARY).stat() for name, each in runs.items() if "r1" in name
+    }
+    second = started.run(into(tmp_path, arguments), tmp_path / "log2")
+    assert second.code == 0, second.said
+    assert (
+        "native-r0 ran on host of n2, and what it is compared with runs on host of" in second.said
+    )
+    again = {name: files.read_summary(folder / each) for name, each in runs.items()}
+    assert {each.where.machine for each in again.values() if each and each.where} == {
+        provenance.where("host").machine
+    }
+    kept = {
+        name: (folder / each / files.SUMMARY).stat() for name, each in runs.items() if "r1" in name
+    }
+    assert kept == before, "the other repeat is not touched"
+    assert len(list((folder / files.SUPERSEDED).iterdir())) == 2

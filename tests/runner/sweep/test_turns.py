@@ -1,13 +1,20 @@
 """A device that another command uses: whoever shall not wait is refused before anything is written,
 and whoever waits is told of it."""
 
+import multiprocessing
 import os
+import time
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from runner.config.errors import UserError
-from runner.sweep.turns import device_lock
+from runner.config.schema import Config
+from runner.sweep import turns
+from runner.sweep.turns import device_lock, seat
 from tests.runner.sweep.made_runs import command
 
 
@@ -47,3 +54,51 @@ def test_who_takes_turns_is_told_once_for_all_runs(
     assert said.count("another command uses this device (host): process ") == 1
     assert "(theirs-1)" in said
     assert "take turns" in said
+
+
+# --- several devices -----------------------------------------------------------------------------
+
+EIGHT = [str(number) for number in range(8)]
+
+
+def _job(_: int) -> tuple[str, int, float, float]:
+    """The device that a job had, in which process, and when."""
+    with seat(Config()) as device:
+        began = time.monotonic()
+        time.sleep(0.05)
+        return device, os.getpid(), began, time.monotonic()
+
+
+@pytest.fixture
+def eight(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "devices", lambda _: EIGHT)
+    monkeypatch.setattr(
+        turns, "shared", lambda config: SimpleNamespace(lock=f"gpu-{config.platform.device}")
+    )
+
+
+@pytest.mark.usefixtures("eight")
+def test_64_repeats_are_spread_over_eight_devices() -> None:
+    with multiprocessing.get_context("fork").Pool(8) as pool:
+        ran = pool.map(_job, range(64), chunksize=1)
+    assert set(Counter(device for device, *_ in ran)) == {*EIGHT}
+    for device in EIGHT:
+        mine = sorted((began, ended) for at, _, began, ended in ran if at == device)
+        assert all(one[1] <= other[0] for one, other in pairwise(mine))
+    homes = {(process, device) for device, process, *_ in ran}
+    assert len(homes) <= 8, "a process keeps to its device, where its warm parents are"
+
+
+@pytest.mark.usefixtures("eight")
+def test_who_finds_no_free_device_waits_for_one() -> None:
+    with multiprocessing.get_context("fork").Pool(9) as pool:
+        ran = pool.map(_job, range(18), chunksize=1)
+    assert {device for device, *_ in ran} == {*EIGHT}
+
+
+def test_of_one_device_there_is_nothing_to_choose() -> None:
+    config = Config()
+    config.platform.name = "host"
+    with seat(config) as device:
+        assert device == ""
+        assert turns.on(config, device) is config

@@ -114,15 +114,15 @@ def test_every_arm_has_the_same_hardware_queues_whatever_the_shell_says(
     assert asked.environment(xsched=False)["GPU_MAX_HW_QUEUES"] == "4"
 
 
-def test_the_shells_numbers_of_gpus_do_not_count(
+def test_one_variable_chooses_the_gpu_by_the_drivers_number(
     double: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Under ROCR_VISIBLE_DEVICES=3 HIP's number 0 is another GPU than AMD SMI's."""
+    """Under ROCR_VISIBLE_DEVICES=3 HIP's number 0 is AMD SMI's 3: both mean the same GPU."""
     for name in ("ROCR_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "CUDA_VISIBLE_DEVICES"):
         monkeypatch.setenv(name, "3")
     environment = OnAmd(double).environment(xsched=True)
     chosen = {name: text for name, text in environment.items() if "VISIBLE" in name}
-    assert chosen == {"HIP_VISIBLE_DEVICES": "0"}
+    assert chosen == {"HIP_VISIBLE_DEVICES": "3"}
     assert "GPU_DEVICE_ORDINAL" not in environment
 
 
