@@ -53,11 +53,8 @@ def _run(job: Job, sweep: Path) -> None:
     here: dict[str, Where] = {}
     todo = job.steps
     try:
-        with (
-            locks.held(agenda.lock(sweep, job), True, _wait, across=True),
-            seat(job.steps[0].config) as device,
-        ):
-            job = replace(job, steps=_settled(job, device))
+        with locks.held(agenda.lock(sweep, job), True, _wait, across=True):
+            job = replace(job, steps=_settled(job, seat(job.steps[0].config)))
             here = {step.folder: _where(step, job) for step in job.steps}
             todo = _todo(job, sweep, here)
             resume.set_aside(todo, sweep)

@@ -1,5 +1,5 @@
 """One device, one trial: commands on the same device take turns, trial by trial. Of several devices
-each job has one for itself."""
+each process has one for itself."""
 
 import os
 import tempfile
@@ -19,8 +19,8 @@ from runner.trial import interruption
 
 #: The same for all processes of a machine, whatever their TMPDIR.
 LOCKS = Path("/dev/shm")
-#: Which of several devices this process had last: warm parents are there.
-_last: list[str] = []
+#: Devices that this process has for itself.
+_seats: dict[str, ExitStack] = {}
 
 
 @contextmanager
@@ -73,23 +73,22 @@ def _file(device: str) -> Path:
     return folder / f"xsched-runner-{device}.lock"
 
 
-@contextmanager
-def seat(config: Config) -> Iterator[str]:
-    """One of several devices that no other job has, for as long as the job lasts; "" where there
-    are not several. Which one: see `platform.device`."""
-    with ExitStack() as held:
-        several = devices(config)
-        while several:
-            for each in sorted(several, key=lambda one: one not in _last):
-                device = shared(on(config, each)).lock
-                with suppress(locks.Taken):
-                    held.enter_context(locks.held(_file(f"{device}-job"), wait=False, say=print))
-                    _last[:] = [each]
-                    yield each
-                    return
-            interruption.check()
-            time.sleep(locks.LOOK_S)
-        yield ""
+def seat(config: Config) -> str:
+    """One of several devices that no other process of a sweep has, for as long as this process
+    lives: its warm parents are there. "" where there are not several. See `platform.device`."""
+    several = devices(config)
+    while several:
+        for each in several:
+            device = shared(on(config, each)).lock
+            if device in _seats:
+                return each
+            with suppress(locks.Taken), ExitStack() as held:
+                held.enter_context(locks.held(_file(f"{device}-jobs"), wait=False, say=print))
+                _seats[device] = held.pop_all()
+                return each
+        interruption.check()
+        time.sleep(locks.LOOK_S)
+    return ""
 
 
 def on(config: Config, device: str) -> Config:

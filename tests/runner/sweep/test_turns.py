@@ -63,10 +63,9 @@ EIGHT = [str(number) for number in range(8)]
 
 def _job(_: int) -> tuple[str, int, float, float]:
     """The device that a job had, in which process, and when."""
-    with seat(Config()) as device:
-        began = time.monotonic()
-        time.sleep(0.05)
-        return device, os.getpid(), began, time.monotonic()
+    device, began = seat(Config()), time.monotonic()
+    time.sleep(0.05)
+    return device, os.getpid(), began, time.monotonic()
 
 
 @pytest.fixture
@@ -90,15 +89,20 @@ def test_64_repeats_are_spread_over_eight_devices() -> None:
 
 
 @pytest.mark.usefixtures("eight")
-def test_who_finds_no_free_device_waits_for_one() -> None:
-    with multiprocessing.get_context("fork").Pool(9) as pool:
-        ran = pool.map(_job, range(18), chunksize=1)
-    assert {device for device, *_ in ran} == {*EIGHT}
+def test_who_finds_no_free_device_waits_until_a_process_ends() -> None:
+    context = multiprocessing.get_context("fork")
+    with context.Pool(8) as others:
+        assert {device for device, *_ in others.map(_job, range(64), chunksize=1)} == {*EIGHT}
+        with context.Pool(1) as late:
+            asked = late.apply_async(_job, (0,))
+            with pytest.raises(multiprocessing.TimeoutError):
+                asked.get(0.5)
+            others.terminate()
+            assert asked.get(10)[0] in EIGHT
 
 
 def test_of_one_device_there_is_nothing_to_choose() -> None:
     config = Config()
     config.platform.name = "host"
-    with seat(config) as device:
-        assert device == ""
-        assert turns.on(config, device) is config
+    assert seat(config) == ""
+    assert turns.on(config, "") is config
