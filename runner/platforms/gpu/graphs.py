@@ -116,9 +116,11 @@ class _Capture:
     def of(self, run: Callable[[], Tensor]) -> Tensor:
         torch.cuda.synchronize()
         try:
-            with self._ring.on(self._stream.cuda_stream), _Operators(self._after):
-                self._begin()
-                result = run().contiguous()
+            with self._ring.on(self._stream.cuda_stream):
+                self._begin()  # runs operators of its own, which are not the model's
+                with _Operators(self._after):
+                    result = run()
+                result = result.contiguous()
                 self._mark(lambda: self._ring.mark_result(result))
                 self.graphs[-1].capture_end()
         except RuntimeError as error:

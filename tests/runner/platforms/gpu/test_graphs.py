@@ -60,6 +60,7 @@ class Model(nn.Module):
 class Graph:
     made: ClassVar[list["Graph"]] = []
     open: ClassVar["Graph | None"] = None
+    seeds: ClassVar[Tensor]
     inputs: tuple[Tensor, ...]
     model: Model
     result: Tensor
@@ -69,6 +70,8 @@ class Graph:
 
     def capture_begin(self, **_: Any) -> None:
         assert Graph.open is None, "one after another"
+        for _each in range(3):
+            self.seeds.fill_(0)  # as CUDA's does
         Graph.open = self
 
     def capture_end(self) -> None:
@@ -86,7 +89,7 @@ launched: list[int] = []
 
 @pytest.fixture(autouse=True)
 def cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    Graph.made, Graph.open = [], None
+    Graph.made, Graph.open, Graph.seeds = [], None, torch.zeros(1)
     launched.clear()
     for name, fake in {
         "CUDAGraph": Graph,
