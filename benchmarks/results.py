@@ -1,10 +1,11 @@
-"""``python -m benchmarks.results NAME SWEEP…``: keep sweeps of experiments, and write the page that
-shows them.
+"""``python -m benchmarks.results NAME [SECTION=]SWEEP…``: keep sweeps of experiments, and write the
+page that shows them.
 
 Of each sweep ``docs/results/NAME/`` gets a zip of its raw data, without the places of the machine
-that it ran on, and its figures; ``docs/results/NAME.md`` gets a section. The zips of earlier calls
-stay on the page. What a person has to say of it is in ``docs/results/NAME/remarks.yaml``: `title`,
-`intro`, and a text by experiment.
+that it ran on, and its figures; ``docs/results/NAME.md`` gets a section, named like the experiment
+or task set unless SECTION is given. The zips of earlier calls stay on the page. What a person has
+to say of it is in ``docs/results/NAME/remarks.yaml``: `title`, `intro`, a text by section, and
+`figures`, by section which to show where it should not be those that are usual.
 """
 
 import shlex
@@ -56,16 +57,17 @@ def main(arguments: list[str]) -> None:
     name, *sweeps = arguments
     target = RESULTS / name
     target.mkdir(parents=True, exist_ok=True)
-    for sweep in map(Path, sweeps):
-        print(keep(sweep, target))
+    for given in sweeps:
+        section, _, sweep = given.rpartition("=")
+        print(keep(Path(sweep), target, section))
     remarks = yaml.safe_load((target / "remarks.yaml").read_text())
     sections = [_section(path, remarks) for path in sorted(target.glob("*.zip"))]
     parts = [f"# {remarks['title']}", remarks["intro"].strip(), *sections]
     (RESULTS / f"{name}.md").write_text("\n\n".join(parts) + "\n")
 
 
-def keep(sweep: Path, target: Path) -> str:
-    """The zip of a sweep in the folder `target`, named like its experiment or task set."""
+def keep(sweep: Path, target: Path, section: str = "") -> str:
+    """The zip of a sweep in the folder `target`, named so, or like its experiment or task set."""
     published.check(sweep)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / sweep.name
@@ -80,8 +82,10 @@ def keep(sweep: Path, target: Path) -> str:
                 path.write_text(text.replace(f"{Path(ran_in).parent}/", ""))
             if path.name == files.PROVENANCE:
                 _shorten(path)
+        published.pack(copy)
         published.seal(copy)
-        return export(copy, target / f"{_experiment(copy)}.zip", force=True)
+        command = files.read_sweep(copy).command
+        return export(copy, target / f"{section or _experiment(command)}.zip", force=True)
 
 
 def _shorten(path: Path) -> None:
@@ -99,8 +103,8 @@ def _with_diff(origin: Provenance, diff: str) -> Provenance:
     return replace(origin, code=replace(origin.code, diff=diff))
 
 
-def _experiment(sweep: Path) -> str:
-    words = files.read_sweep(sweep).command.split()
+def _experiment(command: str) -> str:
+    words = command.split()
     asked = (w for group in CONFS for w in words if w.startswith(f"{group}="))
     return next(asked).partition("=")[2]
 
@@ -109,20 +113,21 @@ def _experiment(sweep: Path) -> str:
 
 
 def _section(path: Path, remarks: dict[str, Any]) -> str:
-    """An experiment: what it is, what was expected of it, its figures, its verdicts."""
+    """A sweep: what it is, what was expected of it, its figures, its verdicts."""
     name = path.stem
     sweep = load(path)
+    experiment = _experiment(sweep.record.command)
     with tempfile.TemporaryDirectory() as folder:
         build(Outcome.of(sweep), Path(folder), name)
-        images = _images(Path(folder) / "figures", path)
-    findings = evaluate(_expected(name), sweep.runs)
+        images = _images(Path(folder) / "figures", path, remarks.get("figures", {}).get(name))
+    findings = evaluate(_expected(experiment), sweep.runs)
     try:
         found = compare(sweep.runs)
     except UserError:  # a single arm
         found = None
     parts = [
         f"## {name}",
-        _question(name),
+        _question(experiment) if name == experiment else "",
         _ended(sweep),
         _expectations(findings) if findings else "",
         remarks.get(name, "").strip(),
@@ -172,12 +177,12 @@ def _left_out(found: Comparison) -> str:
     return f"Not compared: {'; '.join(named)}." if named else ""
 
 
-def _images(figures: Path, path: Path) -> list[str]:
-    """The figures that the report has, copied beside the zip."""
+def _images(figures: Path, path: Path, asked: list[str] | None = None) -> list[str]:
+    """The figures that the report has, copied beside the zip; asked: those and no others."""
     there = [stem for stem in (*DECLARED, *DISTRIBUTIONS) if (figures / f"{stem}.png").is_file()]
     wanted = there[:1] if there and there[0] in DECLARED else there[:2]
     shown = []
-    for stem in wanted:
+    for stem in wanted if asked is None else asked:
         copied = path.with_name(f"{path.stem}-{stem}.png")
         shutil.copy(figures / f"{stem}.png", copied)
         shown.append(f"![{path.stem}: {stem}]({path.parent.name}/{copied.name})")
@@ -212,11 +217,12 @@ def _arms(arms: list[ArmRow]) -> str:
 
 
 def _verdicts(found: Comparison) -> str:
+    """Nothing of single runs: the arms' table has their figures, and there are no verdicts."""
     rows = []
     for row in found.primary:
         _, _, change, interval = numbers(row)
         rows.append((treatment_name(row), row.figure, change, interval, verdict(row)))
-    if not rows:
+    if all(row.interval is None for row in found.primary):
         return ""
     return _table((f"against {found.baseline}", "figure", "ratio", INTERVAL, ""), rows)
 

@@ -1,13 +1,18 @@
 """The pages of results, from sweeps that never ran."""
 
+import re
 import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from benchmarks import results
+from benchmarks import published, results
 from runner.config.errors import UserError
 from runner.runs import files
 from runner.runs.load import load
@@ -71,6 +76,56 @@ def test_a_later_call_keeps_the_sections_that_are_there(kept: Path) -> None:
     before = (kept / "here.md").read_text()
     results.main(["here"])
     assert (kept / "here.md").read_text() == before
+
+
+def test_a_sweep_may_have_a_section_of_its_own(kept: Path, tmp_path: Path) -> None:
+    """What the experiment asks is said in the section that has its name."""
+    (folder,) = (path.parent for path in (tmp_path / "home" / "outputs").glob(f"*/{files.SWEEP}"))
+    results.main(["here", f"levels={folder}"])
+    one, other = (kept / "here.md").read_text().split("## ")[1:]
+    assert one.startswith("level_sweep\n\nA higher level stops")
+    assert other.startswith("levels\n\n`python -m runner experiment=level_sweep`: 9 runs")
+    assert "| deactivation beats blocking | ≤ 0.98 |" in other
+    assert "[levels.zip](here/levels.zip)" in other
+    assert "levels-p90.png" in other
+    remarks = kept / "here" / "remarks.yaml"
+    remarks.write_text(remarks.read_text() + "figures: {level_sweep: [], levels: [p99]}\n")
+    results.main(["here"])
+    assert re.findall(r"!\[.*?\]", (kept / "here.md").read_text()) == ["![levels: p99]"]
+
+
+def test_single_runs_have_no_table_of_verdicts(tmp_path: Path, monkeypatch: Any) -> None:
+    swept = {"arm": ["native", "xsched"]}
+    for repeats in (3, 1):
+        folder = made_up.sweep(tmp_path / str(repeats), swept, repeats=repeats)
+        command = "python -m runner experiment=level_sweep"
+        files.write_json(folder / files.SWEEP, replace(files.read_sweep(folder), command=command))
+        (tmp_path / f"of{repeats}").mkdir()
+        (tmp_path / f"of{repeats}" / "remarks.yaml").write_text("title: Here\nintro: Measured.\n")
+        monkeypatch.setattr(results, "RESULTS", tmp_path)
+        results.main([f"of{repeats}", str(folder)])
+        page = (tmp_path / f"of{repeats}.md").read_text()
+        assert "| arm | repeats |" in page
+        assert ("| against native | figure |" in page) == (repeats == 3)
+
+
+def test_tables_are_kept_smaller_and_the_same(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    times = np.arange(10_000) * 100_000 + np.random.default_rng(1).integers(0, 999, 10_000)
+    table = pa.table(
+        {
+            "task": pa.array(["urgent", "other"] * 5000).dictionary_encode(),
+            "at_ns": times,
+            "result": pa.array([None, 0.5] * 5000),
+        }
+    ).replace_schema_metadata({"dropped": "3"})
+    pq.write_table(table, run / "marks.parquet")  # type: ignore[no-untyped-call]
+    before = (run / "marks.parquet").stat().st_size
+    published.pack(tmp_path)
+    assert (run / "marks.parquet").stat().st_size < before / 2
+    after = pq.read_table(run / "marks.parquet")  # type: ignore[no-untyped-call]
+    assert after.equals(table, check_metadata=True)
 
 
 def test_what_is_kept_is_the_sweep_without_the_places_of_its_machine(

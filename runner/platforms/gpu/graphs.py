@@ -1,7 +1,8 @@
 """A request as a few graphs instead of many commands: captured once, and launched with next to no
 work for the host, which is the bottleneck of small requests."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import cycle
 from math import ceil
 from typing import Any
@@ -26,8 +27,8 @@ def of_graphs(
     """Enqueues a request of the next input in turn, as so many graphs, and returns its result; and
     how many marks that leaves. Every graph has as many operators as the others, one more or less.
 
-    Raises RuntimeError for more graphs than operators, for a module that cannot be captured, and if
-    graphs compute something else than operators do."""
+    Raises RuntimeError for more graphs than operators, for a module that cannot be captured or has
+    other operators then, and if graphs compute something else than operators do."""
     # The default stream cannot be captured.
     side = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch's
     here = [tensor.clone() for tensor in inputs[0]]  # where graphs read, whichever the input is
@@ -99,6 +100,18 @@ def _count(run: Callable[[], object]) -> int:
     return seen.count
 
 
+@contextmanager
+def _unseen() -> Iterator[None]:
+    """A model must not see that it is captured: transformers 5.17 takes another, slower attention
+    then."""
+    asked = torch.cuda.is_current_stream_capturing
+    torch.cuda.is_current_stream_capturing = lambda: False
+    try:
+        yield
+    finally:
+        torch.cuda.is_current_stream_capturing = asked
+
+
 class _Capture:
     """The graphs of one request, with marks in them. They share memory, for they are always
     launched one after another."""
@@ -108,6 +121,7 @@ class _Capture:
     ) -> None:
         self.graphs: list[torch.cuda.CUDAGraph] = []
         self.marks = 0
+        self._operators = operators
         self._last = {round(number * operators / count) for number in range(1, count)}
         self._marked = ceil(count / MARKS)
         self._ring, self._stream = ring, stream
@@ -116,9 +130,11 @@ class _Capture:
     def of(self, run: Callable[[], Tensor]) -> Tensor:
         torch.cuda.synchronize()
         try:
-            with self._ring.on(self._stream.cuda_stream), _Operators(self._after):
-                self._begin()
-                result = run().contiguous()
+            with self._ring.on(self._stream.cuda_stream):
+                self._begin()  # runs operators of its own, which are not the model's
+                with _unseen(), (seen := _Operators(self._after)):
+                    result = run()
+                result = result.contiguous()
                 self._mark(lambda: self._ring.mark_result(result))
                 self.graphs[-1].capture_end()
         except RuntimeError as error:
@@ -127,6 +143,11 @@ class _Capture:
                 f"this model cannot be captured as graphs ({reason}): model.graphs=0 runs it "
                 "operator by operator"
             ) from error
+        if seen.count != self._operators:
+            raise RuntimeError(
+                f"a request of this model has {seen.count} operators where it is captured, and "
+                f"{self._operators} else: model.graphs=0 runs it operator by operator"
+            )
         return result
 
     def _begin(self) -> None:

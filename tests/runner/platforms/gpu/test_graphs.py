@@ -1,7 +1,7 @@
 """A request as graphs, on the CPU: with graphs that keep how many operators they were given, and
 that do what they would when the last of them is launched."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -45,21 +45,25 @@ class Stream:
 
 
 class Model(nn.Module):
-    """broken: graphs of it compute something else."""
+    """broken: graphs of it compute something else. other: how it finds out that it is captured, to
+    take other operators then."""
 
-    def __init__(self, broken: bool = False) -> None:
+    def __init__(self, broken: bool = False, other: Callable[[], bool] = bool) -> None:
         super().__init__()
-        self.inner, self.broken = build(SPEC).module, broken
+        self.inner, self.broken, self.other = build(SPEC).module, broken, other
 
     def forward(self, *inputs: Tensor) -> Tensor:
         Graph.inputs, Graph.model = inputs, self
         Graph.result = self.inner(*inputs)
+        if self.other():
+            Graph.result = Graph.result * 1
         return Graph.result
 
 
 class Graph:
     made: ClassVar[list["Graph"]] = []
     open: ClassVar["Graph | None"] = None
+    seeds: ClassVar[Tensor]
     inputs: tuple[Tensor, ...]
     model: Model
     result: Tensor
@@ -69,6 +73,8 @@ class Graph:
 
     def capture_begin(self, **_: Any) -> None:
         assert Graph.open is None, "one after another"
+        for _each in range(3):
+            self.seeds.fill_(0)  # as CUDA's does
         Graph.open = self
 
     def capture_end(self) -> None:
@@ -86,7 +92,7 @@ launched: list[int] = []
 
 @pytest.fixture(autouse=True)
 def cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    Graph.made, Graph.open = [], None
+    Graph.made, Graph.open, Graph.seeds = [], None, torch.zeros(1)
     launched.clear()
     for name, fake in {
         "CUDAGraph": Graph,
@@ -94,13 +100,16 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> None:
         "stream": lambda _: torch.inference_mode(),
         "synchronize": lambda: None,
         "graph_pool_handle": lambda: 1,
+        "is_current_stream_capturing": lambda: Graph.open is not None,
     }.items():
         monkeypatch.setattr(graphs.torch.cuda, name, fake)
 
 
-def made(count: int, broken: bool = False) -> tuple[Any, int, Ring]:
+def made(
+    count: int, broken: bool = False, other: Callable[[], bool] = bool
+) -> tuple[Any, int, Ring]:
     ring: Any = Ring()
-    enqueue, marks = of_graphs(Model(broken), build(SPEC).inputs, count, ring)
+    enqueue, marks = of_graphs(Model(broken, other), build(SPEC).inputs, count, ring)
     launched.clear()
     return enqueue, marks, ring
 
@@ -146,6 +155,21 @@ def test_there_are_as_many_graphs_as_operators_at_the_most() -> None:
 def test_graphs_that_compute_something_else_are_refused() -> None:
     with pytest.raises(RuntimeError, match=r"something else \(by 0\.01 of .*model\.graphs=0"):
         made(3, broken=True)
+
+
+def test_a_model_does_not_see_that_it_is_captured() -> None:
+    made(5, other=lambda: torch.cuda.is_current_stream_capturing())
+    with graphs._unseen():
+        assert not torch.cuda.is_current_stream_capturing()
+    Graph.open = Graph()
+    assert torch.cuda.is_current_stream_capturing(), "only while it is captured"
+
+
+def test_a_model_that_takes_other_operators_where_it_is_captured_is_refused() -> None:
+    most = operators()
+    says = rf"{most + 1} operators where it is captured, and {most} else: model\.graphs=0"
+    with pytest.raises(RuntimeError, match=says):
+        made(5, other=lambda: Graph.open is not None)
 
 
 def test_a_model_that_cannot_be_captured_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
