@@ -21,6 +21,10 @@ ROOT = Path(__file__).parents[1]
 # How long an example takes is the machine's business: a busy one needs more than the usual 200 ms.
 settings.register_profile("on any machine", deadline=None)
 settings.load_profile("on any machine")
+# Torch would have a thread a core in each worker: on tensors as small as here they only wait for
+# each other, and each operator takes milliseconds. Trials have one thread by themselves.
+THREADS = "OMP_NUM_THREADS"
+os.environ[THREADS] = "1"
 # Each look for cycles goes through all that torch and its like have made: a look less often.
 gc.set_threshold(50_000)
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -43,7 +47,7 @@ def command(*arguments: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    clean = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
+    clean = {k: v for k, v in os.environ.items() if k not in ("MLFLOW_TRACKING_URI", THREADS)}
     return clean | {"PYTHONPATH": str(ROOT)}
 
 
