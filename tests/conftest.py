@@ -1,11 +1,13 @@
 """Fixtures shared by all tests: a device, and the command run as a user runs it."""
 
+import gc
 import os
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +21,12 @@ ROOT = Path(__file__).parents[1]
 # How long an example takes is the machine's business: a busy one needs more than the usual 200 ms.
 settings.register_profile("on any machine", deadline=None)
 settings.load_profile("on any machine")
+# Torch would have a thread a core in each worker: on tensors as small as here they only wait for
+# each other, and each operator takes milliseconds. Trials have one thread by themselves.
+THREADS = "OMP_NUM_THREADS"
+os.environ[THREADS] = "1"
+# Each look for cycles goes through all that torch and its like have made: a look less often.
+gc.set_threshold(50_000)
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -39,7 +47,7 @@ def command(*arguments: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    clean = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
+    clean = {k: v for k, v in os.environ.items() if k not in ("MLFLOW_TRACKING_URI", THREADS)}
     return clean | {"PYTHONPATH": str(ROOT)}
 
 
@@ -110,6 +118,22 @@ def run_here(
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # main sets it; here it is taken back
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return run_command
+
+
+@contextmanager
+def blank() -> Iterator[None]:
+    """Figures are plotted, and their files are blank: drawing takes longer than all around it."""
+    from matplotlib.figure import Figure
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", lambda _, file, **__: file.write(b"drawn"))
+        yield
+
+
+@pytest.fixture
+def blank_figures() -> Iterator[None]:
+    with blank():
+        yield
 
 
 @pytest.fixture(scope="session")

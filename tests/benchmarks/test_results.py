@@ -18,6 +18,7 @@ from runner.runs import files
 from runner.runs.load import load
 from runner.runs.provenance import MAX_DIFF
 from runner.runs.record import Code, Provenance
+from tests.conftest import blank
 from tests.runner.results.report import made_up
 
 
@@ -34,7 +35,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "results" / "here").mkdir(parents=True)
     remarks = "title: Here\nintro: Measured.\nlevel_sweep: A remark.\n"
     (place / "results" / "here" / "remarks.yaml").write_text(remarks)
-    with pytest.MonkeyPatch.context() as patch:
+    with blank(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(results, "RESULTS", place / "results")
         results.main(["here", str(folder)])
     return place
@@ -72,6 +73,7 @@ def test_the_page_says_what_was_expected_and_found(kept: Path) -> None:
     assert list((kept / "here").glob("*.png"))
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_later_call_keeps_the_sections_that_are_there(kept: Path) -> None:
     before = (kept / "here.md").read_text()
     results.main(["here"])

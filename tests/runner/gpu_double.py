@@ -226,7 +226,9 @@ class DoublePlatform(GpuPlatform):
         super().__init__(name, home=str(folder.parent), mps=mps)
         self._folder = folder
         self._double = DoubleManagement(capability, others or [])
-        self._variables = variables | {ADVERSARY: adversary}
+        self._variables = variables
+        #: Of the next trial.
+        self.adversary = adversary
 
     def no_gpu(self) -> str:
         return ""
@@ -248,7 +250,11 @@ class DoublePlatform(GpuPlatform):
         return [
             replace(
                 setup,
-                environment={**setup.environment, **self._variables},
+                environment={
+                    **setup.environment,
+                    **self._variables,
+                    ADVERSARY: self.adversary,
+                },
                 details=setup.details | {"double": str(self._folder)},
                 module="tests.runner.gpu_double",
             )
@@ -275,7 +281,7 @@ def trial(platform: DoublePlatform, **changes: Any) -> TrialSpec:
     config.xsched.scheduler = changes.pop("scheduler", "auto")
     config.task_set.requests = changes.pop("requests", 10)
     config.task_set.lead_in_s = 0
-    config.warmup = 1
+    config.warmup = changes.pop("warmup", 0)
     config.limit_s = changes.pop("limit_s", 20)
     hints, arrival = changes.pop("hints", {}), changes.pop("arrival", "jitter")
     assert not changes
@@ -292,6 +298,13 @@ def trial(platform: DoublePlatform, **changes: Any) -> TrialSpec:
     config.task_set.tasks["urgent"].arrival.process = arrival
     config.task_set.tasks["urgent"].arrival.load = 0.6
     return settle(config, resolve(config), platform)
+
+
+def solo(spec: TrialSpec) -> dict[ModelSpec, float]:
+    """What a request of each model takes alone, which need not be measured where all of it is
+    made up."""
+    models = {task.model for task in spec.tasks}
+    return {model: model.size * model.work_us / 1e6 for model in models}
 
 
 def load(spec: Any) -> None:

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from models import ModelSpec
 from runner.config.resolve import resolve
 from runner.config.schema import Config, ModelOverride, TaskConfig
 from runner.config.spec import TaskSpec, TrialSpec
@@ -339,7 +340,7 @@ def trial(platform: HostPlatform, **changes: Any) -> TrialSpec:
         setattr(config.xsched, key, changes.pop(key, getattr(config.xsched, key)))
     config.xsched.level = PreemptLevel[changes.pop("level", "block")]
     config.task_set.requests, config.task_set.lead_in_s = changes.pop("requests", 8), 0
-    config.warmup, config.limit_s = 1, 6
+    config.warmup, config.limit_s = 0, 6
     model = changes.pop("model", None)
     low, comes = changes.pop("low", ("low-1", "low-2")), changes.pop("low_arrival", "closed")
     tasks = {"urgent": TaskConfig(priority=2, model=model or URGENT)}
@@ -354,6 +355,12 @@ def trial(platform: HostPlatform, **changes: Any) -> TrialSpec:
     assert not changes
     config.task_set.tasks = tasks
     return settle(config, resolve(config), platform)
+
+
+def solo(spec: TrialSpec) -> dict[ModelSpec, float]:
+    """What requests of made-up work take alone, which need not be measured each time."""
+    models = {task.model for task in spec.tasks if task.model.name == "synthetic"}
+    return {model: model.size * model.work_us / 1e6 for model in models}
 
 
 def main(argument: str) -> None:

@@ -11,6 +11,8 @@ from runner.commands import judge
 from runner.runs import files
 from tests.runner.results.report import made_up
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 
 @pytest.fixture
 def sweep(tmp_path: Path) -> Path:

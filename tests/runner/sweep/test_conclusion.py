@@ -13,8 +13,11 @@ from runner.results.console import console
 from runner.runs import files
 from runner.runs.load import load
 from runner.sweep.conclusion import Judgement, conclude
+from tests.conftest import blank
 from tests.runner.results.report import made_up
 from tests.runner.run_folders import MadeTask, write_run, write_sweep
+
+pytestmark = pytest.mark.usefixtures("blank_figures")
 
 QUICK = ExpectConfig(what="quick", metric="p99_ms/urgent", of="arm=native", at_most=1e9)
 SLOW = ExpectConfig(what="slow", metric="p99_ms/urgent", of="arm=native", at_least=1e9)
@@ -25,7 +28,8 @@ CONCLUSIONS = {"expectations.json", "comparison.csv", "comparison.tex", "compari
 def concluded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two arms, three repeats, judged once."""
     folder = made_up.sweep(tmp_path_factory.mktemp("arms"), {"arm": ["native", "xsched"]}, 3)
-    assert conclude(Judgement([QUICK], None), folder) == []
+    with blank():
+        assert conclude(Judgement([QUICK], None), folder) == []
     return folder
 
 

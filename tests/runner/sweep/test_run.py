@@ -16,6 +16,8 @@ from tests.runner.run_folders import MadeTask, write_run
 from tests.runner.sweep.composed import compose
 from xsched_bindings.types import PreemptLevel
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 
 def named(of: str = "xsched", level: PreemptLevel = PreemptLevel.block, **values: str) -> str:
     config = Config()

@@ -23,7 +23,7 @@ from runner.runs.files import read_proof, read_summary
 from runner.runs.summary import summarise
 from runner.trial.run import TrialResult, run_trial
 from runner.trial.status import Status
-from tests.runner.gpu_double import FAULT, QUEUES, DoublePlatform, trial
+from tests.runner.gpu_double import FAULT, QUEUES, DoublePlatform, solo, trial
 from tests.runner.platforms.gpu import forked
 from tests.runner.platforms.gpu.fake_mps import FakeMps, mps
 from tests.runner.run_folders import keep
@@ -42,12 +42,21 @@ class Silent:
 
 
 def run(platform: DoublePlatform, folder: Path, **changes: Any) -> TrialResult:
-    folder.mkdir(exist_ok=True)
-    spec = trial(platform, **changes)
     before = psutil.Process().children(recursive=True)
-    result = run_trial(spec, platform, {}, folder, Silent(), lambda: None)
+    result = tried(platform, folder, **changes)
     platform.close()
     assert psutil.Process().children(recursive=True) == before, "nothing is left behind"
+    return result
+
+
+def tried(
+    platform: DoublePlatform, folder: Path, calibrated: bool = True, **changes: Any
+) -> TrialResult:
+    """The platform is left open, for the next trial. calibrated: solo times are known."""
+    folder.mkdir(exist_ok=True)
+    spec = trial(platform, **changes)
+    known = solo(spec) if calibrated else {}
+    result = run_trial(spec, platform, known, folder, Silent(), lambda: None)
     summary = summarise(spec, result, "made")  # every outcome can be summarised
     assert summary.status is result.status
     kept = keep(folder, summary, result.proof, result.requests, result.marks, result.events)
@@ -65,7 +74,7 @@ def double(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_xsched_is_proven_and_preempts(double: Path, tmp_path: Path) -> None:
-    result = run(DoublePlatform(double), tmp_path / "run")
+    result = run(DoublePlatform(double), tmp_path / "run", calibrated=False, warmup=1)
     assert (result.status, result.reason) == (Status.FINISHED, "")
     assert result.proof.verdict is Verdict.PROVEN
     assert [check.name for check in result.proof.checks] == [
@@ -202,7 +211,7 @@ def test_trials_of_a_sweep_are_forked_from_one_parent_a_loader_environment(
     for each in (bare, spec, bare):
         folder = tmp_path / "run"
         folder.mkdir(exist_ok=True)
-        result = run_trial(each, platform, {}, folder, Silent(), lambda: None)
+        result = run_trial(each, platform, solo(each), folder, Silent(), lambda: None)
         assert result.requests[0].completed.size >= 3, result.reason
         assert not any("started afresh" in note for note in result.observations.notes)
         parents.append([p.pid for p in psutil.Process().children() if p not in others])
@@ -211,7 +220,7 @@ def test_trials_of_a_sweep_are_forked_from_one_parent_a_loader_environment(
     assert both == again
     assert len(both) == 2
     psutil.Process(first[0]).kill()
-    result = run_trial(bare, platform, {}, tmp_path / "run", Silent(), lambda: None)
+    result = run_trial(bare, platform, solo(bare), tmp_path / "run", Silent(), lambda: None)
     assert result.status is Status.FINISHED, "a dead one is replaced"
     platform.close()
     assert psutil.Process().children() == others
@@ -248,7 +257,7 @@ def test_where_no_parent_can_be_had_trials_start_afresh_and_say_so(
     others = psutil.Process().children()
     for _ in range(2):
         spec = trial(platform, arm="native", requests=3)
-        result = run_trial(spec, platform, {}, tmp_path, Silent(), lambda: None)
+        result = run_trial(spec, platform, solo(spec), tmp_path, Silent(), lambda: None)
         assert result.status is Status.FINISHED, result.reason
         assert "the trial's processes were started afresh: " in result.observations.notes[0]
     assert len(started) == 1, "it would be no better the second time"
@@ -352,7 +361,7 @@ def test_clients_of_mps_are_told_of_their_task_and_of_nothing_else(
     assert [each.get(variable) for each in setups] == [str(each) for each in told.values()]
     (other,) = set(mps_module.CLIENTS) - {variable}
     assert all(other not in each for each in setups)
-    result = run_trial(spec, platform, {}, tmp_path, Silent(), lambda: None)
+    result = run_trial(spec, platform, solo(spec), tmp_path, Silent(), lambda: None)
     assert (result.status, result.reason) == (Status.FINISHED, "")
     assert result.proof.verdict is Verdict.IN_PLACE
     assert result.proof.checks[0].evidence == {"asked": told, "found": told}
@@ -370,7 +379,7 @@ def test_a_warm_parent_outlives_the_daemons_of_trials(
     for _ in range(2):
         spec = trial(platform, arm="native", placement="processes", requests=2)
         assert spec.mps
-        result = run_trial(spec, platform, {}, tmp_path, Silent(), lambda: None)
+        result = run_trial(spec, platform, solo(spec), tmp_path, Silent(), lambda: None)
         assert result.status is Status.FINISHED, result.reason
         parents.append([p for p in psutil.Process().children() if p not in others])
     assert parents[0] == parents[1]

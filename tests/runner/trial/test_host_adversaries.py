@@ -15,7 +15,7 @@ from runner.config.schema import ModelOverride
 from runner.proof.checks import Verdict
 from runner.trial.run import TrialResult, run_trial
 from runner.trial.status import Status
-from tests.runner.host_adversaries import AdversaryPlatform, trial
+from tests.runner.host_adversaries import AdversaryPlatform, solo, trial
 from tests.runner.trial.test_gpu_trial import Silent
 
 TWO = ("low",)
@@ -69,7 +69,7 @@ def platform() -> Iterator[AdversaryPlatform]:
 def run(platform: AdversaryPlatform, folder: Path, adversary: str, **changes: Any) -> TrialResult:
     platform.adversary, platform.since = adversary, folder / "since"
     spec = trial(platform, **changes)
-    return run_trial(spec, platform, {}, folder, Silent(), lambda: None)
+    return run_trial(spec, platform, solo(spec), folder, Silent(), lambda: None)
 
 
 HONEST: dict[str, dict[str, Any]] = {

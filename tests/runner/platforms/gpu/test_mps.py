@@ -69,6 +69,7 @@ def test_one_that_cannot_be_had_says_why(
     mps: FakeMps, tmp_path: Path, folders: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     monkeypatch.setattr(module, "ANSWER_S", 1.0)
+    monkeypatch.setattr(module, "END_S", 0.5)
     with pytest.raises(PlatformError) as refused:
         MpsDaemon({**os.environ, "FAKE_MPS": fault}, tmp_path / "mps")
     assert str(refused.value) == FAULTS[fault]

@@ -117,12 +117,14 @@ def test_partition_policies_have_their_shares(tmp_path: Path) -> None:
     assert "Mean of 2 runs each" in html
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_many_points_are_shown_by_their_extremes(tmp_path: Path) -> None:
     swept = {"arm": ["native", "xsched"], "xsched.threshold": list(map(str, range(1, 9)))}
     html = report(made_up.sweep(tmp_path, swept, requests=20))
     assert "Of 9 points, those with the lowest and the highest p99 of priority 1" in html
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_refused_run_is_said_and_left_out(tmp_path: Path) -> None:
     folder = made_up.sweep(tmp_path, {"arm": ARMS}, repeats=3, broken=["xsched-r1"])
     seen = first_screen(report(folder))
@@ -132,6 +134,7 @@ def test_a_refused_run_is_said_and_left_out(tmp_path: Path) -> None:
     assert "No verdict on xsched against native" in seen
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_refusal_that_was_meant_is_no_failure(tmp_path: Path) -> None:
     folder = made_up.sweep(tmp_path, {"arm": ["native", "xsched"]}, broken=["xsched-r0"])
     made_up.edit(folder / "xsched-r0", as_expected=True)
@@ -140,6 +143,7 @@ def test_a_refusal_that_was_meant_is_no_failure(tmp_path: Path) -> None:
     assert "No comparison: there is nothing to compare" in first_screen(html)
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_runs_that_are_not_valid_are_marked_wherever_they_are_shown(tmp_path: Path) -> None:
     folder = made_up.sweep(tmp_path, {"arm": ["native", "xsched"]})
     made_up.edit(folder / "xsched-r0", valid=False, notes=("not valid: 9 late",))
@@ -149,6 +153,7 @@ def test_runs_that_are_not_valid_are_marked_wherever_they_are_shown(tmp_path: Pa
     assert html.count("Not valid, shown all the same: xsched") == 8  # text and caption
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_clocks_that_differ_are_on_the_first_screen_and_at_every_verdict(tmp_path: Path) -> None:
     folder = made_up.sweep(tmp_path, {"arm": ["native", "xsched"]}, repeats=3)
     for arm, clock in (("native", 1980), ("xsched", 1755)):
@@ -168,6 +173,7 @@ def test_nothing_but_failures_is_a_page_without_figures(tmp_path: Path) -> None:
     assert "intercepted" in html
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_expectations_are_shown_with_what_became_of_them(tmp_path: Path) -> None:
     folder = made_up.sweep(tmp_path, {"arm": ["native"]})
     finding = Finding("p99 falls", NOT_MET, 1.25, (1.1, None), "< 1")
@@ -175,6 +181,7 @@ def test_expectations_are_shown_with_what_became_of_them(tmp_path: Path) -> None
     assert "p99 falls &lt; 1 1.25 [1.10, &gt; max] not met" in text(report(folder))
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_nothing_is_green_beside_an_expectation_that_is_not_met(
     arms: Path, page: str, tmp_path: Path
 ) -> None:
@@ -187,6 +194,7 @@ def test_nothing_is_green_beside_an_expectation_that_is_not_met(
     assert verdicts[1][1].startswith("xsched is better than native")
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_several_task_sets_have_their_own_figures(tmp_path: Path) -> None:
     first = made_up.sweep(tmp_path / "a", {"arm": ["native", "xsched"]})
     other = made_up.sweep(tmp_path / "b", {"arm": ["native", "xsched"]})
@@ -213,6 +221,7 @@ def run(monkeypatch: pytest.MonkeyPatch, arguments: Sequence[object]) -> int | s
     return 0
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_command_says_where_the_page_is(
     arms: Path,
     tmp_path: Path,
@@ -225,6 +234,7 @@ def test_the_command_says_where_the_page_is(
     assert (arms / "native-r0/report/report.html").exists()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_run_that_is_not_what_was_recorded_is_left_out_and_named(
     arms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
