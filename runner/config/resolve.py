@@ -34,12 +34,16 @@ DEVICE = re.compile(r"\d{1,4}|(GPU|MIG)-[\w/-]+")
 def as_config(composed: DictConfig) -> Config:
     """A composed configuration as typed objects. Merging the plain values into the schema anew is
     what finds a key that was added with ``+``; references are looked up after that, by type."""
-    ours = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
-    plain = OmegaConf.to_container(ours)
+    plain = OmegaConf.to_container(ours(composed))
     assert isinstance(plain, dict)
     config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), plain))
     assert isinstance(config, Config)
     return config
+
+
+def ours(composed: DictConfig) -> DictConfig:
+    """A composed configuration without Hydra's own."""
+    return OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
 
 
 def resolve(config: Config) -> TrialSpec:

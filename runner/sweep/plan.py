@@ -5,18 +5,18 @@ What is wrong is said at once: nothing is imported here that only running takes 
 
 import copy
 import random
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from hydra.core.override_parser.types import Override, Transformer, ValueType
 from hydra.errors import HydraException
-from omegaconf import DictConfig
 
 from runner.config.command_line import MOST_POINTS, parsed
+from runner.config.compose import Compose, Configurations
 from runner.config.errors import UserError
-from runner.config.resolve import as_config, resolve
+from runner.config.resolve import resolve
 from runner.config.schema import Config
 from runner.config.settings import depends, parameters_of, setting
 from runner.config.spec import TrialSpec
@@ -31,8 +31,6 @@ BARE = ("task_set", "model", "arm", "platform", "arrival", "xsched", "xsched.pol
 ONE_OF_A_SWEEP = ("experiment", "sweep", "expect", "tracking", "output_root", "dry_run", "repeat")
 #: MLflow shows 15 characters; a file system takes 255 bytes.
 LONGEST_NAME = 100
-
-Compose = Callable[[list[str]], DictConfig]
 
 
 class Planned:
@@ -184,10 +182,10 @@ def check(points: list[Planned], compose: Compose) -> tuple[list[Planned], list[
     """Compose and validate all points and decide `auto` for all of them. Returns those that can be,
     and a line about the others if they are to be left out."""
     named = choose()
-    faults = _Faults(points)
+    faults, configurations = _Faults(points), Configurations(compose)
     for each in points:
         with faults.of(each):
-            each.config = as_config(compose(each.overrides))
+            each.config = configurations.of(each.overrides)
             if each.config.platform.name == "auto":
                 each.config.platform.name = named
         with faults.of(each, may_be_left_out=True):
