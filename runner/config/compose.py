@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.config.command_line import parsed
-from runner.config.resolve import as_config, ours
+from runner.config.resolve import as_objects, typed
 from runner.config.schema import Config, is_leaf
 
 #: From overrides to the configuration, by Hydra.
@@ -54,11 +54,11 @@ class Configurations:
             if config := _changed(base, changed):
                 return config
         composed = self._compose([*overrides])
-        config = as_config(composed)
+        known = typed(composed)
+        config = as_objects(known)
         if (others, keys) not in self._bases:
-            certain = _are_apart(others, keys) and not _is_more(composed, keys)
-            kept = copy.deepcopy(config)
-            base = _Base(frozenset(overrides), kept, OmegaConf.structured(kept))
+            certain = _are_apart(others, keys) and not _is_more(composed, known, keys)
+            base = _Base(frozenset(overrides), copy.deepcopy(config), known)
             self._bases[others, keys] = base if certain else None
         return config
 
@@ -130,9 +130,9 @@ def _are_apart(others: Sequence[str], keys: Sequence[str]) -> bool:
     )
 
 
-def _is_more(composed: DictConfig, keys: Iterable[str]) -> bool:
+def _is_more(composed: DictConfig, known: DictConfig, keys: Iterable[str]) -> bool:
     """Whether other values follow from those of keys, by a reference, or files from a key that is a
     group of the user's own."""
     params = OmegaConf.select(composed, "hydra.sweeper.params")
     choices = OmegaConf.select(composed, "hydra.runtime.choices") or {}
-    return "${" in f"{ours(composed)} {params}" or any(key in choices for key in keys)
+    return "${" in f"{known} {params}" or any(key in choices for key in keys)

@@ -5,8 +5,9 @@ What is wrong is said at once: nothing is imported here that only running takes 
 
 import copy
 import random
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,6 +30,8 @@ BARE = ("task_set", "model", "arm", "platform", "arrival", "xsched", "xsched.pol
 
 #: What a sweep has one of: of several values the first would stand for all.
 ONE_OF_A_SWEEP = ("experiment", "sweep", "expect", "tracking", "output_root", "dry_run", "repeat")
+#: How long planning is silent, and then where there is no terminal.
+UNTOLD_S, PLAIN_EVERY_S = 2.0, 10.0
 #: MLflow shows 15 characters; a file system takes 255 bytes.
 LONGEST_NAME = 100
 
@@ -183,16 +186,18 @@ def check(points: list[Planned], compose: Compose) -> tuple[list[Planned], list[
     and a line about the others if they are to be left out."""
     named = choose()
     faults, configurations = _Faults(points), Configurations(compose)
-    for each in points:
-        with faults.of(each):
-            each.config = configurations.of(each.overrides)
-            if each.config.platform.name == "auto":
-                each.config.platform.name = named
-        with faults.of(each, may_be_left_out=True):
-            each.trial = resolve(each.config)
-        with faults.of(each):
-            _check_home(each)
-            _check_figures(each.config)
+    with _progress(len(points)) as tell:
+        for number, each in enumerate(points):
+            tell(number)
+            with faults.of(each):
+                each.config = configurations.of(each.overrides)
+                if each.config.platform.name == "auto":
+                    each.config.platform.name = named
+            with faults.of(each, may_be_left_out=True):
+                each.trial = resolve(each.config)
+            with faults.of(each):
+                _check_home(each)
+                _check_figures(each.config)
     _check_one_sweep(points)
     possible = faults.without(points)
     left_open = [each for each in possible if each.trial.placement == "auto"]
@@ -206,6 +211,33 @@ def check(points: list[Planned], compose: Compose) -> tuple[list[Planned], list[
         with faults.of(each, may_be_left_out=True):
             each.trial = settle(each.config, each.trial, shared(each.config))
     return faults.without(possible), faults.said()
+
+
+@contextmanager
+def _progress(count: int) -> Iterator[Callable[[int], None]]:
+    """Tells how many points are planned to whoever has waited a while: in a terminal in one line
+    that goes away, elsewhere in a line now and then."""
+    told_s = time.monotonic() + UNTOLD_S - PLAIN_EVERY_S
+
+    with ExitStack() as shown:
+        status: Any = None
+
+        def tell(number: int) -> None:
+            nonlocal told_s, status
+            every_s = PLAIN_EVERY_S if status is None else 0.0
+            if time.monotonic() - told_s < every_s:
+                return
+            from runner.results.console import console
+
+            told_s, line = time.monotonic(), f"planning: {number:,} of {count:,} points"
+            if status:
+                status.update(line)
+            elif console.is_terminal and not console.only_end:
+                status = shown.enter_context(console.status(line))
+            elif not console.only_end:
+                console.print(line)
+
+        yield tell
 
 
 class _Faults:
