@@ -14,8 +14,8 @@ from runner.platforms.choose import shared
 from runner.results.console import console
 from runner.runs import files, tracking, view
 from runner.runs.load import sweep_in
-from runner.runs.record import Summary
-from runner.runs.run import read_run
+from runner.runs.record import Entry, Summary
+from runner.runs.run import read_result
 from runner.sweep import agenda, estimate, resume, sources, turns, writer
 from runner.sweep.caveats import caveats
 from runner.sweep.conclusion import Judgement, conclude
@@ -190,7 +190,7 @@ def _collect(
         if interrupted and files.read_summary(place) is None:
             continue  # as it waited for the device
         if place.exists():
-            found[point] = read_run(place).summary
+            found[point] = read_result(place, Entry(folder=place.name, arm=point.arm))
         else:
             found[point] = Summary.failed(point.name, f"its folder is gone: {place}")
     return found
