@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runner.config.errors import UserError
 from runner.runs import files, store
@@ -68,27 +68,27 @@ class Reader:
     def _run(self, logged: "Logged", entry: Entry | None) -> Run:
         """A run whose artifacts are downloaded."""
         held = tempfile.TemporaryDirectory(prefix="xsched-runner-")
+        artifacts = self._artifacts(logged)
         for name in files.OF_A_RUN:
             try:
-                self._download(logged, name, Path(held.name))
+                artifacts._download_file(name, f"{held.name}/{name}")
             except Exception as error:  # as above
                 if name == files.SUMMARY:
                     raise self._unreadable(logged.info.run_id, error) from error
         return read_run(Path(held.name), entry, held)
 
-    def _download(self, logged: "Logged", name: str, folder: Path) -> None:
-        """One request: MLflow's public function asks first where the run's artifacts are, and
-        whether this one is a folder."""
+    def _artifacts(self, logged: "Logged") -> Any:
+        """Has ``_download_file``, which is one request. MLflow's public function asks first where
+        the run's artifacts are, and for each whether it is a folder."""
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-        place = get_artifact_repository(logged.info.artifact_uri, tracking_uri=self._uri)
-        place._download_file(name, str(folder / name))  # type: ignore[no-untyped-call]  # MLflow's
+        return get_artifact_repository(logged.info.artifact_uri, tracking_uri=self._uri)
 
     def _entries(self, parent: "Logged") -> list[tuple["Logged", Entry]]:
         """The runs of a sweep with what its parent run says of them; [] for any other run."""
         with tempfile.TemporaryDirectory(prefix="xsched-runner-") as folder:
             try:
-                self._download(parent, files.SWEEP, Path(folder))
+                self._artifacts(parent)._download_file(files.SWEEP, f"{folder}/{files.SWEEP}")
             except Exception:  # as above; it is no parent
                 return []
             entries = files.read_sweep(Path(folder)).runs
