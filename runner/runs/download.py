@@ -1,7 +1,7 @@
 """Runs that an MLflow store has, read back: the counterpart of `runner.runs.tracking`."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -56,7 +56,7 @@ class Reader:
         for run, made in zip(runs, downloaded, strict=True):
             # A sweep that was resumed has the same folder again; the later run supersedes.
             place = made.summary.folder or run.info.run_id
-            sweeps.setdefault(run.data.tags.get(SWEEP_TAG, ""), {})[place] = made
+            sweeps.setdefault(_sweep_of(run.data.tags), {})[place] = made
         if not sweeps:
             raise UserError("experiment", name, "has no runs", remedy=self._where)
         return [list(each.values()) for each in sweeps.values()]
@@ -143,3 +143,11 @@ class Reader:
             except Exception as error:  # as above
                 raise UserError("", "", store.explained(self._uri, error)) from error
         return self._client
+
+
+def _sweep_of(tags: Mapping[str, str]) -> str:
+    """The same for the runs of one sweep alone: two that began in the same second in different
+    places have one name."""
+    if parent := tags.get(PARENT_TAG):
+        return parent
+    return str(Path(tags[FOLDER_TAG]).parent) if FOLDER_TAG in tags else tags.get(SWEEP_TAG, "")

@@ -47,6 +47,8 @@ NOTE_TAG = "mlflow.note.content"
 #: What finds a folder's runs again: its place, what was measured (the identity of a sweep), and a
 #: checksum of the result.
 FOLDER_TAG, IDENTITY_TAG, RESULT_TAG = "folder", "config_hash", "result"
+#: In a sweep's folder while its jobs run and the store cannot be used.
+UNUSABLE = ".mlflow_unusable"
 #: Without it the UI takes the experiment for one of language models and opens an empty page.
 EXPERIMENT_KIND = "mlflow.experimentKind"
 
@@ -67,6 +69,19 @@ class Tracking:
         """Look at the store again, for three seconds at most; returns its trouble."""
         self.trouble = store.trouble(self.uri)
         return self.trouble
+
+    def tell(self, sweep: Path) -> None:
+        """Leave word of its trouble in a sweep's folder, for jobs in other processes, which would
+        wait for it each; or that there is none. Without word they find out."""
+        forget(sweep)
+        with suppress(OSError):
+            if self.trouble:
+                (sweep / UNUSABLE).write_text(self.trouble)
+
+    def hear(self, sweep: Path) -> None:
+        """What was told in the sweep's folder: the store is not asked again then."""
+        with suppress(OSError, ValueError):
+            self.trouble = self.trouble or (sweep / UNUSABLE).read_text()
 
     def prepare(self) -> str:
         """Import MLflow and create the database, once, before the first window; returns the
@@ -238,6 +253,12 @@ def open_store(config: Config) -> Store:
 
 
 _tracking = cache(Tracking)
+
+
+def forget(sweep: Path) -> None:
+    """The jobs have ended: the store is asked again."""
+    with suppress(OSError):
+        (sweep / UNUSABLE).unlink(missing_ok=True)
 
 
 def log_missing(sweep: Sweep, to: Store) -> list[str]:

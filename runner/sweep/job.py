@@ -36,7 +36,8 @@ def run(composed: DictConfig) -> None:
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
     config = as_config(composed)
-    store = tracking.open_store(config)
+    if store := tracking.open_store(config):
+        store.hear(Path(hydra.sweep.dir))
     problems: dict[str, str] = {}
     try:
         summary, problems = _measure(config, hydra, folder, store)
@@ -68,7 +69,7 @@ def _measure(
     with ExitStack() as undisturbed:
 
         def before_window() -> None:
-            _prepare(store)
+            _prepare(store, sweep)
             undisturbed.enter_context(interruption.deferred())
 
         with (
@@ -121,10 +122,11 @@ def _failed(name: str, folder: Path, error: Exception) -> Summary:
     return summary
 
 
-def _prepare(store: tracking.Store) -> None:
+def _prepare(store: tracking.Store, sweep: Path) -> None:
     """Have MLflow ready before the window. A store that cannot be used is said once, and costs the
     link, not the run."""
     if store and not store.trouble and (trouble := store.prepare()):
+        store.tell(sweep)
         _not_logged(trouble)
 
 

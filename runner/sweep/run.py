@@ -99,8 +99,10 @@ def _run(points: list[Planned], place: Place, launch: Launch, store: tracking.St
     interrupted, trouble = False, []
     try:
         if todo:
-            if store and (problem := store.reach()):
-                show_warnings([f"{problem}; {_later(folder)}"])
+            if store:
+                if problem := store.reach():
+                    show_warnings([f"{problem}; {_later(folder)}"])
+                store.tell(folder)
             with _unsaid(console.only_end):
                 launch(folder, [_job_overrides(each, folder) for each in todo])
     except KeyboardInterrupt:
@@ -108,6 +110,7 @@ def _run(points: list[Planned], place: Place, launch: Launch, store: tracking.St
     except OSError as error:  # a run's folder could not even be made
         trouble.append(f"the sweep ended early: {said(error, folder)}")
     agenda.clear(folder)
+    tracking.forget(folder)
     for each in points:
         if each not in todo:
             derive(folder / each.folder)

@@ -32,7 +32,7 @@ from runner.runs.record import (
 )
 from runner.runs.run import read_run
 from runner.runs.sweep import Sweep
-from runner.runs.tracking import Tracking, log_missing, open_store
+from runner.runs.tracking import UNUSABLE, Tracking, forget, log_missing, open_store
 from runner.trial.status import Status
 from tests.runner.run_folders import MadeTask, write_run, write_sweep
 from tests.runner.stores import by_id, sweep_of
@@ -447,3 +447,31 @@ def test_a_store_on_another_disk_gets_a_copy(
     there = Path(store.local_path(run.info.artifact_uri) or "")
     assert (there / files.SUMMARY).read_bytes() == (sweep[0].folder / files.SUMMARY).read_bytes()
     assert (there / files.SUMMARY).stat().st_nlink == 1
+
+
+def test_jobs_in_other_processes_are_told_that_a_store_cannot_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a dead server keeps a sweep waiting once, however many processes run its points."""
+    asked: list[str] = []
+    monkeypatch.setattr(store, "trouble", lambda uri: asked.append(uri) or "does not answer")
+    parent, *jobs = (Tracking("http://dead:1") for _ in range(4))
+    parent.reach()
+    parent.tell(tmp_path)
+    for job in jobs:
+        job.hear(tmp_path)
+        assert job.prepare() == "does not answer"
+    assert len(asked) == 1
+    forget(tmp_path)
+    fresh = Tracking("http://dead:1")
+    fresh.hear(tmp_path)
+    assert not fresh.trouble, "the next command asks again"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_store_that_can_be_used_leaves_no_word(tmp_path: Path, uri: str) -> None:
+    (tmp_path / UNUSABLE).write_text("of a command that was killed")
+    to = Tracking(uri)
+    to.reach()
+    to.tell(tmp_path)
+    assert not (tmp_path / UNUSABLE).exists()
