@@ -1,7 +1,7 @@
 """Runs that an MLflow store has, read back: the counterpart of `runner.runs.tracking`."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -53,10 +53,10 @@ class Reader:
         runs = [run for run in logged if ARM_TAG in run.data.tags]
         downloaded = self._downloaded([(run, said.get(run.info.run_id)) for run in runs])
         sweeps: dict[str, dict[str, Run]] = {}
-        for run, made in zip(runs, downloaded, strict=True):
+        for run, sweep, made in zip(runs, _sweeps_of(runs), downloaded, strict=True):
             # A sweep that was resumed has the same folder again; the later run supersedes.
             place = made.summary.folder or run.info.run_id
-            sweeps.setdefault(_sweep_of(run.data.tags), {})[place] = made
+            sweeps.setdefault(sweep, {})[place] = made
         if not sweeps:
             raise UserError("experiment", name, "has no runs", remedy=self._where)
         return [list(each.values()) for each in sweeps.values()]
@@ -145,9 +145,16 @@ class Reader:
         return self._client
 
 
-def _sweep_of(tags: Mapping[str, str]) -> str:
-    """The same for the runs of one sweep alone: two that began in the same second in different
-    places have one name."""
-    if parent := tags.get(PARENT_TAG):
-        return parent
-    return str(Path(tags[FOLDER_TAG]).parent) if FOLDER_TAG in tags else tags.get(SWEEP_TAG, "")
+def _sweeps_of(runs: Iterable["Logged"]) -> list[str]:
+    """Of each run what is the same for those of its sweep alone: two that began in the same second
+    in different places have one name. A run that was superseded before its sweep had a parent is of
+    the same folder as the one that has."""
+    told = [run.data.tags for run in runs]
+    both = [tags for tags in told if PARENT_TAG in tags and FOLDER_TAG in tags]
+    parents = {tags[FOLDER_TAG]: tags[PARENT_TAG] for tags in both}
+    return [
+        tags.get(PARENT_TAG)
+        or parents.get(tags.get(FOLDER_TAG, ""))
+        or str(Path(tags.get(FOLDER_TAG, "")).parent / tags.get(SWEEP_TAG, ""))
+        for tags in told
+    ]
