@@ -4,6 +4,7 @@ inherited filled in. What is wrong raises `UserError`, before any process is sta
 import re
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,29 @@ DEVICE = re.compile(r"\d{1,4}|(GPU|MIG)-[\w/-]+")
 
 
 def as_config(composed: DictConfig) -> Config:
-    """A composed configuration as typed objects. Merging the plain values into the schema anew is
-    what finds a key that was added with ``+``; references are looked up after that, by type."""
+    """A composed configuration as typed objects."""
+    return as_objects(typed(composed))
+
+
+def typed(composed: DictConfig) -> DictConfig:
+    """A composed configuration without Hydra's own part. Merging the plain values into the schema
+    anew is what finds a key that was added with ``+``."""
     ours = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
     plain = OmegaConf.to_container(ours)
     assert isinstance(plain, dict)
-    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), plain))
+    merged = OmegaConf.merge(_schema(), plain)
+    assert isinstance(merged, DictConfig)
+    return merged
+
+
+@cache
+def _schema() -> DictConfig:
+    return OmegaConf.structured(Config)  # type: ignore[no-any-return]  # its own kind
+
+
+def as_objects(typed: DictConfig) -> Config:
+    """References are looked up now, by type."""
+    config = OmegaConf.to_object(typed)
     assert isinstance(config, Config)
     return config
 

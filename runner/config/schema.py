@@ -506,6 +506,11 @@ def is_path(names: Sequence[str]) -> bool:
     return any(_leads_to(names, known) for known in _paths())
 
 
+def is_leaf(names: Sequence[str]) -> bool:
+    """Whether they lead to a key that holds a value."""
+    return any(len(names) == len(known) and _leads_to(names, known) for known in _paths())
+
+
 def keys_in(group: Sequence[str]) -> list[str]:
     """The names in a group of keys; [] for what is none."""
     longer = [known for known in _paths() if len(known) > len(group) and _leads_to(group, known)]

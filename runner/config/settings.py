@@ -1,9 +1,9 @@
 """A configuration by dotted keys, as runs and the points of a sweep are told apart by it."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
 from typing import Any, Protocol, TypeVar
-
-from omegaconf import OmegaConf
 
 from runner.config.arms import Arm
 from runner.config.schema import Config
@@ -14,8 +14,18 @@ CALLED_BY = {"xsched": "xsched.policy", "arrival": "arrival.process"}
 
 def parameters_of(config: Config) -> dict[str, Any]:
     """By dotted key, as they are read back from a config.yaml."""
-    plain: Any = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)
-    return flat(plain)
+    return flat(_plain(config))
+
+
+def _plain(node: Any) -> Any:
+    """Without OmegaConf, which takes 20 ms over a configuration."""
+    if is_dataclass(node):
+        return {each.name: _plain(getattr(node, each.name)) for each in fields(node)}
+    if isinstance(node, dict):
+        return {name: _plain(value) for name, value in node.items()}
+    if isinstance(node, list):
+        return [_plain(value) for value in node]
+    return node.name if isinstance(node, Enum) else node
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

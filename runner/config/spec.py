@@ -1,6 +1,7 @@
 """The plain description of a trial, which everything behind the configuration works from."""
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 from models import ModelSpec
@@ -129,7 +130,7 @@ class TrialSpec:
         """Indices of the tasks that run side by side, one list after another."""
         return self.arm.groups([task.priority for task in self.tasks])
 
-    @property
+    @cached_property
     def config_hash(self) -> str:
         """Twelve hexadecimal digits; the order of keys and spelled-out defaults do not change it,
         nor do places (output, tracking) that cannot change a measurement, nor settings of XSched

@@ -2,6 +2,7 @@
 
 import os
 import resource
+from functools import cache
 from pathlib import Path
 
 
@@ -10,6 +11,7 @@ def available_cores() -> list[int]:
     return sorted(os.sched_getaffinity(0))
 
 
+@cache
 def cpu_model() -> str:
     """The processor's name, "unknown" where /proc does not tell."""
     try:

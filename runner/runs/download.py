@@ -1,8 +1,11 @@
 """Runs that an MLflow store has, read back: the counterpart of `runner.runs.tracking`."""
 
 import tempfile
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runner.config.errors import UserError
 from runner.runs import files, store
@@ -12,6 +15,11 @@ from runner.runs.tracking import ARM_TAG, FOLDER_TAG, PARENT_TAG, SWEEP_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run as Logged
+
+
+#: A server takes most of the time over each request, of which it answers several at once.
+AT_ONCE = 16
 
 
 class Reader:
@@ -23,10 +31,9 @@ class Reader:
 
     def runs(self, run_id: str) -> list[Run]:
         """The run, or those of the sweep that it is the parent of."""
-        entries = self._entries(run_id)
-        if entries:
-            return [self._run(each, entry) for each, entry in entries.items()]
-        return [self._run(run_id, None)]
+        given = self._found(run_id)
+        of_sweep = self._entries(given)
+        return self._downloaded(of_sweep or [(given, None)])
 
     def experiment(self, name: str) -> list[list[Run]]:
         """The runs of an experiment, the oldest first, a list for each sweep."""
@@ -38,56 +45,87 @@ class Reader:
             raise UserError("", "", f"no tracking store there: {error}", (), self._where) from error
         if found is None:
             raise UserError("experiment", name, "is not there", known, self._where)
-        runs = client.search_runs([found.experiment_id], order_by=["attributes.start_time ASC"])
-        parents = [run.info.run_id for run in runs if ARM_TAG not in run.data.tags]
-        said = {id: entry for parent in parents for id, entry in self._entries(parent).items()}
+        logged = self._search(found.experiment_id)
+        parents = [run for run in logged if ARM_TAG not in run.data.tags]
+        said = {
+            run.info.run_id: entry for parent in parents for run, entry in self._entries(parent)
+        }
+        runs = [run for run in logged if ARM_TAG in run.data.tags]
+        downloaded = self._downloaded([(run, said.get(run.info.run_id)) for run in runs])
         sweeps: dict[str, dict[str, Run]] = {}
-        for run in runs:
-            if run.info.run_id in parents:
-                continue
-            found_run = self._run(run.info.run_id, said.get(run.info.run_id))
+        for run, sweep, made in zip(runs, _sweeps_of(runs), downloaded, strict=True):
             # A sweep that was resumed has the same folder again; the later run supersedes.
-            place = found_run.summary.folder or run.info.run_id
-            sweeps.setdefault(run.data.tags.get(SWEEP_TAG, ""), {})[place] = found_run
+            place = made.summary.folder or run.info.run_id
+            sweeps.setdefault(sweep, {})[place] = made
         if not sweeps:
             raise UserError("experiment", name, "has no runs", remedy=self._where)
         return [list(each.values()) for each in sweeps.values()]
 
-    def _run(self, run_id: str, entry: Entry | None) -> Run:
+    def _downloaded(self, runs: Sequence[tuple["Logged", Entry | None]]) -> list[Run]:
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            return list(threads.map(lambda each: self._run(*each), runs))
+
+    def _run(self, logged: "Logged", entry: Entry | None) -> Run:
         """A run whose artifacts are downloaded."""
         held = tempfile.TemporaryDirectory(prefix="xsched-runner-")
+        artifacts = self._artifacts(logged)
         for name in files.OF_A_RUN:
             try:
-                self._open().download_artifacts(run_id, name, held.name)
-            except UserError:
-                raise
+                artifacts._download_file(name, f"{held.name}/{name}")
             except Exception as error:  # as above
                 if name == files.SUMMARY:
-                    said = store.first_line(error)
-                    problem = f"MLflow run {run_id} cannot be read: {said}"
-                    raise UserError("", "", problem, remedy=self._where) from error
+                    raise self._unreadable(logged.info.run_id, error) from error
         return read_run(Path(held.name), entry, held)
 
-    def _entries(self, run_id: str) -> dict[str, Entry]:
-        """What a sweep's parent run says of its runs, by id; {} for any other run."""
+    def _artifacts(self, logged: "Logged") -> Any:
+        """Has ``_download_file``, which is one request. MLflow's public function asks first where
+        the run's artifacts are, and for each whether it is a folder."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        return get_artifact_repository(logged.info.artifact_uri, tracking_uri=self._uri)
+
+    def _entries(self, parent: "Logged") -> list[tuple["Logged", Entry]]:
+        """The runs of a sweep with what its parent run says of them; [] for any other run."""
         with tempfile.TemporaryDirectory(prefix="xsched-runner-") as folder:
             try:
-                self._open().download_artifacts(run_id, files.SWEEP, folder)
-            except UserError:
-                raise
-            except Exception:  # as above; if the run is not there, its own artifacts will tell
-                return {}
+                self._artifacts(parent)._download_file(files.SWEEP, f"{folder}/{files.SWEEP}")
+            except Exception:  # as above; it is no parent
+                return []
             entries = files.read_sweep(Path(folder)).runs
+        # The first version said where each is logged.
         older = {entry.mlflow_run_id: entry for entry in entries if entry.mlflow_run_id}
+        found = {id: (self._found(id), entry) for id, entry in older.items()}
         by_folder = {entry.folder: entry for entry in entries}
+        mine = f"tags.`{PARENT_TAG}` = '{parent.info.run_id}'"
+        latest = {
+            Path(run.data.tags.get(FOLDER_TAG, "")).name: run
+            for run in self._search(parent.info.experiment_id, mine)
+        }
+        for name in filter(by_folder.get, latest):
+            found[latest[name].info.run_id] = latest[name], by_folder[name]
+        return list(found.values())
+
+    def _search(self, experiment: str, wanted: str = "") -> list["Logged"]:
+        """All runs, the oldest first; a store tells a thousand at a time."""
+        order = ["attributes.start_time ASC"]
+        search = partial(self._open().search_runs, [experiment], wanted, order_by=order)
+        page = search()
+        found = [*page]
+        while page.token:
+            page = search(page_token=page.token)
+            found += page
+        return found
+
+    def _found(self, run_id: str) -> "Logged":
         client = self._open()
-        children = client.search_runs(
-            [client.get_run(run_id).info.experiment_id],
-            f"tags.`{PARENT_TAG}` = '{run_id}'",
-            order_by=["attributes.start_time ASC"],
-        )
-        ids = {Path(run.data.tags.get(FOLDER_TAG, "")).name: run.info.run_id for run in children}
-        return older | {id: by_folder[folder] for folder, id in ids.items() if folder in by_folder}
+        try:
+            return client.get_run(run_id)
+        except Exception as error:  # as above
+            raise self._unreadable(run_id, error) from error
+
+    def _unreadable(self, run_id: str, error: Exception) -> UserError:
+        problem = f"MLflow run {run_id} cannot be read: {store.first_line(error)}"
+        return UserError("", "", problem, remedy=self._where)
 
     @property
     def _where(self) -> str:
@@ -105,3 +143,18 @@ class Reader:
             except Exception as error:  # as above
                 raise UserError("", "", store.explained(self._uri, error)) from error
         return self._client
+
+
+def _sweeps_of(runs: Iterable["Logged"]) -> list[str]:
+    """Of each run what is the same for those of its sweep alone: two that began in the same second
+    in different places have one name. A run that was superseded before its sweep had a parent is of
+    the same folder as the one that has."""
+    told = [run.data.tags for run in runs]
+    both = [tags for tags in told if PARENT_TAG in tags and FOLDER_TAG in tags]
+    parents = {tags[FOLDER_TAG]: tags[PARENT_TAG] for tags in both}
+    return [
+        tags.get(PARENT_TAG)
+        or parents.get(tags.get(FOLDER_TAG, ""))
+        or str(Path(tags.get(FOLDER_TAG, "")).parent / tags.get(SWEEP_TAG, ""))
+        for tags in told
+    ]

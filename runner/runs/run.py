@@ -166,20 +166,9 @@ def read_run(folder: Path, entry: Entry | None = None, held: Any = None) -> Run:
     parameters = flat(files.read_config(folder))
     repeat = entry.repeat if entry else parameters.get("repeat")
     entry = entry or Entry(folder=folder.name)
-    # Of a run that ended before it wrote one; the sweep may know why.
-    why = [entry.reason] if entry.status is Status.FAILED and entry.reason else []
-    summary = files.read_summary(folder) or Summary.failed(entry.name, *why)
-    if problem := files.broken(folder, summary):
-        summary = replace(
-            Summary.failed(summary.name, f"{problem}: no result without what was measured"),
-            task_set=summary.task_set,
-            arm=summary.arm,
-            platform=summary.platform,
-            placement=summary.placement,
-        )
+    summary = read_result(folder, entry)
     summary = replace(
         summary,
-        name=summary.name or entry.name or folder.name,
         arm=summary.arm or entry.arm or str(parameters.get("arm.name", "")),
         task_set=summary.task_set or str(parameters.get("task_set.name", "")),
     )
@@ -192,6 +181,22 @@ def read_run(folder: Path, entry: Entry | None = None, held: Any = None) -> Run:
         entry.values is not None,
         held,
     )
+
+
+def read_result(folder: Path, entry: Entry) -> Summary:
+    """How a run ended: as its folder says, unless that is not what was measured."""
+    # Of a run that ended before it wrote one; the sweep may know why.
+    why = [entry.reason] if entry.status is Status.FAILED and entry.reason else []
+    summary = files.read_summary(folder) or Summary.failed(entry.name, *why)
+    if problem := files.broken(folder, summary):
+        summary = replace(
+            Summary.failed(summary.name, f"{problem}: no result without what was measured"),
+            task_set=summary.task_set,
+            arm=summary.arm,
+            platform=summary.platform,
+            placement=summary.placement,
+        )
+    return replace(summary, name=summary.name or entry.name or folder.name)
 
 
 def times_of(rows: pa.Table) -> dict[str, tuple[NDArray[np.int64], int]]:

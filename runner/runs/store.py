@@ -107,6 +107,13 @@ def artifacts(uri: str) -> str | None:
     return (file.parent / "artifacts").as_uri() if file else None
 
 
+def local_path(artifact_uri: str) -> Path | None:
+    """Where artifacts are if that is a folder of this machine."""
+    parts = urlsplit(artifact_uri)
+    local = parts.scheme in ("", "file") and parts.netloc in ("", "localhost")
+    return Path(unquote(parts.path)) if local else None
+
+
 def shown(uri: str) -> str:
     """Without a password."""
     return re.sub(r"//[^/@]*@", "//", uri)

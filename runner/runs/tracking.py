@@ -29,7 +29,7 @@ from runner.trial import interruption
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric
+    from mlflow.entities import Metric, RunInfo
 
 CDF_PERCENTILES = range(1, 101)
 PARAMS_PER_CALL = 100
@@ -47,6 +47,8 @@ NOTE_TAG = "mlflow.note.content"
 #: What finds a folder's runs again: its place, what was measured (the identity of a sweep), and a
 #: checksum of the result.
 FOLDER_TAG, IDENTITY_TAG, RESULT_TAG = "folder", "config_hash", "result"
+#: In a sweep's folder while its jobs run and the store cannot be used.
+UNUSABLE = ".mlflow_unusable"
 #: Without it the UI takes the experiment for one of language models and opens an empty page.
 EXPERIMENT_KIND = "mlflow.experimentKind"
 
@@ -67,6 +69,19 @@ class Tracking:
         """Look at the store again, for three seconds at most; returns its trouble."""
         self.trouble = store.trouble(self.uri)
         return self.trouble
+
+    def tell(self, sweep: Path) -> None:
+        """Leave word of its trouble in a sweep's folder, for jobs in other processes, which would
+        wait for it each; or that there is none. Without word they find out."""
+        forget(sweep)
+        with suppress(OSError):
+            if self.trouble:
+                (sweep / UNUSABLE).write_text(self.trouble)
+
+    def hear(self, sweep: Path) -> None:
+        """What was told in the sweep's folder: the store is not asked again then."""
+        with suppress(OSError, ValueError):
+            self.trouble = self.trouble or (sweep / UNUSABLE).read_text()
 
     def prepare(self) -> str:
         """Import MLflow and create the database, once, before the first window; returns the
@@ -118,7 +133,8 @@ class Tracking:
         figures, more = _metrics_of(run, ended_ms)
         tags = [RunTag(k, str(v)[:5000]) for k, v in _tags(run).items()]
         params = [Param(k, str(v)[:6000]) for k, v in _params(run).items()]
-        run_id = client.create_run(experiment, began_ms, identity, run.name).info.run_id
+        made = client.create_run(experiment, began_ms, identity, run.name).info
+        run_id = made.run_id
         with self._whole_or_not_there(client, run_id):
             # The compare page preselects the metric that was logged first.
             for part in _parts(figures, METRICS_PER_CALL):
@@ -128,7 +144,7 @@ class Tracking:
                 client.log_batch(run_id, params=part)
             for part in _parts(more, METRICS_PER_CALL):
                 client.log_batch(run_id, metrics=part)
-            client.log_artifacts(run_id, str(run.folder))
+            _keep_files(client, made, run.folder)
             client.set_terminated(run_id, run.status.value, ended_ms)
         return self._logged(run_id, experiment)
 
@@ -214,17 +230,14 @@ class Tracking:
         metrics = [Metric(name, value, at_ms, 0) for name, value in found.metrics.items()]
         for part in _parts(metrics, METRICS_PER_CALL):
             client.log_batch(parent, metrics=part)
-        for path in sorted(folder.iterdir()):
-            if path.is_file() and path.name != files.LOGGED:
-                client.log_artifact(parent, str(path))
-        if (folder / files.REPORT).is_dir():
-            client.log_artifacts(parent, str(folder / files.REPORT), files.REPORT)
+        made = client.get_run(parent).info
+        _keep_files(client, made, folder, "*")
+        _keep_files(client, made, folder, f"{files.REPORT}/**/*")
         for run in sweep:
             if self.has(run.folder) and (logged := files.read_logged(run.folder)):
                 client.set_tag(logged.run_id, PARENT_TAG, parent)
-        experiment = client.get_run(parent).info.experiment_id
         page = view.described(parent, _swept(sweep), found.primary)
-        client.set_experiment_tag(experiment, f"{view.SHARED}{parent}", page)
+        client.set_experiment_tag(made.experiment_id, f"{view.SHARED}{parent}", page)
         client.set_terminated(parent, end_time=ended_ms)
 
 
@@ -240,6 +253,12 @@ def open_store(config: Config) -> Store:
 
 
 _tracking = cache(Tracking)
+
+
+def forget(sweep: Path) -> None:
+    """The jobs have ended: the store is asked again."""
+    with suppress(OSError):
+        (sweep / UNUSABLE).unlink(missing_ok=True)
 
 
 def log_missing(sweep: Sweep, to: Store) -> list[str]:
@@ -303,6 +322,30 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _keep_files(client: "MlflowClient", of: "RunInfo", folder: Path, pattern: str = "**/*") -> None:
+    """Have the run keep files of a folder. A store on the same disk has a second name for each, and
+    no second copy; what is deleted there stays here."""
+    local = store.local_path(of.artifact_uri)
+    for path in sorted(folder.glob(pattern)):
+        if not path.is_file() or path.name == files.LOGGED:
+            continue
+        inner = path.relative_to(folder)
+        if not (local and _link(path, local / inner)):
+            place = inner.parent.as_posix()
+            client.log_artifact(of.run_id, str(path), None if place == "." else place)
+
+
+def _link(path: Path, other: Path) -> bool:
+    """Give a file another name, in place of what has it; whether that can be done here."""
+    try:
+        other.parent.mkdir(parents=True, exist_ok=True)
+        other.unlink(missing_ok=True)  # nothing is ever written through it
+        os.link(path, other)
+    except OSError:  # another disk, or somebody else's file
+        return False
+    return True
 
 
 def _discard(client: "MlflowClient", run_id: str) -> None:

@@ -98,9 +98,15 @@ def _matters(key: str, point: Planned) -> bool:
         where, names = ONLY_FOR[key]
         if point.setting(where) not in names or not key.startswith("xsched."):
             return point.setting(where) in names
-    hashes = {_hash(point.config, key, value) for value in _others(*_place(point.config, key))}
-    hashes.discard("")
-    return not hashes or bool(hashes - {resolve(point.config).config_hash})
+    config = copy.deepcopy(point.config)
+    own = resolve(config).config_hash
+    tried = False
+    for value in _others(*_place(config, key)):
+        if found := _hash(config, key, value):
+            tried = True
+            if found != own:
+                return True
+    return not tried
 
 
 def _timed(key: str, point: Planned) -> bool:
@@ -111,13 +117,15 @@ def _timed(key: str, point: Planned) -> bool:
 
 def _hash(config: Config, key: str, value: Any) -> str:
     """Of the trial with another value; "" if it does not go with the others."""
-    other = copy.deepcopy(config)
-    node, spec = _place(other, key)
+    node, spec = _place(config, key)
+    own = getattr(node, spec.name)
     setattr(node, spec.name, value)
     try:
-        return resolve(other).config_hash
+        return resolve(config).config_hash
     except UserError:
         return ""
+    finally:
+        setattr(node, spec.name, own)
 
 
 def _place(config: Config, key: str) -> tuple[Any, Field[Any]]:

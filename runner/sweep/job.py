@@ -79,11 +79,8 @@ def _settled(job: Job, device: str) -> tuple[Step, ...]:
     left_open = [each for each in configs if each.platform.placement == "auto"]
     if left_open:
         platform = shared(left_open[0])
-        for each, chosen in zip(
-            left_open,
-            choose_placement([resolve(each) for each in left_open], platform),
-            strict=True,
-        ):
+        placements = choose_placement([resolve(each) for each in left_open], platform)
+        for each, chosen in zip(left_open, placements, strict=True):
             each.platform = replace(each.platform, placement=chosen)
     pairs = zip(job.steps, configs, strict=True)
     return tuple(replace(step, config=config) for step, config in pairs)
@@ -120,7 +117,8 @@ def _todo(job: Job, sweep: Path, here: Mapping[str, Where]) -> tuple[Step, ...]:
 
 def _run_step(job: Job, step: Step, folder: Path, where: Where) -> None:
     folder.mkdir()
-    store = tracking.open_store(step.config)
+    if store := tracking.open_store(step.config):
+        store.hear(folder.parent)
     problems: dict[str, str] = {}
     try:
         summary, problems = _measure(job, step, folder, where, store)
@@ -152,7 +150,7 @@ def _measure(
     with ExitStack() as undisturbed:
 
         def before_window() -> None:
-            _prepare(store)
+            _prepare(store, sweep)
             undisturbed.enter_context(interruption.deferred())
 
         with TrialDisplay(trial, Standing(job, step)) as progress, ExitStack() as alone:
@@ -208,10 +206,11 @@ def _failed(name: str, folder: Path, error: Exception, where: Where | None = Non
     return summary
 
 
-def _prepare(store: tracking.Store) -> None:
+def _prepare(store: tracking.Store, sweep: Path) -> None:
     """Have MLflow ready before the window. A store that cannot be used is said once, and costs the
     link, not the run."""
     if store and not store.trouble and (trouble := store.prepare()):
+        store.tell(sweep)
         _not_logged(trouble)
 
 

@@ -5,18 +5,19 @@ What is wrong is said at once: nothing is imported here that only running takes 
 
 import copy
 import random
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from hydra.core.override_parser.types import Override, Transformer, ValueType
 from hydra.errors import HydraException
-from omegaconf import DictConfig
 
 from runner.config.command_line import MOST_POINTS, parsed
+from runner.config.compose import Compose, Configurations
 from runner.config.errors import UserError
-from runner.config.resolve import as_config, resolve
+from runner.config.resolve import resolve
 from runner.config.schema import Config
 from runner.config.settings import depends, parameters_of, setting
 from runner.config.spec import TrialSpec
@@ -36,10 +37,10 @@ BARE = ("task_set", "model", "arm", "platform", "arrival", "xsched", "xsched.pol
 
 #: What a sweep has one of: of several values the first would stand for all.
 ONE_OF_A_SWEEP = ("experiment", "sweep", "expect", "tracking", "output_root", "dry_run", "repeat")
+#: How long planning is silent, and then where there is no terminal.
+UNTOLD_S, PLAIN_EVERY_S = 2.0, 10.0
 #: MLflow shows 15 characters; a file system takes 255 bytes.
 LONGEST_NAME = 100
-
-Compose = Callable[[list[str]], DictConfig]
 
 
 class Planned:
@@ -195,17 +196,19 @@ def check(
     and a line about the others if they are to be left out. elsewhere: what only a device knows that
     this machine does not have is left to be found where the runs are."""
     named, by_auto = choose(), False
-    faults = _Faults(points)
-    for each in points:
-        with faults.of(each):
-            each.config = as_config(compose(each.overrides))
-            if each.config.platform.name == "auto":
-                each.config.platform.name, by_auto = named, True
-        with faults.of(each, may_be_left_out=True):
-            each.trial = resolve(each.config)
-        with faults.of(each):
-            _check_home(each)
-            _check_figures(each.config)
+    faults, configurations = _Faults(points), Configurations(compose)
+    with _progress(len(points)) as tell:
+        for number, each in enumerate(points):
+            tell(number)
+            with faults.of(each):
+                each.config = configurations.of(each.overrides)
+                if each.config.platform.name == "auto":
+                    each.config.platform.name, by_auto = named, True
+            with faults.of(each, may_be_left_out=True):
+                each.trial = resolve(each.config)
+            with faults.of(each):
+                _check_home(each)
+                _check_figures(each.config)
     _check_one_sweep(points)
     possible = faults.without(points)
     here = [each for each in possible if not (elsewhere and is_elsewhere(each.config))]
@@ -223,6 +226,33 @@ def check(
             each.trial = settle(each.config, each.trial, shared(each.config))
     remarks = [f"platform=auto is {named}, on every machine"] if elsewhere and by_auto else []
     return faults.without(possible), [*remarks, *faults.said()]
+
+
+@contextmanager
+def _progress(count: int) -> Iterator[Callable[[int], None]]:
+    """Tells how many points are planned to whoever has waited a while: in a terminal in one line
+    that goes away, elsewhere in a line now and then."""
+    told_s = time.monotonic() + UNTOLD_S - PLAIN_EVERY_S
+
+    with ExitStack() as shown:
+        status: Any = None
+
+        def tell(number: int) -> None:
+            nonlocal told_s, status
+            every_s = PLAIN_EVERY_S if status is None else 0.0
+            if time.monotonic() - told_s < every_s:
+                return
+            from runner.results.console import console
+
+            told_s, line = time.monotonic(), f"planning: {number:,} of {count:,} points"
+            if status:
+                status.update(line)
+            elif console.is_terminal and not console.only_end:
+                status = shown.enter_context(console.status(line))
+            elif not console.only_end:
+                console.print(line)
+
+        yield tell
 
 
 class _Faults:

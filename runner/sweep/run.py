@@ -13,8 +13,8 @@ from runner.platforms.choose import devices, server, shared
 from runner.results.console import console
 from runner.runs import files, tracking, view
 from runner.runs.load import sweep_in
-from runner.runs.record import Summary
-from runner.runs.run import read_run
+from runner.runs.record import Entry, Summary
+from runner.runs.run import read_result
 from runner.sweep import agenda, estimate, resume, sources, turns, writer
 from runner.sweep.caveats import caveats
 from runner.sweep.conclusion import Judgement, conclude
@@ -115,8 +115,10 @@ def _run(points: list[Planned], place: Place, launch: Launch, store: tracking.St
     interrupted, trouble = False, []
     try:
         if todo:
-            if store and (problem := store.reach()):
-                show_warnings([f"{problem}; {_later(folder)}"])
+            if store:
+                if problem := store.reach():
+                    show_warnings([f"{problem}; {_later(folder)}"])
+                store.tell(folder)
             trials = [each.trial for each in todo]
             with (
                 _unsaid(console.only_end),
@@ -132,6 +134,7 @@ def _run(points: list[Planned], place: Place, launch: Launch, store: tracking.St
     except Exception as error:  # of any launcher: what ran is told by the runs' folders
         trouble.append(f"the sweep ended early: {reason(error)}")
     agenda.clear(folder, jobs)
+    tracking.forget(folder)
     for each in points:
         if each not in todo:
             derive(folder / each.folder)
@@ -205,7 +208,7 @@ def _collect(
         if cut_short and files.read_summary(place) is None:
             continue  # as it waited for the device
         if place.exists():
-            found[point] = read_run(place).summary
+            found[point] = read_result(place, Entry(folder=place.name, arm=point.arm))
         else:
             found[point] = Summary.failed(point.name, f"its folder is gone: {place}")
     return found

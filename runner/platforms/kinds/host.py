@@ -4,6 +4,7 @@ import importlib.metadata
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +93,7 @@ class HostPlatform:
         return ()
 
     def fingerprint(self, trial: TrialSpec) -> str:
-        torch = importlib.metadata.version("torch")
-        return f"host {cpu_model()} cores={len(self.device_cores)} torch={torch}"
+        return f"host {cpu_model()} cores={len(self.device_cores)} torch={_torch_version()}"
 
     def provenance(self) -> DeviceOrigin:
         return DeviceOrigin(device_cores=tuple(self.device_cores))
@@ -144,3 +144,9 @@ class HostPlatform:
         if self._device is not None:
             self._device.close()
             self._device = None
+
+
+@cache
+def _torch_version() -> str:
+    """Of what is installed; reading that takes a millisecond."""
+    return importlib.metadata.version("torch")

@@ -7,10 +7,13 @@ import pytest
 
 from runner.config.errors import UserError
 from runner.runs import archive
+from runner.runs.download import Reader
 from runner.runs.load import load
 from runner.runs.run import Run
+from runner.runs.tracking import Tracking, log_missing
 from runner.trial.status import Status
 from tests.runner.run_folders import MadeTask, write_repeats, write_run, write_sweep
+from tests.runner.stores import sweep_of
 
 ONE = {"urgent": MadeTask([10.0, 20.0, 30.0], priority=1)}
 
@@ -313,6 +316,14 @@ def test_the_parent_of_a_sweep_says_what_was_swept(store: str) -> None:
             ("1", 1),
         }
         assert all(run.values == {"key": "a"} for run in runs.values())
+
+
+def test_sweeps_of_the_same_second_stay_apart(tmp_path: Path) -> None:
+    """They have one name, and MLflow shows it as a tag of all their runs."""
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    for place in ("here", "there"):
+        assert log_missing(sweep_of(tmp_path / place / "s-1", 2, place), Tracking(uri)) == []
+    assert [len(sweep) for sweep in Reader(uri).experiment("made")] == [2, 2]
 
 
 def test_runs_in_mlflow_by_id(store: str) -> None:

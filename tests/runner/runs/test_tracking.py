@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import shutil
 from dataclasses import replace
 from datetime import datetime
@@ -16,7 +18,7 @@ from runner.config.schema import Config
 from runner.platforms.device import DeviceFacts
 from runner.platforms.gpu.telemetry import EPOCH_NS, GPU, TELEMETRY
 from runner.proof.checks import Verdict
-from runner.runs import files, view
+from runner.runs import files, store, view
 from runner.runs.load import load, sweep_in
 from runner.runs.record import (
     Code,
@@ -30,7 +32,7 @@ from runner.runs.record import (
 )
 from runner.runs.run import read_run
 from runner.runs.sweep import Sweep
-from runner.runs.tracking import Tracking, log_missing, open_store
+from runner.runs.tracking import UNUSABLE, Tracking, forget, log_missing, open_store
 from runner.trial.status import Status
 from tests.runner.run_folders import MadeTask, write_run, write_sweep
 from tests.runner.stores import by_id, sweep_of
@@ -404,3 +406,72 @@ def test_loose_runs_are_logged_without_a_parent(uri: str, run: Path) -> None:
     loose = Sweep((read_run(run),), SweepRecord(runs=(Entry(folder="run"),), repeats=3), None)
     assert log_missing(loose, Tracking(uri)) == []
     assert len(by_id(uri)) == 1
+
+
+def test_a_local_store_has_a_second_name_for_each_file_and_no_copy(
+    tmp_path: Path, uri: str
+) -> None:
+    """So what is deleted there stays in the folder, and what is written anew is logged anew."""
+    sweep = sweep_of(tmp_path / "sweep", 2)
+    files.write_json(tmp_path / "sweep" / files.CONCLUDED, Conclusion(verdicts=("one",)))
+    assert log_missing(sweep, Tracking(uri)) == []
+    client = MlflowClient(uri)
+    for run in by_id(uri).values():
+        there = Path(store.local_path(run.info.artifact_uri) or "")
+        kept = [path for path in there.rglob("*") if path.is_file()]
+        assert {path.stat().st_nlink for path in kept} == {2}
+    run = sweep[0].folder
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    logged = files.read_logged(run)
+    assert logged
+    shutil.rmtree(store.local_path(client.get_run(logged.run_id).info.artifact_uri) or "")
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+    files.write_json(tmp_path / "sweep" / files.CONCLUDED, Conclusion(verdicts=("two",)))
+    assert log_missing(load(tmp_path / "sweep"), Tracking(uri)) == []
+    parent = files.read_logged(tmp_path / "sweep")
+    assert parent
+    told = client.download_artifacts(parent.run_id, files.CONCLUDED, str(tmp_path))
+    assert "two" in Path(told).read_text()
+
+
+def test_a_store_on_another_disk_gets_a_copy(
+    tmp_path: Path, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    sweep = sweep_of(tmp_path / "sweep", 1)
+    assert log_missing(sweep, Tracking(uri)) == []
+    (run,) = by_id(uri).values()
+    there = Path(store.local_path(run.info.artifact_uri) or "")
+    assert (there / files.SUMMARY).read_bytes() == (sweep[0].folder / files.SUMMARY).read_bytes()
+    assert (there / files.SUMMARY).stat().st_nlink == 1
+
+
+def test_jobs_in_other_processes_are_told_that_a_store_cannot_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a dead server keeps a sweep waiting once, however many processes run its points."""
+    asked: list[str] = []
+    monkeypatch.setattr(store, "trouble", lambda uri: asked.append(uri) or "does not answer")
+    parent, *jobs = (Tracking("http://dead:1") for _ in range(4))
+    parent.reach()
+    parent.tell(tmp_path)
+    for job in jobs:
+        job.hear(tmp_path)
+        assert job.prepare() == "does not answer"
+    assert len(asked) == 1
+    forget(tmp_path)
+    fresh = Tracking("http://dead:1")
+    fresh.hear(tmp_path)
+    assert not fresh.trouble, "the next command asks again"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_store_that_can_be_used_leaves_no_word(tmp_path: Path, uri: str) -> None:
+    (tmp_path / UNUSABLE).write_text("of a command that was killed")
+    to = Tracking(uri)
+    to.reach()
+    to.tell(tmp_path)
+    assert not (tmp_path / UNUSABLE).exists()

@@ -226,12 +226,12 @@ def test_a_long_name_is_cut_and_stays_one_of_its_own() -> None:
 
 def test_a_sweep_has_one_set_of_claims() -> None:
     def compose(overrides: list[str]) -> DictConfig:
-        config = Config(sweep=SweepConfig(repeats=2 if "seed=1" in overrides else 3))
+        config = Config(sweep=SweepConfig(repeats=2 if "model=gpt2" in overrides else 3))
         config.platform.name, config.task_set.tasks = "host", {"a": TaskConfig()}
         return OmegaConf.structured(config)  # type: ignore[no-any-return]
 
     with pytest.raises(UserError, match=r"sweep of .* is another than that of the first point"):
-        plan(["seed=1,2"], compose)
+        plan(["model=gpt2,vit_b_16"], compose)
 
 
 # --- values that go together, and combinations that cannot be -----------------------------------
