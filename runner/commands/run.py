@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from runner.commands.command import end_well
-from runner.commands.project import CONF, NAME, version
+from runner.commands.project import CONF, GROUPS, NAME, version
 
 MULTIRUN_FLAGS = ("-m", "--multirun")
 #: With these Hydra prints something and stops; nothing is run, so nothing is added.
@@ -171,10 +171,10 @@ def _run(given: list[str]) -> None:
 def _help() -> str:
     """What there is to choose from, read from conf/ without Hydra, which takes half a second to
     list as much."""
+    width = max(map(len, GROUPS))
     groups = [
-        f"  {folder.name:9} {', '.join(sorted(path.stem for path in folder.glob('*.yaml')))}"
-        for folder in sorted(CONF.iterdir())
-        if folder.is_dir()
+        f"  {group:{width}} {', '.join(sorted(path.stem for path in folder.glob('*.yaml')))}"
+        for group, folder in ((each, CONF / each) for each in GROUPS)
     ]
     return HELP.read_text().format(groups="\n".join(groups))
 
