@@ -65,7 +65,8 @@ class FileConfigSource(HydrasSource):
         if ours and self.own and (self.own / name).is_file():
             said = f"{self.own / name} is not read: {path} has the same name"
             raise UserError("", "", said, remedy="give it another name")
-        if ours and name.startswith(f"{LAUNCHER}/"):
+        # What a launcher started knows no folder; who started the launcher has judged the files.
+        if (ours or self.conf is None) and name.startswith(f"{LAUNCHER}/"):
             return super().load_config(config_path)
         check_limits(path)
         try:
