@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Self
 
 NODES = ("n1", "n2")
-START_S = 60.0
+START_S = 40.0
 #: Needs root, or a namespace in which one is.
 ALONE = ("setpriv", "--pdeathsig", "KILL")
 OWN_NAMES = ("unshare", "--uts", "--mount", "sh", "-c")
@@ -148,6 +148,12 @@ class Cluster:
         finally:
             cluster.stop()
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def processes(words: str) -> list[int]:
+    """Of this machine, by words of their command lines."""
+    done = subprocess.run(["pgrep", "-f", "--", words], capture_output=True, text=True)
+    return [*map(int, done.stdout.split())]
 
 
 def environment_of(pid: int) -> Mapping[str, str]:

@@ -8,7 +8,16 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
-from tests.clusters.nodes import NODES, START_S, Cluster, environment_of, free_ports, need, wait_for
+from tests.clusters.nodes import (
+    NODES,
+    START_S,
+    Cluster,
+    environment_of,
+    free_ports,
+    need,
+    processes,
+    wait_for,
+)
 
 #: For so long a daemon may be silent until its node counts as lost.
 LOST_S = 10
@@ -132,10 +141,7 @@ class Slurm(Cluster):
 
     def pids(self) -> list[int]:
         """Of the processes that submitit runs jobs in."""
-        done = subprocess.run(
-            ["pgrep", "-f", "submitit.core._submit "], capture_output=True, text=True
-        )
-        return [pid for pid in map(int, done.stdout.split()) if self._is_job(pid)]
+        return [pid for pid in processes("submitit.core._submit ") if self._is_job(pid)]
 
     def _is_job(self, pid: int) -> bool:
         with suppress(OSError):
