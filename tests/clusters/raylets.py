@@ -4,6 +4,7 @@ listens on loopback addresses alone."""
 import os
 import signal
 from contextlib import suppress
+from pathlib import Path
 
 from tests.clusters.nodes import (
     NODES,
@@ -15,7 +16,6 @@ from tests.clusters.nodes import (
     processes,
     wait_for,
 )
-
 
 #: For 127.0.0.1 Ray would take an address that others reach.
 ADDRESSES = {"head": "127.0.0.2", "n1": "127.0.0.3", "n2": "127.0.0.4"}
@@ -95,10 +95,10 @@ class Ray(Cluster):
         return found
 
     def _node_of(self, pid: int) -> str:
-        space = os.stat(f"/proc/{pid}/ns/uts").st_ino
+        space = Path(f"/proc/{pid}/ns/uts").stat().st_ino
         for node in NODES:
             daemon = self.daemons.get(node)
-            if daemon and os.stat(f"/proc/{daemon.pid}/ns/uts").st_ino == space:
+            if daemon and Path(f"/proc/{daemon.pid}/ns/uts").stat().st_ino == space:
                 return node
         return ""
 
