@@ -7,6 +7,7 @@ valid or an expectation is not met, 2 the input was wrong, 130 interrupted.
 import os
 import resource
 import sys
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -187,6 +188,8 @@ def _compose_and_run() -> None:
     from runner.config.schema import Config
 
     ConfigStore.instance().store(name="schema", node=Config)
+    # Launchers of ours have the names of those that they set up, whose classes check them.
+    warnings.filterwarnings("ignore", r"\s*'hydra/launcher/\w+' is validated against")
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
     def job(composed: DictConfig) -> None:
