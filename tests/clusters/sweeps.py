@@ -167,7 +167,7 @@ def kill_and_go_on(cluster: Cluster, folder: Path, what: str, seed: int) -> None
             break
     assert code == 0, said(folder, log)
     sweep = check(folder)
-    moved = [path for path in kept if path.read_bytes() != kept[path]]
+    moved = [path for path in kept if (path / "summary.json").read_bytes() != kept[path]]
     for path in moved:
         repeat = next(run.repeat for run in sweep if run.folder == path)
         others = [run for run in sweep if run.repeat == repeat and run.folder not in kept]
