@@ -77,6 +77,8 @@ class TrialSweeper(Sweeper):
                 if launcher._target_ == BASIC and not basic:
                     self._config.hydra.launcher = {"_target_": JOBLIB, "n_jobs": at_once}
                 if launcher._target_.endswith(SLURM):
+                    # It warns on standard output whenever it asks a Slurm without accounting.
+                    os.environ.setdefault("SUBMITIT_LOG_LEVEL", "CRITICAL")
                     launcher.name = f"{folder.name}-{os.getpid()}"
             # A job is no more to Hydra than a folder; what is to be run is told by the file in it.
             told = [[f"hydra.sweep.dir={quoted}", f"hydra.sweep.subdir={job}"] for job in jobs]
