@@ -7,16 +7,18 @@ BENCH ?=
 POOL ?= 40
 # parts of the campaign, or --quick
 FAULTS ?=
+# how often each thing is killed
+KILLS ?= 10
 ARGS ?= task_set=six_bert xsched.level=block -m xsched.threshold=4,8,16
 PORT ?= 5000
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run test faults lint bench validate ui docs clean
+.PHONY: help setup run test test-clusters faults lint bench validate ui docs clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: $(READY) ## create .venv, with the PyTorch that is there (the others do it by themselves)
 
@@ -29,6 +31,9 @@ run: $(READY) ## run a sweep; the headline one, or ARGS='task_set=smoke -m arm=n
 
 test: $(READY) ## run the tests (real trials, under seven minutes on two cores)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-clusters: $(READY) ## kill parts of a Slurm and a Ray of its own, docs/clusters.md; hours, KILLS=1 minutes
+	KILLS=$(KILLS) $(BIN)/python -m pytest tests/clusters -m "clusters or not clusters"
 
 faults: $(READY) ## inject faults by the hundred, docs/reliability.md; an hour, FAULTS='--quick' minutes
 	$(BIN)/python -m tests.faults.campaign $(FAULTS)

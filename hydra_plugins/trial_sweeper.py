@@ -11,6 +11,7 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -38,10 +39,19 @@ class TrialSweeper(Sweeper):
         self._context, self._task, self._config = hydra_context, task_function, config
         self._open()  # what is wrong with the launcher is said before all else
 
-    def _open(self) -> Any:
+    def _open(self) -> Launcher:
         """The launcher, as it is configured by now."""
         from hydra.core.plugins import Plugins
 
+        target = self._config.hydra.launcher._target_
+        if target not in Plugins.instance().class_name_to_class:
+            from runner.config.files import FileConfigSource
+            from runner.config.hydra_errors import not_installed
+
+            package = target.split(".")[1].replace("_", "-")
+            name = self._config.hydra.runtime.choices["hydra/launcher"]
+            where = FileConfigSource.said.choice("hydra/launcher", name)
+            raise not_installed(where, name, package)
         return Plugins.instance().instantiate_launcher(
             hydra_context=self._context, task_function=self._task, config=self._config
         )
@@ -67,6 +77,8 @@ class TrialSweeper(Sweeper):
                 if launcher._target_ == BASIC and not basic:
                     self._config.hydra.launcher = {"_target_": JOBLIB, "n_jobs": at_once}
                 if launcher._target_.endswith(SLURM):
+                    # It warns on standard output whenever it asks a Slurm without accounting.
+                    os.environ.setdefault("SUBMITIT_LOG_LEVEL", "CRITICAL")
                     launcher.name = f"{folder.name}-{os.getpid()}"
             # A job is no more to Hydra than a folder; what is to be run is told by the file in it.
             told = [[f"hydra.sweep.dir={quoted}", f"hydra.sweep.subdir={job}"] for job in jobs]

@@ -8,11 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from runner.commands.command import end_well, parser
-from runner.commands.project import CONF
+from runner.commands.project import CONF, GROUPS
 from runner.config.errors import UserError
 
 SWEEPS = "sweeps"
-GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir())
 #: What a comment of a configuration opens with that is not about it.
 HEADER = re.compile(r"@package|python -m runner")
 SENTENCE = re.compile(r".*?[.](?=\s|$)")

@@ -7,6 +7,8 @@ NAME = "xsched-runner"
 #: The folder with conf/: the package if it was installed, else the root of the checkout.
 HOME = next(each for each in Path(__file__).parents[1:3] if (each / "conf").is_dir())
 CONF = HOME / "conf"
+#: What there is to choose from: the folders of conf/ with its files.
+GROUPS = sorted({str(path.parent.relative_to(CONF)) for path in CONF.glob("*/**/*.yaml")})
 #: Of a checkout, which may run in an environment that was made for another one; an installed
 #: package has the same in its metadata.
 PROJECT = HOME / "pyproject.toml"

@@ -7,12 +7,13 @@ valid or an expectation is not met, 2 the input was wrong, 130 interrupted.
 import os
 import resource
 import sys
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 from runner.commands.command import end_well
-from runner.commands.project import CONF, NAME, version
+from runner.commands.project import CONF, GROUPS, NAME, version
 
 MULTIRUN_FLAGS = ("-m", "--multirun")
 #: With these Hydra prints something and stops; nothing is run, so nothing is added.
@@ -171,10 +172,10 @@ def _run(given: list[str]) -> None:
 def _help() -> str:
     """What there is to choose from, read from conf/ without Hydra, which takes half a second to
     list as much."""
+    width = max(map(len, GROUPS))
     groups = [
-        f"  {folder.name:9} {', '.join(sorted(path.stem for path in folder.glob('*.yaml')))}"
-        for folder in sorted(CONF.iterdir())
-        if folder.is_dir()
+        f"  {group:{width}} {', '.join(sorted(path.stem for path in folder.glob('*.yaml')))}"
+        for group, folder in ((each, CONF / each) for each in GROUPS)
     ]
     return HELP.read_text().format(groups="\n".join(groups))
 
@@ -187,6 +188,8 @@ def _compose_and_run() -> None:
     from runner.config.schema import Config
 
     ConfigStore.instance().store(name="schema", node=Config)
+    # Launchers of ours have the names of those that they set up, whose classes check them.
+    warnings.filterwarnings("ignore", r"\s*'hydra/launcher/\w+' is validated against")
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
     def job(composed: DictConfig) -> None:

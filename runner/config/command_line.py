@@ -240,7 +240,7 @@ def check_folder(folder: Path, conf: Path) -> None:
             f"python -m runner.new NAME --dir {folder} makes one" if not folder.exists() else ""
         )
         raise UserError("--config-dir", folder, problem, remedy=remedy or OWN_FOLDER)
-    groups = sorted(path.name for path in conf.iterdir() if path.is_dir())
+    groups = sorted(path.name for path in conf.iterdir() if any(path.glob("*.yaml")))
     if not any((folder / group).is_dir() for group in (*groups, "hydra")) and not any(
         folder.glob("*/*.yaml")  # of a group of the user's own
     ):

@@ -108,13 +108,18 @@ def _explained(error: BaseException, said: Said) -> UserError | None:
 
 def _no_launcher(where: str, choice: str, there: Sequence[str]) -> UserError:
     """Launchers are plug-ins of Hydra, which are found by being installed."""
-    here = f"here: {', '.join(there)}"
     if choice in LAUNCHERS:
-        remedy = f"{here}; pip install {LAUNCHERS[choice]} brings it"
-        return UserError(where, choice, "this launcher is not installed", remedy=remedy)
+        return not_installed(where, choice, LAUNCHERS[choice])
+    here = f"here: {', '.join(there)}"
     guess = nearest(choice, [*there, *LAUNCHERS])
     remedy = f"{here}; did you mean: {guess}" if guess else here
     return UserError(where, choice, "there is no such launcher", remedy=remedy)
+
+
+def not_installed(where: str, launcher: str, package: str) -> UserError:
+    """A launcher whose package is not there."""
+    problem, remedy = "this launcher is not installed", f"pip install {package} brings it"
+    return UserError(where, launcher, problem, remedy=remedy)
 
 
 def _unknown_key(error: ConfigKeyError | ConfigAttributeError) -> UserError:

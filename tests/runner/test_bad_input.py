@@ -185,7 +185,7 @@ CASES = {
     "a launcher that is not installed": (
         ["hydra/launcher=submitit_slurm"],
         "hydra/launcher=submitit_slurm: this launcher is not installed",
-        "here: basic; pip install hydra-submitit-launcher brings it",
+        "pip install hydra-submitit-launcher brings it",
     ),
     "a launcher that is none": (["hydra/launcher=jobli"], "no such launcher", "mean: joblib"),
     "a key taken away": (["~xsched.level"], "only a task can be taken away", "xsched.level=…"),

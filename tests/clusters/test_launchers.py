@@ -1,0 +1,59 @@
+"""What is quick: joblib on this machine, and launchers that are not installed."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+
+from runner.config.schema import Config
+from tests.clusters.sweeps import REPEATS, SWEEP, check
+from tests.conftest import ROOT, Run
+
+CONF = ROOT / "conf"
+LAUNCHERS = sorted((CONF / "hydra" / "launcher").glob("*.yaml"))
+PLUGINS = {
+    "joblib": "hydra_plugins.hydra_joblib_launcher",
+    "ray": "hydra_plugins.hydra_ray_launcher",
+    "slurm": "hydra_plugins.hydra_submitit_launcher",
+}
+
+
+def installed(launcher: str) -> bool:
+    return find_spec(PLUGINS[launcher]) is not None
+
+
+@pytest.mark.parametrize("path", LAUNCHERS, ids=lambda path: path.stem)
+def test_it_opens_with_the_command_that_chooses_it(path: Path) -> None:
+    first = path.read_text().splitlines()[0]
+    assert first.startswith("# python -m runner ")
+    assert f"hydra/launcher={path.stem}" in first
+
+
+@pytest.mark.parametrize("launcher", PLUGINS)
+def test_it_composes(launcher: str) -> None:
+    if not installed(launcher):
+        pytest.skip(f"the launcher of {launcher} is not installed")
+    ConfigStore.instance().store(name="schema", node=Config)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        found = compose("config", [f"hydra/launcher={launcher}"], return_hydra_config=True)
+    assert PLUGINS[launcher] in found.hydra.launcher._target_
+
+
+@pytest.mark.parametrize("launcher", PLUGINS)
+def test_one_that_is_not_installed_says_what_brings_it(launcher: str, run_here: Run) -> None:
+    if installed(launcher):
+        pytest.skip(f"the launcher of {launcher} is installed")
+    done = run_here("task_set=smoke", f"hydra/launcher={launcher}")
+    assert done.returncode == 2
+    assert "this launcher is not installed" in done.stderr
+    assert f"pip install {PLUGINS[launcher].partition('.')[2].replace('_', '-')}" in done.stderr
+
+
+@pytest.mark.skipif(not installed("joblib"), reason="hydra-joblib-launcher is not installed")
+def test_joblib_runs_a_repeat_a_job(run: Run, tmp_path: Path) -> None:
+    done = run(*SWEEP, "hydra/launcher=joblib")
+    assert done.returncode == 0, done.stderr
+    sweep = check(tmp_path)
+    assert len(sweep) == 3 * REPEATS
