@@ -24,6 +24,7 @@ JOBS = ".jobs"
 JOB = "job.json"
 #: Beside it, when the job has ended; what became of its runs is told in their folders.
 ENDED = "ended"
+INTERRUPTED = "interrupted"
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,17 @@ def read(place: Path) -> Job:
     return files.read_json(place / JOB, Job)
 
 
+def end(place: Path, interrupted: bool = False) -> None:
+    """The job of that folder has ended; interrupted: before it had run all."""
+    (place / ENDED).write_text(INTERRUPTED if interrupted else "")
+
+
 def ended(place: Path) -> bool:
-    """Whether the job of that folder has."""
     return (place / ENDED).exists()
+
+
+def was_interrupted(place: Path) -> bool:
+    return ended(place) and (place / ENDED).read_text() == INTERRUPTED
 
 
 def lock(sweep: Path, job: Job) -> Path:

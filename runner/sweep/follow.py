@@ -88,3 +88,5 @@ def follow(
         why = f": {type(failed[0]).__name__}: {failed[0]}" if failed else ""
         raise Lost(f"{len(left)} of {len(jobs)} jobs were lost{why}")
     thread.join(END_S)
+    if cancelled := [job for job in jobs if agenda.was_interrupted(folder / job)]:
+        raise Lost(f"{len(cancelled)} of {len(jobs)} jobs were cancelled")

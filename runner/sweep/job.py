@@ -42,10 +42,12 @@ def run() -> None:
         return
     interruption.listen()
     console.no_terminal()
+    interrupted = True
     with suppress(KeyboardInterrupt):
         _run(job, sweep)
+        interrupted = False
     with interruption.deferred():
-        (place / agenda.ENDED).touch()
+        agenda.end(place, interrupted)
 
 
 def _run(job: Job, sweep: Path) -> None:

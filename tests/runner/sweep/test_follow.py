@@ -27,7 +27,7 @@ def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def end(folder: Path, *jobs: str) -> None:
     for job in jobs:
-        (folder / job / agenda.ENDED).touch()
+        agenda.end(folder / job)
 
 
 def later(seconds: float, action: Callable[[], object]) -> None:
@@ -61,6 +61,15 @@ def test_the_first_that_is_lost_is_not_the_end_of_the_others(
         follow.follow(launch, tmp_path, jobs)
     assert agenda.ended(tmp_path / jobs[2])
     assert time.monotonic() - began > 2.5
+
+
+def test_a_job_that_was_cancelled_has_not_run_all(tmp_path: Path, jobs: list[str]) -> None:
+    def launch() -> None:
+        end(tmp_path, *jobs[1:])
+        agenda.end(tmp_path / jobs[0], interrupted=True)
+
+    with pytest.raises(Lost, match="1 of 3 jobs were cancelled"):
+        follow.follow(launch, tmp_path, jobs)
 
 
 class Queue:

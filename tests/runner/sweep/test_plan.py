@@ -284,3 +284,61 @@ def test_what_is_wrong_in_all_points_or_was_never_a_combination_is_refused_all_t
         plan([*SMOKE, "xsched.threshold=2,4", "xsched.batch_size=8", skip], compose)
     with pytest.raises(UserError, match="there is no figure p98_ms"):
         plan([*SMOKE, *CORNERS, skip, "sweep.primary=p98_ms"], compose)
+
+
+# --- other machines ------------------------------------------------------------------------------
+
+CUDA = ("task_set=two_bert", "platform=cuda", "tracking=none")
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    from runner.platforms.gpu.vendors import VENDORS
+
+    for key, vendor in VENDORS.items():
+        monkeypatch.setitem(VENDORS, key, replace(vendor, device_node="/dev/no_such_gpu"))
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_a_machine_without_the_device_plans_for_others() -> None:
+    with pytest.raises(UserError, match="no NVIDIA GPU here"):
+        plan([*CUDA], compose)
+    planned = plan([*CUDA, "arm=native,xsched", "xsched.level=interrupt"], compose, elsewhere=True)
+    assert [each.trial.placement for each in planned.points] == ["auto", "auto"]
+    assert [each.config.platform.name for each in planned.points] == ["cuda", "cuda"]
+    assert not planned.remarks
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_what_auto_came_to_is_said_where_it_holds_for_other_machines() -> None:
+    here = plan(["task_set=smoke", "tracking=none"], compose)
+    assert not here.remarks
+    elsewhere = plan(["task_set=smoke", "tracking=none"], compose, elsewhere=True)
+    assert elsewhere.remarks == ["platform=auto is host, on every machine"]
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_gpus_that_are_swept_over_are_several_trials() -> None:
+    swept = [*CUDA, "arm=native,xsched", "platform.device=0,1"]
+    points = plan(swept, compose, elsewhere=True).points
+    assert [each.values for each in points] == [
+        {"arm": arm, "platform.device": device}
+        for arm in ("native", "xsched")
+        for device in ("0", "1")
+    ]
+    spread = plan([*CUDA, "arm=native,xsched", "platform.devices=[0,1]"], compose, elsewhere=True)
+    assert len(spread.points) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("platform.devices=0,1", r"one list of GPUs\n  platform.devices=\[0,1\]"),
+        ("platform.devices=[0,0]", "this GPU is there twice"),
+        ("platform.devices=[0,all]", "no GPU is called that"),
+        ("platform.devices=first", "no GPU is called that"),
+    ],
+)
+def test_gpus_that_cannot_be(given: str, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        plan([*CUDA, given], compose, elsewhere=True)

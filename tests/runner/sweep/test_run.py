@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from runner.config.errors import UserError
 from runner.config.resolve import resolve
 from runner.config.schema import Config, TaskConfig
 from runner.runs import files
@@ -161,3 +162,35 @@ def test_a_dry_run_has_no_folder(tmp_path: Path) -> None:
     end = ended(tmp_path, never, "dry_run=true")
     assert (end.exit_code, end.folder) == (0, None)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_job_that_is_given_less_time_than_a_repeat_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runner.sweep.estimate.minutes", lambda points: [40.0 for _ in points])
+    planned = plan([*SWEEP, "sweep.repeats=2", f"output_root={tmp_path}"], compose)
+    with pytest.raises(UserError) as error:
+        run(planned, never, job_minutes=60)
+    assert str(error.value) == (
+        "hydra.launcher.timeout_min=60: a job is a whole repeat, and repeat 1 takes 80 min\n"
+        "  hydra.launcher.timeout_min=120, or fewer points"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_launcher_that_raises_costs_what_it_did_not_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def launch(folder: Path, jobs: Sequence[str], at_once: int) -> None:
+        leaving(Status.FINISHED)(folder, jobs, at_once)
+        raise RuntimeError("a worker was killed")
+
+    end = ended(tmp_path, launch)
+    assert end.exit_code == 1
+    said = capsys.readouterr().out
+    assert "the sweep ended early: RuntimeError: a worker was killed" in said
+    assert "1 of 2 runs have no result; to run them: python -m runner" in said
+    assert end.folder is not None
+    statuses = [entry.status for entry in files.read_sweep(end.folder).runs]
+    assert statuses == [Status.FINISHED, Status.PENDING]
+    assert ended(tmp_path, leaving(Status.FINISHED)).exit_code == 0
