@@ -45,12 +45,15 @@ def others(points: Sequence[Planned]) -> list[str]:
     """Who is at the devices of a sweep that is about to begin, a line each. Raises `UserError` if
     nobody is to wait for them. Who comes between two of their trials meets them at a later one."""
     lines = []
-    one_device = (each for each in points if not each.config.platform.devices)
-    for each in {id(each.config): each for each in one_device}.values():
-        device = shared(each.config).lock
+    asked = (
+        (shared(each.config).lock, each.config.platform.wait)
+        for each in points
+        if not each.config.platform.devices  # each process finds a free one
+    )
+    for device, wait in dict.fromkeys(asked):
         if owner := _user(device):
             problem = f"another command uses this device ({device}): {owner}"
-            if not each.config.platform.wait:
+            if not wait:
                 remedy = "wait for its end, or leave platform.wait=false out to take turns with it"
                 raise UserError("platform.wait", "false", problem, remedy=remedy)
             lines.append(f"{problem}; its trials and these take turns")
