@@ -7,6 +7,7 @@ clients of each other's locks. So whoever holds one in a folder that several mac
 
 import fcntl
 import os
+import signal
 import socket
 import threading
 import time
@@ -120,6 +121,14 @@ def alive(path: Path) -> bool:
         return elsewhere and time.time() - touched < SILENT_S
     finally:
         _close(descriptor)
+
+
+def interrupt(path: Path) -> None:
+    """Tell whoever holds the lock to end, if that is a process of this machine."""
+    with suppress(OSError, ValueError):
+        owner = msgspec.json.decode(path.read_bytes(), type=Owner)
+        if owner.boot == Owner.me().boot and owner.pid != os.getpid() and alive(path):
+            os.kill(owner.pid, signal.SIGTERM)
 
 
 def _await_other_machines(descriptor: int, wait: bool, say: Callable[[Owner], object]) -> None:

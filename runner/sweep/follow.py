@@ -78,6 +78,9 @@ def follow(
             interruption.check()
             time.sleep(LOOK_S)
     except KeyboardInterrupt:
+        for job, lock in left.items():
+            agenda.end(job, interrupted=True)  # one that waits does not begin
+            locks.interrupt(lock)
         if queue:
             queue.cancel()
         give_up = time.monotonic() + END_S

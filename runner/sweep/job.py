@@ -36,6 +36,8 @@ def run() -> None:
     launchers take what a job raises for the end of all jobs, or wait for ever."""
     hydra = HydraConfig.get()
     place, sweep = Path(hydra.runtime.output_dir), Path(hydra.sweep.dir)
+    if agenda.ended(place):
+        return  # the command was interrupted while this one waited
     job = agenda.read(place)
     if os.getpid() == job.pid:
         _run(job, sweep)

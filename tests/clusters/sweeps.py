@@ -6,7 +6,7 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
@@ -43,13 +43,20 @@ class Nodes(Protocol):
 
 
 def start(cluster: Cluster, folder: Path, log: str = "log") -> "subprocess.Popen[bytes]":
+    return start_by(cast(Nodes, cluster).launcher, cluster.environment, folder, log)
+
+
+def start_by(
+    launcher: Sequence[str], variables: Mapping[str, str], folder: Path, log: str = "log"
+) -> "subprocess.Popen[bytes]":
+    """The sweep, in the background. launcher: arguments that choose it."""
     folder.mkdir(exist_ok=True)
-    given = (*SWEEP, *cast(Nodes, cluster).launcher, f"output_root={folder / 'out'}")
+    given = (*SWEEP, *launcher, f"output_root={folder / 'out'}")
     with (folder / log).open("wb") as said:
         return subprocess.Popen(
             command(*given),
             cwd=folder,
-            env=cluster.environment,
+            env=variables,
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,

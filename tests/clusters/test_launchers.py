@@ -1,5 +1,7 @@
 """What is quick: joblib on this machine, and launchers that are not installed."""
 
+import signal
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -8,8 +10,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 
 from runner.config.schema import Config
-from tests.clusters.sweeps import REPEATS, SWEEP, check
-from tests.conftest import ROOT, Run
+from tests.clusters.sweeps import REPEATS, SWEEP, check, ended, said, start_by
+from tests.conftest import ROOT, Run, environment
 
 CONF = ROOT / "conf"
 LAUNCHERS = sorted((CONF / "hydra" / "launcher").glob("*.yaml"))
@@ -18,6 +20,9 @@ PLUGINS = {
     "ray": "hydra_plugins.hydra_ray_launcher",
     "slurm": "hydra_plugins.hydra_submitit_launcher",
 }
+
+
+JOBLIB = ("hydra/launcher=joblib",)
 
 
 def installed(launcher: str) -> bool:
@@ -51,7 +56,23 @@ def test_one_that_is_not_installed_says_what_brings_it(launcher: str, run_here: 
     assert f"pip install {PLUGINS[launcher].partition('.')[2].replace('_', '-')}" in done.stderr
 
 
-@pytest.mark.skipif(not installed("joblib"), reason="hydra-joblib-launcher is not installed")
+def test_an_interruption_ends_the_jobs_that_run_and_those_that_wait(tmp_path: Path) -> None:
+    """It is told to the command alone, as a queue or a service does it."""
+    first = start_by(JOBLIB, environment(), tmp_path)
+    until = time.monotonic() + 60
+    while not list(tmp_path.glob("out/*/*/config.yaml")) and time.monotonic() < until:
+        time.sleep(0.05)
+    first.send_signal(signal.SIGTERM)
+    assert ended(first, tmp_path) == 130, said(tmp_path)
+    assert "interrupted: what was measured is kept" in said(tmp_path)
+    begun = len(list(tmp_path.glob("out/*/*/config.yaml")))
+    time.sleep(2)
+    assert len(list(tmp_path.glob("out/*/*/config.yaml"))) == begun < 3 * REPEATS
+    second = start_by(JOBLIB, environment(), tmp_path, "log2")
+    assert ended(second, tmp_path, "log2") == 0, said(tmp_path, "log2")
+    check(tmp_path)
+
+
 def test_joblib_runs_a_repeat_a_job(run: Run, tmp_path: Path) -> None:
     done = run(*SWEEP, "hydra/launcher=joblib")
     assert done.returncode == 0, done.stderr
