@@ -4,8 +4,8 @@ Files are judged where Hydra reads them, so those that are used are judged, howe
 and no others: first their limits, before anything is made of them, then what they say when parsed,
 so that no spelling hides it. Hydra's own ``hydra`` node can run code: what is below
 ``hydra.callbacks.x._target_`` is imported and called before any of ours. So files may set no more
-of it than `SETTINGS` and `PARAMS`. The project's own conf/config.yaml and
-launchers are trusted, as code is.
+of it than `SETTINGS` and `PARAMS`. The project's own conf/config.yaml and launchers are trusted, as
+code is.
 """
 
 import posixpath
@@ -65,8 +65,9 @@ class FileConfigSource(HydrasSource):
         if ours and self.own and (self.own / name).is_file():
             said = f"{self.own / name} is not read: {path} has the same name"
             raise UserError("", "", said, remedy="give it another name")
-        # What a launcher started knows no folder; who started the launcher has judged the files.
-        if (ours or self.conf is None) and name.startswith(f"{LAUNCHER}/"):
+        # A process that a launcher started knows no folder; who started it has judged the files.
+        main = ours or (self.conf is None and self.provider == "main")
+        if main and name.startswith(f"{LAUNCHER}/"):
             return super().load_config(config_path)
         check_limits(path)
         try:

@@ -1,15 +1,15 @@
 """Which platform, placement and level a trial gets, and the door to both of its sides.
 
 Every module of `runner.platforms.kinds` is a platform, found by its name when it is wanted: it has
-``open_platform(config) -> Platform``, ``open_session(trial, tasks, start, say) -> Session``, and
-``devices(config)`` and ``server(config, trials, folder)`` for sweeps on several devices; it imports
+``open_platform(config) -> Platform``, ``open_session(trial, tasks, start, say) -> Session`` and, where
+a machine can have several, ``devices(config)`` and ``server(config, trials, folder)``; it imports
 no torch. This is the one place that finds them.
 """
 
 import atexit
 import importlib
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,8 @@ def shared(config: Config) -> Platform:
 def devices(config: Config) -> list[str]:
     """The devices that a sweep's repeats are spread over, as `platform.device` names one; [] for
     that one. Raises `UserError` for what is not there."""
-    several: list[str] = _kind(config.platform.name).devices(config)
+    of = getattr(_kind(config.platform.name), "devices", None)
+    several: list[str] = of(config) if of else []
     return several
 
 
@@ -59,9 +60,8 @@ def server(
 ) -> AbstractContextManager[str | None]:
     """What trials on several devices share, by its address; None where there is no such thing.
     Raises `runner.platforms.contract.PlatformError`."""
-    made: AbstractContextManager[str | None] = _kind(config.platform.name).server(
-        config, trials, folder
-    )
+    of = getattr(_kind(config.platform.name), "server", None)
+    made: AbstractContextManager[str | None] = of(config, trials, folder) if of else nullcontext()
     return made
 
 

@@ -96,7 +96,7 @@ def _step(point: Planned, todo: Mapping[Planned, float | None]) -> Step:
         todo.get(point, 0.0),
         point not in todo,
         tuple(point.overrides),
-        replace(point.config, repeat=point.repeat),
+        replace(point.config, repeat=point.config.repeat + point.repeat),
     )
 
 

@@ -51,6 +51,8 @@ class IdlePlatform:
     """Over processes that are as they are, but whose requests only sleep. in_window(pids): what
     happens once all have measured something."""
 
+    device_cores = ()
+
     def __init__(
         self,
         fault: str = "",

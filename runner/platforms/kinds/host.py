@@ -3,7 +3,6 @@
 import importlib.metadata
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,16 +21,6 @@ from xsched_bindings.types import PreemptLevel
 
 LOG = "device.log"
 LOADER = "runner.platforms.host.programs:load"
-
-
-def devices(config: Config) -> list[str]:
-    return []  # one of it is all that a machine has
-
-
-def server(
-    config: Config, trials: Sequence[TrialSpec], folder: Path
-) -> AbstractContextManager[str | None]:
-    return nullcontext()
 
 
 def open_platform(config: Config) -> Platform:

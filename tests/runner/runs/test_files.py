@@ -40,6 +40,7 @@ from runner.runs.record import (
     Summary,
     SweepRecord,
     TaskSummary,
+    Where,
 )
 from runner.runs.run import read_run
 from runner.trial.others import OtherLoad
@@ -120,11 +121,13 @@ RECORDS = {
         },
         sweep="s",
         folder="/somewhere",
+        where=Where("n1", "0123456789ab", "host", "slurm 17_3"),
         files={files.REQUESTS: Seal(3, "ab" * 32)},
         mlflow_run_id="0" * 32,
     ),
     files.PROVENANCE: Provenance(
         time="2026-03-01T10:00:00+00:00",
+        where=Where("n1", "0123456789ab", "host", "slurm 17_3"),
         command=("python", "-m", "runner"),
         overrides=("arm=native",),
         code=Code("c0ffee", "--- a", "ab" * 32, "cd" * 32),
