@@ -1,9 +1,9 @@
 """Which platform, placement and level a trial gets, and the door to both of its sides.
 
 Every module of `runner.platforms.kinds` is a platform, found by its name when it is wanted: it has
-``open_platform(config) -> Platform``, ``open_session(trial, tasks, start, say) -> Session`` and, where
-a machine can have several, ``devices(config)`` and ``server(config, trials, folder)``; it imports
-no torch. This is the one place that finds them.
+``open_platform(config) -> Platform`` and ``open_session(trial, tasks, start, say) -> Session``, and
+where a machine can have several ``devices(config)`` and ``server(config, trials, folder)``; it
+imports no torch. This is the one place that finds them.
 """
 
 import atexit

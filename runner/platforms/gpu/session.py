@@ -181,7 +181,8 @@ class GpuSession:
         self._commands[lane.task.name] = executed
         while lane.requests < proof.REFERENCES:
             lane.request()
-        first = lane.work.marks.count - proof.REFERENCES * lane.work.parts
+        # Requests that execute nothing leave fewer marks.
+        first = max(0, lane.work.marks.count - proof.REFERENCES * lane.work.parts)
         return proof.Interception(
             lane.task.name,
             executed,

@@ -98,8 +98,7 @@ ALWAYS: dict[str, Case] = {
     "late": ("window", {}),
     "garbled": ("result", {}),
     "stale": ("result", {}),
-    # The double has no mark to show of a ring that never had one: let the warm-up pass first.
-    "no-kernels": ("intercepted", {"warmup": 1}),
+    "no-kernels": ("intercepted", {}),
     "empty-kernels": ("result", {}),
 }
 
