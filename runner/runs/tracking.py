@@ -103,6 +103,19 @@ class Tracking:
         """Log a run that has ended, unless it is logged; returns why it is not."""
         return "" if self.has(run.folder) else self._try(run.folder, partial(self._log, run))
 
+    def withdraw(self, folder: Path) -> str:
+        """Delete the run of a folder that another run is to take the place of, if it is logged
+        here; returns why it could not be."""
+        logged = files.read_logged(folder)
+        if logged is None or not self.has(folder) or self.prepare():
+            return self.trouble
+        assert self._client is not None
+        try:
+            _discard(self._client, logged.run_id)
+        except Exception as error:  # as below
+            return self.trouble or self.reach() or store.first_line(error)
+        return ""
+
     def log_sweep(self, sweep: Sweep) -> str:
         """Log what the sweep comes to: a run that is the parent of its runs. Returns why not."""
         assert sweep.folder is not None

@@ -3,7 +3,7 @@ Called by the launcher, possibly in a process of its own or on another machine."
 
 import os
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -61,7 +61,7 @@ def _run(job: Job, sweep: Path) -> None:
             job = replace(job, steps=_settled(job, seat(job.steps[0].config)))
             here = {step.folder: _where(step, job) for step in job.steps}
             todo = _todo(job, sweep, here)
-            resume.set_aside(todo, sweep)
+            _set_aside(todo, sweep)
             of_these = replace(job, steps=todo)
             for step in todo:
                 _run_step(of_these, step, sweep / step.folder, here[step.folder])
@@ -117,6 +117,19 @@ def _todo(job: Job, sweep: Path, here: Mapping[str, Where]) -> tuple[Step, ...]:
                 soft_wrap=True,
             )
     return tuple(step for step in job.steps if step in missing or step in apart)
+
+
+def _set_aside(steps: Sequence[Step], sweep: Path) -> None:
+    """Make place for them. A result that is measured anew is none in MLflow either."""
+    for step in steps:
+        store = tracking.open_store(step.config)
+        if (
+            store
+            and resume.result(sweep / step.folder)
+            and (why := store.withdraw(sweep / step.folder))
+        ):
+            _not_logged(f"{step.name} is still there from before: {why}")
+    resume.set_aside(steps, sweep)
 
 
 def _run_step(job: Job, step: Step, folder: Path, where: Where) -> None:

@@ -249,6 +249,16 @@ def test_what_is_missing_is_logged_once(uri: str, tmp_path: Path) -> None:
     assert by_id(uri).keys() == first.keys()
 
 
+def test_a_run_that_another_takes_the_place_of_is_withdrawn(uri: str, tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path / "sweep", 2)
+    tracking = Tracking(uri)
+    assert [tracking.log(each) for each in sweep] == ["", ""]
+    assert tracking.withdraw(sweep[0].folder) == ""
+    assert [run.info.run_name for run in by_id(uri).values()] == ["r1"]
+    assert Tracking("sqlite:////elsewhere.db").withdraw(sweep[1].folder) == "", "not logged there"
+    assert len(by_id(uri)) == 1
+
+
 def test_nothing_is_asked_of_a_store_that_has_all(uri: str, tmp_path: Path) -> None:
     sweep = sweep_of(tmp_path / "sweep", 3)
     store = Tracking(uri)
