@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Self
 
 NODES = ("n1", "n2")
-START_S = 40.0
+START_S = 150.0
 #: Needs root, or a namespace in which one is.
 ALONE = ("setpriv", "--pdeathsig", "KILL")
 OWN_NAMES = ("unshare", "--uts", "--mount", "sh", "-c")
