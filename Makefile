@@ -29,7 +29,7 @@ $(READY): pyproject.toml
 run: $(READY) ## run a sweep; the headline one, or ARGS='task_set=smoke -m arm=native,xsched'
 	$(BIN)/python -m runner $(ARGS)
 
-test: $(READY) ## run the tests (real trials, under seven minutes on two cores)
+test: $(READY) ## run the tests (real trials, ten minutes on two cores)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-clusters: $(READY) ## kill parts of a Slurm and a Ray of its own, docs/clusters.md; hours, KILLS=1 minutes
