@@ -27,6 +27,7 @@ from runner.results.pairs import (
     sm_clock_mhz,
 )
 from runner.results.points import Point, combined, points_of
+from runner.runs.provenance import device_name
 from runner.runs.record import Where
 from runner.runs.run import Run
 from runner.runs.summary import LACKING
@@ -204,6 +205,8 @@ def compare(
     sides = [
         _Side(p, pairs(p, points, selector), deciding.of(p.task_set), secondary) for p in treatments
     ]
+    for side in sides:
+        _check_kinds(side)
     rows = _rows(sides, selector.name, lambda point: _beside_null(point, points, deciding))
     if not treatments:
         problem = f"there is nothing to compare with the baseline {selector.name}"
@@ -368,6 +371,16 @@ def _clock_ratio(paired: Sequence[tuple[Run, Run]]) -> float | None:
     clocks = [(sm_clock_mhz(baseline), sm_clock_mhz(treatment)) for baseline, treatment in paired]
     ratios = [treatment / baseline for baseline, treatment in clocks if treatment and baseline]
     return max(ratios, key=lambda ratio: abs(math.log(ratio)), default=None)
+
+
+def _check_kinds(side: _Side) -> None:
+    """Repeats of unlike devices are no sample of anything."""
+    ran = [run for pair in side.paired for run in pair if run.summary.where]
+    kinds = list(dict.fromkeys(device_name(run.provenance) for run in ran))
+    if len(kinds) > 1:
+        problem = f"repeats of unlike devices are not combined: {', '.join(kinds)}"
+        remedy = "compare the sweeps of one kind; hydra.launcher.constraint keeps jobs to one"
+        raise UserError("", "", problem, remedy=remedy)
 
 
 def _devices(sides: Sequence[_Side]) -> list[Where]:

@@ -202,6 +202,14 @@ def _group(prefix: str, record: GpuInfo | GpuSettings | TorchBuild | None) -> di
     }
 
 
+def device_name(origin: Provenance) -> str:
+    """What kind of device it was, as its maker calls it; "" where nobody recorded it."""
+    gpu, cores = origin.device.gpu, origin.device.device_cores
+    if gpu is not None:
+        return gpu.name
+    return f"{len(cores)} x {origin.environment.cpu}" if cores else ""
+
+
 def word(value: object) -> str:
     match value:
         case None:

@@ -6,6 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from runner.config.errors import UserError
+from runner.platforms.device import DeviceOrigin, GpuInfo
 from runner.results.comparison import Comparison, compare
 from runner.results.judging import BETTER, NO_DIFFERENCE, NO_RATIO, TOO_FEW, WORSE, Beside
 from runner.results.wording import numbers, value, verdict, warnings
@@ -672,3 +673,14 @@ def test_a_pair_has_one_load(tmp_path: Path) -> None:
     assert "xsched-r0: its load follows from another solo time than that of native-r0" in str(
         error.value
     )
+
+
+def test_repeats_of_unlike_devices_are_not_combined(tmp_path: Path) -> None:
+    folder = on_devices(tmp_path, (ONE, ONE), (OTHER, OTHER))
+    for run in load(folder):
+        name = "H100" if run.repeat == 0 else "H200"
+        gpu = GpuInfo("nvidia", 0, name, "", "", "", (9, 0), "sm_90", None)
+        origin = Provenance(time="2026-01-01T00:00:00+00:00", device=DeviceOrigin(gpu=gpu))
+        files.write_json(run.folder / files.PROVENANCE, origin)
+    with pytest.raises(UserError, match="repeats of unlike devices are not combined: H100, H200"):
+        compared(folder)
