@@ -234,6 +234,19 @@ def test_a_sweep_has_one_set_of_claims() -> None:
         plan(["model=gpt2,vit_b_16"], compose)
 
 
+def test_planning_that_takes_a_while_says_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [*SMOKE, "seed=range(0,4)"]
+    plan(arguments, compose)
+    assert "planning" not in capsys.readouterr().out
+    monkeypatch.setattr("runner.sweep.plan.UNTOLD_S", 0.0)
+    monkeypatch.setattr("runner.sweep.plan.PLAIN_EVERY_S", 0.0)
+    plan(arguments, compose)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"planning: {number} of 4 points" for number in range(4)]
+
+
 # --- values that go together, and combinations that cannot be -----------------------------------
 
 PAIRS = "xsched={threshold:4,batch_size:4},{threshold:8,batch_size:4},{threshold:16,batch_size:8}"
