@@ -52,13 +52,14 @@ class Others:
 
 @dataclass(frozen=True)
 class Job:
-    """What a launcher runs in one go. began_s: when the command began, in seconds since 1970. pid:
-    its process. command: what was typed. server: see `runner.platforms.choose.server`. before,
-    after: what the command runs before and after it, if it runs one job after another."""
+    """What a launcher runs in one go. began_s: when the command began, in seconds since 1970. by:
+    its process, see `process`. command: what was typed. server: see
+    `runner.platforms.choose.server`. before, after: what the command runs before and after it, if
+    it runs one job after another."""
 
     steps: tuple[Step, ...]
     began_s: float
-    pid: int
+    by: str
     command: tuple[str, ...]
     server: str | None = None
     before: Others = Others()
@@ -82,7 +83,7 @@ def write(
         place = Path(JOBS, f"{command}-{number}")
         (folder / place).mkdir(parents=True)
         typed = ("python", "-m", "runner", *sys.argv[1:])
-        job = Job(tuple(steps), began_s, os.getpid(), typed, server, *around)
+        job = Job(tuple(steps), began_s, process(), typed, server, *around)
         files.write_json(folder / place / JOB, job)
         places.append(str(place))
     return places
@@ -103,6 +104,12 @@ def _step(point: Planned, todo: Mapping[Planned, float | None]) -> Step:
 def _others(jobs: Iterable[Iterable[Step]]) -> Others:
     steps = [step for steps in jobs for step in steps if not step.there]
     return Others(len(steps), _minutes(steps))
+
+
+def process() -> str:
+    """This one, told from all others: in containers and on other machines numbers occur again."""
+    me = locks.Owner.me()
+    return f"{me.host} {me.boot} {me.pid}"
 
 
 def read(place: Path) -> Job:

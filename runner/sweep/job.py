@@ -1,7 +1,6 @@
 """One job: of each of its runs, run the trial, keep what it measured, derive the rest, show it.
 Called by the launcher, possibly in a process of its own or on another machine."""
 
-import os
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -39,7 +38,7 @@ def run() -> None:
     if agenda.ended(place):
         return  # the command was interrupted while this one waited
     job = agenda.read(place)
-    if os.getpid() == job.pid:
+    if job.by == agenda.process():
         _run(job, sweep)
         return
     interruption.listen()

@@ -81,6 +81,17 @@ def test_a_job_is_a_repeat_and_says_what_of_it_is_there(tmp_path: Path) -> None:
     assert not [*tmp_path.iterdir()]
 
 
+def test_a_job_knows_the_command_also_where_numbers_of_processes_occur_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (only,) = plan([*SMOKE], compose).points
+    (place,) = agenda.write(tmp_path, [only], {only: None})
+    job = agenda.read(tmp_path / place)
+    assert job.by == agenda.process()
+    monkeypatch.setattr("socket.gethostname", lambda: "another container")
+    assert job.by != agenda.process()
+
+
 def test_the_jobs_of_another_command_stay(tmp_path: Path) -> None:
     (only,) = plan([*SMOKE], compose).points
     mine, theirs = (agenda.write(tmp_path, [only], {only: None}) for _ in range(2))
