@@ -4,6 +4,7 @@ A platform adds its own library and with it the creation of queues (`xsched_bind
 `xsched_bindings.hip`); the queue itself is `xsched_bindings.library_queue.LibraryQueue`.
 """
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from xsched_bindings.library_queue import LibraryQueue
 from xsched_bindings.types import PolicyType, PreemptLevel, Result, SchedulerType
 
 PREEMPT = "libpreempt.so"
+ALL = ("libpreempt*.so*", "libhal*.so*", "libshim*.so*")
 
 #: Policies of a local scheduler with which the C library falls back to the app-managed one and
 #: returns success, or ends the process.
@@ -45,6 +47,18 @@ def find(home: str | None = None) -> Path:
             return place.absolute()
         looked_in.append(place)
     raise LibraryNotFound(PREEMPT, looked_in)
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """SHA-256 of XSched's libraries by file name; links are listed by what they lead to once."""
+    found = (path for pattern in ALL for path in folder.glob(pattern))
+    files = sorted({path.resolve() for path in found})
+    return {path.name: digest(path) for path in files}
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _usual_places() -> Iterator[Path | str]:

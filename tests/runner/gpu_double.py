@@ -20,9 +20,10 @@ from runner.platforms.choose import settle
 from runner.platforms.contract import ChildSetup, Wait
 from runner.platforms.device import GpuInfo, GpuSample, GpuSettings
 from runner.platforms.gpu.accelerator import Marked, Tie, Witnessed, Work
+from runner.platforms.gpu.environment import Environment
 from runner.platforms.gpu.management.base import GpuProcess
 from runner.platforms.gpu.platform import GpuPlatform
-from runner.platforms.gpu.rocm import Rocm
+from runner.platforms.gpu.rocm import NoRocm, Rocm
 from runner.platforms.gpu.session import GpuSession
 from runner.platforms.gpu.warm import WarmParent
 from tests.xsched_bindings.double import DoubleRing, DoubleStream, misbehave
@@ -209,6 +210,18 @@ class DoubleManagement:
     def close(self) -> None: ...
 
 
+class DoubleEnvironment(Environment):
+    """no_rocm: why there is none."""
+
+    no_rocm = ""
+
+    @property
+    def rocm(self) -> Rocm:
+        if self.no_rocm:
+            raise NoRocm(self.no_rocm)
+        return Rocm(Path("/rocm/libamdhip64.so"), Path("/rocm/libamd_comgr.so"))
+
+
 class DoublePlatform(GpuPlatform):
     """The CUDA platform, but for what needs a GPU. folder: the double's libraries. adversary: see
     `ADVERSARY`."""
@@ -223,10 +236,12 @@ class DoublePlatform(GpuPlatform):
         adversary: str = "",
         **variables: str,
     ) -> None:
-        super().__init__(name, home=str(folder.parent), mps=mps)
+        home = str(folder.parent)
+        super().__init__(name, home=home, mps=mps)
+        self.variables = DoubleEnvironment(name, home, hardware_queues=8, companion=True)
         self._folder = folder
         self._double = DoubleManagement(capability, others or [])
-        self._variables = variables
+        self._more = variables
         #: Of the next trial.
         self.adversary = adversary
 
@@ -239,10 +254,6 @@ class DoublePlatform(GpuPlatform):
     def _management(self) -> Any:
         return self._double
 
-    @property
-    def rocm(self) -> Rocm:
-        return Rocm(Path("/rocm/libamdhip64.so"), Path("/rocm/libamd_comgr.so"))
-
     def warm_parent(self, environment: Mapping[str, str], folder: Path) -> WarmParent:
         return WarmParent(environment, folder, "tests.runner.gpu_double:load")
 
@@ -252,7 +263,7 @@ class DoublePlatform(GpuPlatform):
                 setup,
                 environment={
                     **setup.environment,
-                    **self._variables,
+                    **self._more,
                     ADVERSARY: self.adversary,
                 },
                 details=setup.details | {"double": str(self._folder)},

@@ -15,7 +15,7 @@ from xsched_bindings.cuda import CudaXSched
 from xsched_bindings.errors import LibraryNotFound, WrongLibrary, XSchedError
 from xsched_bindings.functions import Function
 from xsched_bindings.hip import HipXSched
-from xsched_bindings.library import Library, find
+from xsched_bindings.library import Library, checksums, find
 from xsched_bindings.library_queue import LibraryQueue
 from xsched_bindings.types import PolicyType, PreemptLevel, QueueState, Result, SchedulerType
 
@@ -473,3 +473,9 @@ def test_a_lying_library_succeeds_and_stops_no_command(
         assert stream.completed() == 5
         queue.resume()
         stream.synchronize()
+
+
+def test_checksums_name_xscheds_libraries_alone(library_folder: Path) -> None:
+    sums = checksums(library_folder)
+    assert set(sums) == {"libpreempt.so"}, "links count once"
+    assert len(sums["libpreempt.so"]) == 64

@@ -9,7 +9,7 @@ from runner.commands.doctor.elf import symbols
 from runner.commands.doctor.lines import Line, error, ok, warning
 from runner.commands.doctor.machine import Machine
 from runner.platforms.gpu import installed_torch, rocm
-from runner.platforms.gpu import platform as gpu
+from runner.platforms.gpu.environment import HARDWARE_QUEUES, OTHERS_OF_HIP
 from runner.platforms.gpu.rocm import NoRocm
 from xsched_bindings import shim
 from xsched_bindings.errors import LibraryNotFound
@@ -49,7 +49,7 @@ def numbers(machine: Machine) -> list[Line]:
     """Whether the shell numbers GPUs otherwise than the runner."""
     if machine.platform is None or machine.platform.name != "hip":
         return []
-    name, looked_at = "GPU numbers", (machine.platform.vendor.visible, *gpu.OTHERS_OF_HIP)
+    name, looked_at = "GPU numbers", (machine.platform.vendor.visible, *OTHERS_OF_HIP)
     there = [
         f"{variable}={os.environ[variable]}" for variable in looked_at if variable in os.environ
     ]
@@ -68,7 +68,7 @@ def runtime(machine: Machine) -> list[Line]:
     if platform is None or not installed_torch.build().hip:
         return []  # said by the line on PyTorch
     try:
-        there = platform.rocm
+        there = platform.variables.rocm
     except NoRocm as failure:
         found, _, remedy = str(failure).partition(". ")
         return [error(name, found, remedy)]
@@ -131,9 +131,9 @@ def hardware_queues(machine: Machine) -> list[Line]:
     """For the record: streams that share one wait for each other."""
     if machine.platform is None or machine.platform.name != "hip":
         return []
-    number = machine.platform.environment(xsched=False)[gpu.HARDWARE_QUEUES]
-    shell = os.environ.get(gpu.HARDWARE_QUEUES)
-    beside = f"; {gpu.HARDWARE_QUEUES}={shell} of the shell is not followed" if shell else ""
+    number = machine.platform.environment(xsched=False)[HARDWARE_QUEUES]
+    shell = os.environ.get(HARDWARE_QUEUES)
+    beside = f"; {HARDWARE_QUEUES}={shell} of the shell is not followed" if shell else ""
     found = f"{number} for a process, in every arm (platform.hardware_queues){beside}"
     return [ok("hardware queues", found)]
 

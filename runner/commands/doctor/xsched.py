@@ -11,9 +11,10 @@ import psutil
 from runner.commands.doctor import amd
 from runner.commands.doctor.lines import Line, error, ok, warning
 from runner.commands.doctor.machine import Machine
-from runner.platforms.gpu import platform as gpu
 from runner.platforms.gpu import xserver as server
+from runner.platforms.gpu.environment import driver
 from xsched_bindings.errors import LibraryNotFound
+from xsched_bindings.library import checksums
 
 #: Digits of a checksum on the screen.
 SHORT = 8
@@ -32,7 +33,7 @@ def libraries(machine: Machine) -> list[Line]:
         folder = machine.library_folder
     except LibraryNotFound as failure:
         return [_not_found(name, machine, failure)]
-    sums = gpu.checksums(folder)
+    sums = checksums(folder)
     found = f"{folder}: {', '.join(f'{file} {digits[:SHORT]}' for file, digits in sums.items())}"
     details = {"folder": str(folder), "sha256": sums}
     wanted = () if machine.platform is None else SHIMS[machine.platform.name]
@@ -64,7 +65,7 @@ def driver_library(machine: Machine) -> list[Line]:
         return []
     if platform.name == "hip":
         return amd.runtime(machine)
-    found = gpu.driver()
+    found = driver()
     if found is None:
         remedy = (
             "add its folder to LD_LIBRARY_PATH; in a container, NVIDIA_DRIVER_CAPABILITIES must "

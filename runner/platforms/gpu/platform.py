@@ -1,12 +1,8 @@
-"""NVIDIA and AMD GPUs, parent's side: what is there, the environment of a trial's processes, the
-server, and what is observed of the device around the window. Never imports torch."""
+"""NVIDIA and AMD GPUs, parent's side: what is there, a trial's processes and its server, and what
+is observed of the device around the window. Never imports torch."""
 
-import hashlib
-import os
 import resource
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import cache, cached_property
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +10,12 @@ import psutil
 
 from runner.config.arms import Arm
 from runner.config.errors import UserError
-from runner.config.resolve import ALL
 from runner.config.schema import XSCHEDS_POLICIES, Config
 from runner.config.spec import TrialSpec
 from runner.platforms.contract import ChildSetup, Observations, Platform, Session
 from runner.platforms.device import DeviceFacts, DeviceOrigin, GpuInfo
-from runner.platforms.gpu import allocation, installed_torch, mps, rocm, warm, xserver
+from runner.platforms.gpu import allocation, installed_torch, mps, warm, xserver
+from runner.platforms.gpu.environment import Environment
 from runner.platforms.gpu.management.base import (
     Management,
     NoGpu,
@@ -27,17 +23,16 @@ from runner.platforms.gpu.management.base import (
     foreign,
     own_pids,
 )
-from runner.platforms.gpu.management.open import open_management
+from runner.platforms.gpu.management.open import opened
 from runner.platforms.gpu.mps import MpsDaemon
-from runner.platforms.gpu.rocm import NoRocm, Rocm
+from runner.platforms.gpu.rocm import NoRocm
+from runner.platforms.gpu.several import cores_of
 from runner.platforms.gpu.telemetry import Telemetry
 from runner.platforms.gpu.vendors import VENDORS
 from runner.platforms.gpu.warm import WarmParent, WarmTrial
 from runner.platforms.gpu.xserver import XServer
-from runner.platforms.machine import available_cores, lift_limit
+from runner.platforms.machine import lift_limit
 from runner.platforms.start import afresh
-from xsched_bindings import companion as hip_companion
-from xsched_bindings import shim
 from xsched_bindings.capability import HIP_LEVELS, cuda_levels
 from xsched_bindings.errors import DeviceLost, LibraryNotFound
 from xsched_bindings.library import find
@@ -46,37 +41,6 @@ from xsched_bindings.types import PreemptLevel
 
 MPS = "mps"
 TELEMETRY = "telemetry.parquet"
-
-
-#: Of the shell, what would change which GPU number 0 is under ``HIP_VISIBLE_DEVICES``; AMD SMI,
-#: which the parent asks, follows none of them.
-OTHERS_OF_HIP = ("ROCR_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "CUDA_VISIBLE_DEVICES")
-#: Streams that share a hardware queue wait for each other, whatever their priority.
-HARDWARE_QUEUES = "GPU_MAX_HW_QUEUES"
-
-
-def devices(config: Config) -> list[str]:
-    """The GPUs that repeats are spread over, as `platform.device` takes them; [] for one. Raises
-    `UserError` for what is not there."""
-    name, asked = config.platform.name, config.platform.devices
-    try:
-        found = allocation.everything(name) if asked == ALL else asked
-        for each in found:
-            _open_management(VENDORS[name].key, allocation.real(name, each))
-    except NoManagement as error:
-        raise UserError("platform.devices", ",".join(asked), str(error)) from error
-    return found
-
-
-def cores_of(config: Config) -> list[int]:
-    """The CPU cores of the GPU's trials where there are several: as many for each, those of one GPU
-    beside each other. [] for all cores."""
-    several, cores = devices(config), available_cores()
-    each = len(cores) // max(1, len(several))
-    if config.platform.device not in several or not each:
-        return []
-    first = several.index(config.platform.device) * each
-    return cores[first : first + each]
 
 
 def open_platform(config: Config) -> Platform:
@@ -105,25 +69,6 @@ def open_session(
     return GpuSession(trial, tasks, details, device, say)
 
 
-@contextmanager
-def server(config: Config, trials: Sequence[TrialSpec], folder: Path) -> Iterator[str | None]:
-    """The address of one XSched server for all of these trials, which run at the same time on
-    several GPUs: there can be only one on a machine, and its policies look at each GPU by itself
-    (``sched/src/policy``). None where each trial has its own, in turns with all others: on one GPU,
-    and of several policies. Its log goes to `folder`. Raises `PlatformError`."""
-    asked = config.platform.server
-    own = [each for each in trials if each.uses_xsched and each.placement == "processes"]
-    policies = {each.policy for each in own}
-    if asked or len(policies) != 1 or len(devices(config)) < 2:
-        yield None
-        return
-    started = XServer(xserver.binary(find(config.xsched.home)), policies.pop(), folder)
-    try:
-        yield started.address
-    finally:
-        started.stop()
-
-
 class GpuPlatform:
     """One GPU. device: its number by PCI bus, or its UUID. home: the XSched installation, see
     `xsched_bindings.library.find`. server: host:port of a running xserver. mps: what is asked of
@@ -145,11 +90,10 @@ class GpuPlatform:
         cores: Sequence[int] = (),
     ) -> None:
         self.name = name
-        self._companion = companion and name == "hip"
         self.vendor = VENDORS[name]
-        self._hardware_queues = hardware_queues
+        self.variables = Environment(name, home, hardware_queues, companion)
         self._cores = list(cores)
-        self._device, self._home, self._server_address = device, home, server
+        self._device, self._server_address = device, server
         self._asked_mps = mps
         self._server: XServer | None = None
         #: Whether this trial's processes share the GPU through MPS, and our own daemon for them.
@@ -193,7 +137,7 @@ class GpuPlatform:
         if not trial.uses_xsched:
             return ""
         try:
-            folder = find(self._home)
+            folder = find(self.variables.home)
             self.environment(xsched=True, shim_in_place=trial.shim)
         except (LibraryNotFound, NoRocm) as error:
             return str(error)
@@ -212,7 +156,7 @@ class GpuPlatform:
         return f"this PyTorch ({build.version or 'none'}) is not built for {self.vendor.name}"
 
     def _management(self) -> Management:
-        return _open_management(self.vendor.key, self._real)
+        return opened(self.vendor.key, self._real)
 
     @property
     def _real(self) -> str:
@@ -292,9 +236,7 @@ class GpuPlatform:
         except NoManagement:
             settings = None
         try:
-            libraries = checksums(find(self._home))
-            if self._companion:
-                libraries[hip_companion.NAME] = _sha256(hip_companion.build())
+            libraries = self.variables.checksums()
         except LibraryNotFound:
             libraries = {}
         return DeviceOrigin(
@@ -311,7 +253,9 @@ class GpuPlatform:
             if self._server_address:
                 xserver.check_policy(self._server_address, trial.policy)
             else:
-                self._server = XServer(xserver.binary(find(self._home)), trial.policy, folder)
+                self._server = XServer(
+                    xserver.binary(find(self.variables.home)), trial.policy, folder
+                )
         # HIP's shim keeps a file open for every binary that PyTorch brings code in.
         lift_limit(resource.RLIMIT_NOFILE)
         self._shares = trial.mps
@@ -359,7 +303,7 @@ class GpuPlatform:
         server = self._server.address if self._server else self._server_address
         details = {
             "platform": self.name,
-            "library": str(find(self._home)) if trial.uses_xsched else "",
+            "library": str(find(self.variables.home)) if trial.uses_xsched else "",
             "server": server if self._needs_server(trial) else None,
             "pci": self._pci(),
         }
@@ -390,72 +334,10 @@ class GpuPlatform:
     def environment(
         self, xsched: bool, shim_in_place: bool = True, tsg: bool = False, shared: bool = False
     ) -> dict[str, str]:
-        """All variables of a process on this GPU and no other: XSched and its shim, or neither.
-
-        tsg: level 3 by XSched's TSG implementation. shared: MPS may be between. Raises, if xsched
-        is asked for, `LibraryNotFound` if it is not there, `rocm.NoRocm`, and what
-        `companion.build` does."""
+        """All variables of a process on this GPU and no other, as `Environment.of` has them."""
         info = self.info()
         chosen = info.uuid if info and self.name == "cuda" else self._real
-        folder = self._library_folder()
-        if xsched and folder is None:
-            find(self._home)  # raises, and says where it looked
-        variables = self._without_xsched(folder)
-        if xsched:
-            variables |= self._real_libraries()
-            if shim_in_place and folder is not None:
-                variables = self._with_shim(folder, variables)
-            # XSched's log goes to stderr and from there into the reason of a failed run.
-            variables |= shim.APP_MANAGED_SCHEDULER | {"XLOG_LEVEL": "INFO"}
-            if tsg:
-                variables |= shim.LEVEL_3_BY_TSG
-        if self.name == "cuda":
-            variables["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-            if not shared:
-                variables[mps.PIPES] = mps.NOWHERE
-        return variables | {self.vendor.visible: chosen}
-
-    def _without_xsched(self, folder: Path | None) -> dict[str, str]:
-        """What every arm's processes have in common."""
-        variables = shim.without_shim(os.environ, folder)
-        if self.name == "cuda":
-            return {name: text for name, text in variables.items() if name not in mps.CLIENTS}
-        kept = {name: text for name, text in variables.items() if name not in OTHERS_OF_HIP}
-        return kept | {HARDWARE_QUEUES: str(self._hardware_queues)}
-
-    def _real_libraries(self) -> dict[str, str]:
-        """XSched itself looks for the driver in few places, with its shim or without."""
-        if self.name == "hip":
-            return shim.hip_libraries(self.rocm.runtime, self.rocm.comgr)
-        real = driver()
-        return {"XSCHED_CUDA_LIB": str(real), "CUXTRA_CUDA_LIB": str(real)} if real else {}
-
-    def _with_shim(self, folder: Path, variables: dict[str, str]) -> dict[str, str]:
-        if self.name == "cuda":
-            return shim.cuda_environment(folder, driver(), variables)
-        beside = hip_companion.build() if self._companion else None
-        return shim.hip_environment(folder, self.rocm.runtime, self.rocm.comgr, variables, beside)
-
-    @property
-    def rocm(self) -> Rocm:
-        """What PyTorch loads. Raises `rocm.NoRocm`."""
-        if isinstance(self._rocm, NoRocm):
-            raise self._rocm
-        return self._rocm
-
-    @cached_property
-    def _rocm(self) -> Rocm | NoRocm:
-        """Asked once, for it takes as long as an import of PyTorch."""
-        try:
-            return rocm.of_torch(self._without_xsched(self._library_folder()))
-        except NoRocm as error:
-            return error
-
-    def _library_folder(self) -> Path | None:
-        try:
-            return find(self._home)
-        except LibraryNotFound:
-            return None
+        return self.variables.of(chosen, xsched, shim_in_place, tsg, shared)
 
     def release_children(self) -> None:
         """They inherit nothing of ours."""
@@ -523,44 +405,3 @@ class GpuPlatform:
         for parent in self._parents.values():
             parent.close()
         self._parents.clear()
-
-
-@cache
-def _open_management(vendor: str, device: str) -> Management:
-    return open_management(vendor, device)
-
-
-#: Where drivers put libcuda.so.1, beside the loader's own cache: containers, WSL, Tegra.
-DRIVER_FOLDERS = (
-    "/usr/lib/x86_64-linux-gnu",
-    "/usr/lib/aarch64-linux-gnu",
-    "/usr/lib64",
-    "/usr/lib",
-    "/usr/local/nvidia/lib64",
-    "/usr/local/cuda/compat",
-    "/usr/lib/wsl/lib",
-)
-
-
-def driver() -> Path | None:
-    """The real libcuda.so.1, which the shim must find behind itself; never the shim."""
-    inherited = os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
-    for folder in (*filter(None, inherited), *DRIVER_FOLDERS):
-        path = Path(folder) / shim.CUDA_DRIVER
-        if path.exists() and not (Path(folder) / shim.CUDA_SHIM).exists():
-            return path
-    return None
-
-
-XSCHED_LIBRARIES = ("libpreempt*.so*", "libhal*.so*", "libshim*.so*")
-
-
-def checksums(folder: Path) -> dict[str, str]:
-    """SHA-256 of XSched's libraries by file name; links are listed by what they lead to once."""
-    found = (path for pattern in XSCHED_LIBRARIES for path in folder.glob(pattern))
-    files = sorted({path.resolve() for path in found})
-    return {path.name: _sha256(path) for path in files}
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

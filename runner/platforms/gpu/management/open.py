@@ -1,6 +1,7 @@
 """The management library of each vendor; see `runner.platforms.gpu.management.base`."""
 
 from collections.abc import Callable
+from functools import cache
 
 from runner.platforms.gpu.management import amd, nvidia
 from runner.platforms.gpu.management.base import Management
@@ -11,6 +12,10 @@ def open_management(vendor: str, device: str) -> Management:
     NoManagement."""
     open_gpu: dict[str, Callable[[str], Management]] = {"nvidia": nvidia.Nvidia, "amd": amd.Amd}
     return open_gpu[vendor](device)
+
+
+#: The same once a process: without persistence mode the driver starts anew at every opening.
+opened = cache(open_management)
 
 
 def count(vendor: str) -> int:

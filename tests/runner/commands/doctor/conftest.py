@@ -11,7 +11,7 @@ import pytest
 from runner.commands.doctor.machine import Machine
 from runner.platforms.device import TorchBuild
 from runner.platforms.gpu import installed_torch
-from runner.platforms.gpu import platform as gpu
+from runner.platforms.gpu.management.open import opened
 from runner.platforms.gpu.vendors import VENDORS
 from tests.runner.platforms.gpu.test_management import FakeNvml
 
@@ -75,6 +75,6 @@ def with_gpu(
     monkeypatch.setitem(VENDORS, "cuda", replace(VENDORS["cuda"], device_node=str(node)))
     build = TorchBuild("2.13.0+cu130", "13.0")
     monkeypatch.setattr(installed_torch, "build", lambda: build)
-    gpu._open_management.cache_clear()
+    opened.cache_clear()
     yield replace(bare, home=str(xsched))
-    gpu._open_management.cache_clear()
+    opened.cache_clear()

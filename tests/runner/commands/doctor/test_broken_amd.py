@@ -18,8 +18,9 @@ from runner.commands.doctor.lines import Line, State
 from runner.commands.doctor.machine import Machine
 from runner.platforms.device import TorchBuild
 from runner.platforms.gpu import installed_torch
-from runner.platforms.gpu import platform as gpu
+from runner.platforms.gpu.environment import OTHERS_OF_HIP
 from runner.platforms.gpu.management import amd
+from runner.platforms.gpu.management.open import opened
 from runner.platforms.gpu.vendors import VENDORS
 from tests.conftest import ROOT
 from tests.runner import fake_rocm
@@ -92,7 +93,7 @@ def on_amd(
     monkeypatch.setattr(checks, "RENDER_NODES", nodes / "dri")
     smi = FakeSmi()
     monkeypatch.setitem(sys.modules, "amdsmi", smi)
-    for name in ("ROCM_PATH", "GPU_MAX_HW_QUEUES", vendor.visible, *gpu.OTHERS_OF_HIP):
+    for name in ("ROCM_PATH", "GPU_MAX_HW_QUEUES", vendor.visible, *OTHERS_OF_HIP):
         monkeypatch.delenv(name, raising=False)
     home = tmp_path / "xsched"
     for name in ("libpreempt.so", "libhalhip.so"):
@@ -108,10 +109,10 @@ def on_amd(
     there = Amd(home, site, rocm, nodes, smi, monkeypatch, machine)
     there.build("2.9.0a0+git1234", hip="7.0.2")
     there.probe("")
-    for cached in (amd.library, gpu._open_management):
+    for cached in (amd.library, opened):
         cached.cache_clear()
     yield there
-    for cached in (amd.library, gpu._open_management):
+    for cached in (amd.library, opened):
         cached.cache_clear()
 
 

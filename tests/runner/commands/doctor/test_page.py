@@ -13,8 +13,7 @@ from runner.commands.doctor import host, shim, xsched
 from runner.commands.doctor.checks import look
 from runner.commands.doctor.lines import Line, State, verdict
 from runner.commands.doctor.machine import Machine
-from runner.platforms.gpu import platform as gpu
-from runner.platforms.gpu import xserver
+from runner.platforms.gpu import environment, xserver
 from tests.runner.commands.doctor.test_shim import HONEST, SHIM_LINES, says
 from tests.runner.platforms.gpu.test_management import FakeNvml
 
@@ -47,7 +46,7 @@ def calm(
     monkeypatch.setattr(host, "available_cores", lambda: [0, 1])
     monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
     (tmp_path / "libcuda.so.1").write_text("")
-    monkeypatch.setattr(gpu, "DRIVER_FOLDERS", (str(tmp_path),))
+    monkeypatch.setattr(environment, "DRIVER_FOLDERS", (str(tmp_path),))
     return with_gpu
 
 

@@ -8,7 +8,7 @@ import pytest
 from runner.commands.doctor import xsched as check
 from runner.commands.doctor.lines import State
 from runner.commands.doctor.machine import Machine
-from runner.platforms.gpu import platform as gpu
+from runner.platforms.gpu import environment
 
 
 def test_checksums_are_short_on_the_screen_and_whole_in_json(
@@ -59,7 +59,7 @@ def test_host_needs_no_xsched_and_says_which_it_has(bare: Machine, xsched: Path)
 def test_the_driver_behind_the_shim(
     with_gpu: Machine, tmp_path: Path, xsched: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gpu, "DRIVER_FOLDERS", ())
+    monkeypatch.setattr(environment, "DRIVER_FOLDERS", ())
     monkeypatch.setenv("LD_LIBRARY_PATH", str(xsched / "lib"))
     [line] = check.driver_library(with_gpu)
     assert line.state is State.warning  # what is there is the shim

@@ -2,9 +2,7 @@
 
 import pytest
 
-from runner.config.errors import UserError
-from runner.config.schema import Config
-from runner.platforms.gpu import allocation, platform
+from runner.platforms.gpu import allocation
 from runner.platforms.gpu.management.base import NoGpu
 from runner.platforms.gpu.vendors import VENDORS
 
@@ -48,43 +46,3 @@ def test_a_number_is_one_within_what_was_given(monkeypatch: pytest.MonkeyPatch) 
     assert allocation.real("cuda", UUID) == UUID
     with pytest.raises(NoGpu, match=r"no NVIDIA GPU 2 among those given: 2 \(CUDA_VIS.*=3,1"):
         allocation.real("cuda", "2")
-
-
-@pytest.fixture
-def four(monkeypatch: pytest.MonkeyPatch) -> Config:
-    """A machine of four NVIDIA GPUs and ten CPU cores."""
-
-    def opened(_: str, device: str) -> None:
-        if int(device) > 3:
-            raise NoGpu(f"there is no NVIDIA GPU {device}: 4 here, from 0")
-
-    monkeypatch.setattr(platform, "_open_management", opened)
-    monkeypatch.setattr(allocation, "count", lambda _: 4)
-    monkeypatch.setattr(platform, "available_cores", lambda: list(range(10)))
-    config = Config()
-    config.platform.name = "cuda"
-    return config
-
-
-def test_all_are_those_that_were_given(four: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert platform.devices(four) == []
-    four.platform.devices = ["all"]
-    assert platform.devices(four) == ["0", "1", "2", "3"]
-    monkeypatch.setenv(CUDA, "2,3")
-    assert platform.devices(four) == ["0", "1"]
-
-
-def test_a_gpu_that_is_not_there_is_named(four: Config) -> None:
-    four.platform.devices = ["0", "4"]
-    with pytest.raises(UserError, match=r"devices=0,4: there is no NVIDIA GPU 4: 4 here"):
-        platform.devices(four)
-
-
-def test_cores_are_shared_out_among_several(four: Config) -> None:
-    def cores(device: str) -> list[int]:
-        four.platform.device = device
-        return platform.cores_of(four)
-
-    assert cores("0") == [], "one GPU has them all"
-    four.platform.devices = ["all"]
-    assert [cores(each) for each in "0123"] == [[0, 1], [2, 3], [4, 5], [6, 7]]

@@ -7,15 +7,13 @@ from typing import Any
 import pytest
 
 from runner.config.errors import UserError
-from runner.config.schema import Config
 from runner.platforms.device import DeviceFacts, DeviceOrigin, TorchBuild
 from runner.platforms.gpu import installed_torch
-from runner.platforms.gpu import platform as gpu
 from runner.platforms.gpu.management.base import GpuProcess, NoGpu, NoManagement
-from runner.platforms.gpu.rocm import NoRocm, Rocm
 from runner.runs import files, provenance
 from tests.runner.gpu_double import DoublePlatform, trial
 from tests.xsched_bindings.double import build
+from xsched_bindings.library import checksums
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +33,7 @@ def test_provenance_is_the_gpu_its_settings_and_libraries(double: Path, tmp_path
     assert origin.gpu == platform.info()
     assert origin.settings == platform._management().settings()
     assert origin.torch == installed_torch.build()
-    assert origin.xsched_libraries == gpu.checksums(double)
+    assert origin.xsched_libraries == checksums(double)
     whole = provenance.present(origin)
     files.write_json(tmp_path / files.PROVENANCE, whole)
     assert files.read_provenance(tmp_path) == whole
@@ -45,7 +43,7 @@ def test_what_nobody_tells_is_left_open(double: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(installed_torch, "build", TorchBuild)
     spec = trial(DoublePlatform(double), arm="native")
     platform = Unmanaged(double)
-    platform._home = "/nowhere"
+    platform.variables.home = "/nowhere"
     assert platform.provenance() == DeviceOrigin(torch=TorchBuild())
     assert platform.lock == "cuda-0"
     assert platform.fingerprint(spec) == "cuda ? torch=None"
@@ -86,44 +84,13 @@ class OnAmd(DoublePlatform):
         self, folder: Path, no_rocm: str = "", no_management: NoManagement | None = None
     ) -> None:
         super().__init__(folder, name="hip")
-        self._no_rocm, self._no_management = no_rocm, no_management
-
-    @property
-    def rocm(self) -> Rocm:
-        if self._no_rocm:
-            raise NoRocm(self._no_rocm)
-        return super().rocm
+        self.variables.no_rocm = no_rocm
+        self._no_management = no_management
 
     def _management(self) -> Any:
         if self._no_management:
             raise self._no_management
         return super()._management()
-
-
-def test_every_arm_has_the_same_hardware_queues_whatever_the_shell_says(
-    double: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GPU_MAX_HW_QUEUES", "2")
-    platform = OnAmd(double)
-    for xsched in (True, False):
-        assert platform.environment(xsched)["GPU_MAX_HW_QUEUES"] == "8"
-    config = Config()
-    config.platform.name, config.platform.hardware_queues = "hip", 4
-    asked = gpu.open_platform(config)
-    assert isinstance(asked, gpu.GpuPlatform)
-    assert asked.environment(xsched=False)["GPU_MAX_HW_QUEUES"] == "4"
-
-
-def test_one_variable_chooses_the_gpu_by_the_drivers_number(
-    double: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Under ROCR_VISIBLE_DEVICES=3 HIP's number 0 is AMD SMI's 3: both mean the same GPU."""
-    for name in ("ROCR_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "CUDA_VISIBLE_DEVICES"):
-        monkeypatch.setenv(name, "3")
-    environment = OnAmd(double).environment(xsched=True)
-    chosen = {name: text for name, text in environment.items() if "VISIBLE" in name}
-    assert chosen == {"HIP_VISIBLE_DEVICES": "3"}
-    assert "GPU_DEVICE_ORDINAL" not in environment
 
 
 def test_a_trials_process_knows_where_its_gpu_must_be(double: Path) -> None:
@@ -163,46 +130,10 @@ def test_what_cannot_be_done_without_is_refused(
     assert without.missing(spec) == str(error)
 
 
-@pytest.mark.parametrize("shim_in_place", [True, False])
-def test_xsched_is_told_the_runtime_with_its_shim_and_without(
-    double: Path, shim_in_place: bool
-) -> None:
-    platform = OnAmd(double)
-    environment = platform.environment(xsched=True, shim_in_place=shim_in_place)
-    assert environment["XSCHED_HIP_LIB"] == str(platform.rocm.runtime)
-    assert environment["XSCHED_HIP_COMGR_LIB"] == str(platform.rocm.comgr)
-    assert ("LD_PRELOAD" in environment) is shim_in_place
-
-
 def test_two_hip_runtimes_are_refused_before_the_start(double: Path) -> None:
     with pytest.raises(UserError, match="platform=hip: 2 copies"):
         trial(OnAmd(double, no_rocm="2 copies of libamdhip64.so"))
     trial(OnAmd(double, no_rocm="2 copies"), arm="native")  # XSched has no part in it
-
-
-@pytest.mark.parametrize("outcome", [Rocm(Path("/a"), Path("/b")), NoRocm("none")])
-def test_pytorch_is_asked_once_whatever_it_says(
-    outcome: Rocm | NoRocm, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[Any] = []
-
-    def of_torch(environment: Any) -> Rocm:
-        asked.append(environment)
-        if isinstance(outcome, NoRocm):
-            raise outcome
-        return outcome
-
-    monkeypatch.setattr(gpu.rocm, "of_torch", of_torch)
-    monkeypatch.setenv("LD_PRELOAD", "/xsched/libshimhip.so")
-    platform = gpu.GpuPlatform("hip")
-    for _ in range(2):
-        if isinstance(outcome, NoRocm):
-            with pytest.raises(NoRocm, match="none"):
-                _ = platform.rocm
-        else:
-            assert platform.rocm == outcome
-    [environment] = asked
-    assert "LD_PRELOAD" not in environment, "without a shim"
 
 
 def test_a_trials_processes_may_open_as_many_files_as_the_limit_allows(
