@@ -43,8 +43,8 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Others:
-    """Runs of a command's other jobs. minutes: of all; None if one of them is not known."""
+class Amount:
+    """What there is to run. minutes: of all runs; None if one of them is not known."""
 
     runs: int = 0
     minutes: float | None = 0.0
@@ -62,8 +62,8 @@ class Job:
     by: str
     command: tuple[str, ...]
     server: str | None = None
-    before: Others = Others()
-    after: Others = Others()
+    before: Amount = Amount()
+    after: Amount = Amount()
 
 
 def write(
@@ -79,7 +79,7 @@ def write(
     began_s, command = time.time(), f"{time.time_ns():x}-{os.getpid()}"
     places = []
     for number, steps in enumerate(jobs):
-        around = (_others(jobs[:number]), _others(jobs[number + 1 :]))
+        around = (_amount(jobs[:number]), _amount(jobs[number + 1 :]))
         place = Path(JOBS, f"{command}-{number}")
         (folder / place).mkdir(parents=True)
         typed = ("python", "-m", "runner", *sys.argv[1:])
@@ -101,9 +101,9 @@ def _step(point: Planned, todo: Mapping[Planned, float | None]) -> Step:
     )
 
 
-def _others(jobs: Iterable[Iterable[Step]]) -> Others:
+def _amount(jobs: Iterable[Iterable[Step]]) -> Amount:
     steps = [step for steps in jobs for step in steps if not step.there]
-    return Others(len(steps), _minutes(steps))
+    return Amount(len(steps), _minutes(steps))
 
 
 def process() -> str:
