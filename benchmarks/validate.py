@@ -20,14 +20,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean, median
 
+import numpy as np
+
 from benchmarks import published
 from benchmarks.report import Figure, report, table
 from benchmarks.slower import PLAIN, SLOWER, more
 from runner.commands.command import end_well
 from runner.config.errors import UserError
-from runner.metrics.intervals import Interval, exact_share
+from runner.metrics.intervals import Interval, exact_share, t_interval
 from runner.results import comparison
-from runner.results.judging import BETTER, WORSE
+from runner.results.judging import BETTER, WORSE, pace_of
 from runner.runs import archive, files, provenance
 from runner.runs.load import load
 from runner.runs.record import Environment
@@ -41,7 +43,7 @@ REPEATS = 5
 SECONDS, LEAD_IN_S = 1.5, 0.3
 #: False alarms: that of a test at 5 %, and how far up its interval may reach.
 ALARM, MOST_ALARMS, FOUND = 0.05, 0.15, 0.8
-P90, P50 = "p90_ms/priority_1", "p50_ms/priority_1"
+P90, P50, PACE = "p90_ms/priority_1", "p50_ms/priority_1", "pace_us"
 PAIR = ("one", "other")
 
 MARK, TWIN = "model.seed", "limit_s"
@@ -257,13 +259,17 @@ def judge(pool: Sequence[Repeat]) -> list[Figure]:
         Figure("found on p50 as measured, whatever the pace", as_measured(pool)),
         report(
             "scatter of p50 between two runs that are the same, as measured",
-            100 * scatter(pool, lambda run: 1.0),
+            100 * scatter(pool, at_equal_pace=False),
             " %",
         ),
-        report("the same at equal pace", 100 * scatter(pool, _pace), " %"),
-        over_all("A ÷ A, by label", [by_label(repeat)[0] for repeat in pool]),
-        over_all("A ÷ A, by position", [by_position(repeat)[0] for repeat in pool]),
-        over_all("slower ÷ plain", [against_slower(repeat)[0] for repeat in pool]),
+        report("the same at equal pace", 100 * scatter(pool, at_equal_pace=True), " %"),
+        Figure("p50 goes with the power … of the pace", slope(pool)),
+        Figure("the same in the first half of the repeats", slope(pool[: len(pool) // 2])),
+        Figure("the same in the second half", slope(pool[len(pool) // 2 :])),
+        over_all("p50, A ÷ A, by label", [by_label(repeat)[0] for repeat in pool]),
+        over_all("p50, A ÷ A, by position", [by_position(repeat)[0] for repeat in pool]),
+        over_all("p50, slower ÷ plain", [against_slower(repeat)[0] for repeat in pool]),
+        over_all("pace, slower ÷ plain", [against_slower(repeat)[0] for repeat in pool], PACE),
     ]
 
 
@@ -277,13 +283,30 @@ def as_measured(pool: Sequence[Repeat]) -> str:
     return str(share_of(verdicts(raw, against_slower, P50), (WORSE,)))
 
 
-def scatter(pool: Sequence[Repeat], pace: Callable[[Run], float]) -> float:
+def scatter(pool: Sequence[Repeat], at_equal_pace: bool) -> float:
     """Standard deviation of the logarithm of the ratio of p50s of two runs that are the same, over
-    the repeats: what a comparison has to see through. pace: by which p50s are divided."""
-    pairs = [pair for repeat in pool for pair in (repeat.plain, repeat.slower)]
-    p50s = [[_p50(run) / pace(run) for run in pair] for pair in pairs]
+    the repeats: what a comparison has to see through."""
+    ratios = [
+        _p50(other) / _p50(one) / ((pace_of(one, other) or math.nan) if at_equal_pace else 1.0)
+        for one, other in _twins(pool)
+    ]
     # Nobody is first by nature, so the mean is zero.
-    return math.sqrt(fmean(math.log(one / other) ** 2 for one, other in p50s))
+    return math.sqrt(fmean(math.log(ratio) ** 2 for ratio in ratios))
+
+
+def slope(pool: Sequence[Repeat]) -> str:
+    """The power of the pace's ratio with which p50 of two runs that are the same goes, by least
+    squares through the origin, with its 95 % interval."""
+    pace = np.log([_pace(other) / _pace(one) for one, other in _twins(pool)])
+    time = np.log([_p50(other) / _p50(one) for one, other in _twins(pool)])
+    found = float(pace @ time / (pace @ pace))
+    rest, freedom = time - found * pace, len(pace) - 1
+    within = t_interval(found, math.sqrt(rest @ rest / freedom / (pace @ pace)), freedom)
+    return f"{found:.2f} ({within.low:.2f} to {within.high:.2f})"
+
+
+def _twins(pool: Sequence[Repeat]) -> list[tuple[Run, Run]]:
+    return [pair for repeat in pool for pair in by_label(repeat)]
 
 
 def _pace(run: Run) -> float:
@@ -295,12 +318,12 @@ def _p50(run: Run) -> float:
     return float(median(urgent.response_ms))
 
 
-def over_all(what: str, pairs: Sequence[Sequence[Run]]) -> Figure:
-    row = compared(pairs, P50)
+def over_all(what: str, pairs: Sequence[Sequence[Run]], figure: str = P50) -> Figure:
+    row = compared(pairs, figure)
     assert row.ratio is not None
     assert row.interval is not None
     between = f"{row.interval.low:.3f} to {row.interval.high:.3f}"
-    return Figure(f"p50, {what}, over all {len(pairs)} repeats", f"{row.ratio:.3f} ({between})")
+    return Figure(f"{what}, over all {len(pairs)} repeats", f"{row.ratio:.3f} ({between})")
 
 
 # -------------------------------------------------------------------------------- the page

@@ -17,6 +17,10 @@ from runner.runs.run import Run
 BETTER, WORSE, NO_DIFFERENCE = "better", "worse", "no difference shown"
 #: Of a figure of which neither is better.
 HIGHER, LOWER = "higher", "lower"
+#: The power of the pace's ratio that times are divided by: about that with which those of equal
+#: runs go (docs/validation.md). All of it would add the scatter of the pace itself. Where arms do
+#: not touch the pace, any power leaves the ratio theirs; where they do, less of it costs less.
+PACE_PART = 0.5
 TOO_FEW = f"no verdict (repeats < {MIN_REPEATS})"
 NO_RATIO = "no verdict (a value is zero)"
 
@@ -32,9 +36,8 @@ class Beside(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class Contrast:
-    """One figure on both sides, over the repeats that have it on both. paces: how much longer fixed
-    work took beside the treatment than beside the baseline, in each repeat; empty where that is not
-    known of all, or the figure does not go with it."""
+    """One figure on both sides, over the repeats that have it on both. paces: of each repeat, see
+    `pace_of`; empty where that is not known of all, or the figure does not go with it."""
 
     metric: Metric
     scope: Scope
@@ -103,7 +106,7 @@ def contrasts_of(
 ) -> list[Contrast]:
     """All figures that both sides have, the one that decides first. A priority that has a single
     task is the same test as the task, and is made once."""
-    paces = [_pace(*pair) for pair in paired_runs]
+    paces = [pace_of(*pair) for pair in paired_runs]
     scopes = list(dict.fromkeys(s for _, run in paired_runs for s in run.measured.scopes()))
     wanted = [(m, scope) for m in secondary for scope in scopes if m.of_all == scope.of_all]
     if decides:
@@ -127,13 +130,14 @@ def contrasts_of(
     return list(found.values())
 
 
-def _pace(baseline: Run, treatment: Run) -> float | None:
-    """How much longer fixed work took beside the treatment; None where a run does not know, or ran
-    its tasks alone: a core that others leave idle keeps more of the work in its caches."""
+def pace_of(baseline: Run, treatment: Run) -> float | None:
+    """How much longer times are in the treatment because the device was slower, as fixed work on it
+    tells; None where a run does not know, or ran its tasks alone: a core that others leave idle
+    keeps more of the work in its caches."""
     if baseline.alone or treatment.alone:
         return None
     before, after = baseline.summary.pace_us, treatment.summary.pace_us
-    return after / before if before and after else None
+    return (after / before) ** PACE_PART if before and after else None
 
 
 def corrected(contrasts: Sequence[Contrast]) -> dict[Contrast, float]:

@@ -61,6 +61,7 @@ def made_sweep(
                     folder / f"seed={seed}-{twin}-r{repeat}",
                     "xsched",
                     {"first": MadeTask(_latencies(chance, times), 1)},
+                    pace_us=200 * speed * chance.lognormal(0, 0.02),
                 )
                 executed = COMMANDS + (extra if seed == "1" else 0)
                 seen = check_interception([Interception("first", executed, executed)])
