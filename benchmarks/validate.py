@@ -1,5 +1,6 @@
 """``python -m benchmarks.validate``: whether the verdicts of `runner.compare` hold on real runs;
-writes docs/validation.md and keeps the runs, so that ``--again`` can judge them anew.
+adds runs to those that are kept, judges them all and writes docs/validation.md; ``--again`` judges
+without new runs.
 
 A sweep repeats four runs: two that are the same, and the same two with 10 % more commands a request
 (`benchmarks.slower`). Every five repeats, none of them twice, are compared by the code behind
@@ -84,8 +85,10 @@ class Facts:
     environment: Environment
 
 
-def collect(repeats: int, folder: Path) -> None:
-    """Run the sweep; keep its runs and what a reader must know of them below `folder`."""
+def collect(repeats: int, data: Path) -> None:
+    """Run the sweep; keep its runs and what a reader must know of them, in a folder of its own
+    below `data`."""
+    folder = data / str(len(collected(data)) + 1)
     command = ["benchmarks.slower", f"sweep.repeats={repeats}", *SETTINGS]
     code, start = provenance.code(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="xsched-validate-") as place:
@@ -105,6 +108,13 @@ def collect(repeats: int, folder: Path) -> None:
         minutes=(time.monotonic() - start) / 60,
     )
     files.write_json(folder / FACTS, facts)
+
+
+def collected(data: Path) -> list[Path]:
+    """The folders of what was collected, in the order of time."""
+    return sorted(
+        (path.parent for path in data.glob(f"*/{FACTS}")), key=lambda path: int(path.name)
+    )
 
 
 def keep(sweep: Path, target: Path) -> None:
@@ -333,7 +343,7 @@ TEXT = """\
 
 Whether the verdicts of `python -m runner.compare` hold on real runs: how often two groups of runs
 that are the same are called different, and how often a small slowdown is found. Written by
-`make validate`, which is no test: it needs {minutes:.0f} minutes here, and what it says is of this
+`make validate`, which is no test: it adds runs for {minutes:.0f} minutes, and what it says is of this
 machine. How verdicts are made: [statistics.md](statistics.md).
 
 {table}
@@ -352,25 +362,34 @@ machine. How verdicts are made: [statistics.md](statistics.md).
   as two arms. By label, the twins are told apart by a setting that does nothing; by position, by
   which ran first. A twin that is always slower would be called different by label; a random order
   of each pair would hide it.
+* **At equal pace.** Times are divided by the square root of the pace's ratio
+  (`PACE_PART` in `runner/results/judging.py`), which was chosen from the repeats that were
+  collected first. To divide by all of the ratio made what ran second look 1.1 % slower there (1.005 to
+  1.017). More work of the tasks slows the fixed work by what the
+  last line says, so half of that is lacking in the ratio of slower runs.
 * **Intervals** of shares are exact (Clopper and Pearson).
 * **What it does not say.** How small an effect is found depends on the machine's noise and on the
   length of the runs: {each} repeats find 10 % in four comparisons of five where that scatter is
   about 5 % or less.
 
-{date}; {cpu}, {cores} cores, {memory_gib} GiB, Python {python}, torch {torch}; commit {commit}.
-The runs took {minutes:.0f} minutes:
+Collected, and with the last of these by this command:
 
+{collected}
 ```
 {command}
 ```
 
 They are kept in [results/validation](results/validation/).
 `python -m benchmarks.validate --again` judges them anew, and
-`python -m runner.compare docs/results/validation/runs.zip` takes them as any sweep.
+`python -m runner.compare docs/results/validation/*/runs.zip` takes them as any sweeps.
+"""
+COLLECTED = """\
+* {date}, in {minutes:.0f} minutes; {cpu}, {cores} cores, {memory_gib} GiB, Python {python}, torch {torch};
+  commit {commit}.
 """
 
 
-def page(pool: Sequence[Repeat], runs: int, facts: Facts, figures: list[Figure]) -> str:
+def page(pool: Sequence[Repeat], runs: int, facts: Sequence[Facts], figures: list[Figure]) -> str:
     before, after = planted(pool)
     return TEXT.format(
         table=table(figures),
@@ -383,9 +402,16 @@ def page(pool: Sequence[Repeat], runs: int, facts: Facts, figures: list[Figure])
         seconds=SECONDS,
         each=REPEATS,
         groups=len(pool) // REPEATS,
+        minutes=max(each.minutes for each in facts),
+        collected="".join(map(_collected, facts)),
+        command=facts[-1].command,
+    )
+
+
+def _collected(facts: Facts) -> str:
+    return COLLECTED.format(
         date=facts.date,
         minutes=facts.minutes,
-        command=facts.command,
         commit=facts.commit + (" with changes" if facts.changed else ""),
         torch=facts.environment.libraries["torch"],
         **vars(facts.environment),
@@ -394,15 +420,16 @@ def page(pool: Sequence[Repeat], runs: int, facts: Facts, figures: list[Figure])
 
 def write(folder: Path) -> None:
     """Judge the runs kept below `folder` and write the page."""
-    data = folder / "results" / "validation"
-    facts = files.read_json(data / FACTS, Facts)
-    runs = load(data / RUNS)
-    pool = pool_of(runs)
-    print(f"{len(runs)} runs, {len(pool)} repeats of which all four count", flush=True)
+    kept = collected(folder / "results" / "validation")
+    sweeps = [load(each / RUNS) for each in kept]
+    facts = [files.read_json(each / FACTS, Facts) for each in kept]
+    pool = [repeat for runs in sweeps for repeat in pool_of(runs)]
+    number = sum(map(len, sweeps))
+    print(f"{number} runs, {len(pool)} repeats of which all four count", flush=True)
     if len(pool) < REPEATS:
         raise UserError("", "", f"a comparison takes {REPEATS} complete repeats, not {len(pool)}")
     figures = judge(pool)
-    (folder / PAGE).write_text(page(pool, len(runs), facts, figures))
+    (folder / PAGE).write_text(page(pool, number, facts, figures))
     for figure in figures:
         mark = {True: "met", False: "NOT MET", None: ""}[figure.met]
         print(f"  {figure.what}: {figure.measured} ({figure.target}) {mark}")

@@ -177,30 +177,35 @@ def test_the_share_of_alarms_has_an_exact_interval() -> None:
 
 
 def test_runs_are_kept_and_judged_again(tmp_path: Path) -> None:
+    """Of two collections, whose repeats are counted from 0 each, no runs are mixed."""
     data = tmp_path / "docs" / "results" / "validation"
-    data.mkdir(parents=True)
-    validate.keep(made_sweep(tmp_path / "made", repeats=6), data / validate.RUNS)
-    files.write_json(data / validate.FACTS, FACTS)
-    kept = load(data / validate.RUNS)
-    assert len(kept) == 24
-    assert not any(
-        str(tmp_path) in path.read_text() for run in kept for path in run.folder.glob("*.json")
-    )
+    for number, repeats in (("1", 6), ("2", 4)):
+        (data / number).mkdir(parents=True)
+        made = made_sweep(tmp_path / f"made-{number}", repeats)
+        validate.keep(made, data / number / validate.RUNS)
+        files.write_json(data / number / validate.FACTS, replace(FACTS, date=f"2026-01-0{number}"))
+        kept = load(data / number / validate.RUNS)
+        assert len(kept) == 4 * repeats
+        assert not any(
+            str(tmp_path) in path.read_text() for run in kept for path in run.folder.glob("*.json")
+        )
     validate.write(tmp_path / "docs")
     page = (tmp_path / "docs" / validate.PAGE).read_text()
-    assert "| A/A, 5 repeats, by label: false alarms on p50 | 0 of 2 " in page
-    assert "24 of bert_mini on host" in page
-    assert (
-        "2026-01-01; a processor, 2 cores, 8.0 GiB, Python 3.11, torch 2; commit 0123456." in page
-    )
+    assert "| A/A, 5 repeats, by label: false alarms on p50 | 0 of 4 " in page
+    assert "40 of bert_mini on host" in page
+    machine = "a processor, 2 cores, 8.0 GiB, Python 3.11, torch 2;\n  commit 0123456."
+    for date in ("2026-01-01", "2026-01-02"):
+        assert f"* {date}, in 20 minutes; {machine}" in page
 
 
 def test_what_is_kept_of_real_runs_is_still_read() -> None:
     """The commands of the proofs, and the facts of the page."""
-    data = validate.ROOT / "docs" / "results" / "validation"
-    pool = validate.pool_of(load(data / validate.RUNS))
-    facts = files.read_json(data / validate.FACTS, validate.Facts)
-    assert (len(pool), validate.planted(pool)) == (150, (126, 139))
     page = (validate.ROOT / "docs" / validate.PAGE).read_text()
-    assert f"{facts.date}; {facts.environment.cpu}, {facts.environment.cores} cores" in page
-    assert f"commit {facts.commit}." in page
+    for data in validate.collected(validate.ROOT / "docs" / "results" / "validation"):
+        pool = validate.pool_of(load(data / validate.RUNS))
+        facts = files.read_json(data / validate.FACTS, validate.Facts)
+        assert len(pool) > 140
+        assert validate.planted(pool) == (126, 139)
+        assert facts.environment.cpu in page
+        assert f"* {facts.date}, in {facts.minutes:.0f} minutes;" in page
+        assert f"commit {facts.commit}." in page
