@@ -343,8 +343,8 @@ TEXT = """\
 
 Whether the verdicts of `python -m runner.compare` hold on real runs: how often two groups of runs
 that are the same are called different, and how often a small slowdown is found. Written by
-`make validate`, which is no test: it adds runs for {minutes:.0f} minutes, and what it says is of this
-machine. How verdicts are made: [statistics.md](statistics.md).
+`make validate`, which is no test: it adds runs for {minutes:.0f} minutes, and what it says is of
+this machine. How verdicts are made: [statistics.md](statistics.md).
 
 {table}
 
@@ -362,11 +362,11 @@ machine. How verdicts are made: [statistics.md](statistics.md).
   as two arms. By label, the twins are told apart by a setting that does nothing; by position, by
   which ran first. A twin that is always slower would be called different by label; a random order
   of each pair would hide it.
-* **At equal pace.** Times are divided by the square root of the pace's ratio
-  (`PACE_PART` in `runner/results/judging.py`), which was chosen from the repeats that were
-  collected first. To divide by all of the ratio made what ran second look 1.1 % slower there (1.005 to
-  1.017). More work of the tasks slows the fixed work by what the
-  last line says, so half of that is lacking in the ratio of slower runs.
+* **At equal pace.** Times are divided by the square root of the pace's ratio (`PACE_PART` in
+  `runner/results/judging.py`), which was chosen from the repeats that were collected first. There,
+  to divide by all of the ratio made what ran second look 1.1 % slower (1.005 to 1.017). More work
+  of the tasks slows the fixed work by what the last line says, and half of that is lacking in the
+  ratio of slower runs.
 * **Intervals** of shares are exact (Clopper and Pearson).
 * **What it does not say.** How small an effect is found depends on the machine's noise and on the
   length of the runs: {each} repeats find 10 % in four comparisons of five where that scatter is
@@ -384,8 +384,8 @@ They are kept in [results/validation](results/validation/).
 `python -m runner.compare docs/results/validation/*/runs.zip` takes them as any sweeps.
 """
 COLLECTED = """\
-* {date}, in {minutes:.0f} minutes; {cpu}, {cores} cores, {memory_gib} GiB, Python {python}, torch {torch};
-  commit {commit}.
+* {date}, in {minutes:.0f} minutes; {cpu}, {cores} cores, {memory_gib} GiB, Python {python},
+  torch {torch}; commit {commit}.
 """
 
 

@@ -193,7 +193,7 @@ def test_runs_are_kept_and_judged_again(tmp_path: Path) -> None:
     page = (tmp_path / "docs" / validate.PAGE).read_text()
     assert "| A/A, 5 repeats, by label: false alarms on p50 | 0 of 4 " in page
     assert "40 of bert_mini on host" in page
-    machine = "a processor, 2 cores, 8.0 GiB, Python 3.11, torch 2;\n  commit 0123456."
+    machine = "a processor, 2 cores, 8.0 GiB, Python 3.11,\n  torch 2; commit 0123456."
     for date in ("2026-01-01", "2026-01-02"):
         assert f"* {date}, in 20 minutes; {machine}" in page
 
