@@ -40,18 +40,25 @@ class TrialSweeper(Sweeper):
         self._open()  # what is wrong with the launcher is said before all else
 
     def _open(self) -> Launcher:
-        """The launcher, as it is configured by now."""
+        """The launcher, as it is configured by now. Raises `UserError`."""
         from hydra.core.plugins import Plugins
+
+        from runner.config.errors import UserError
 
         target = self._config.hydra.launcher._target_
         if target not in Plugins.instance().class_name_to_class:
             from runner.config.files import FileConfigSource
             from runner.config.hydra_errors import not_installed
 
+            if not target.startswith("hydra_plugins."):
+                raise UserError("hydra.launcher._target_", target, "this is no launcher of Hydra's")
             package = target.split(".")[1].replace("_", "-")
             name = self._config.hydra.runtime.choices["hydra/launcher"]
             where = FileConfigSource.said.choice("hydra/launcher", name)
             raise not_installed(where, name, package)
+        if target == JOBLIB and self._config.hydra.launcher.n_jobs == 0:
+            allowed = "how many at once, from 1; -1: as many as there are cores"
+            raise UserError("hydra.launcher.n_jobs", 0, "no job would ever run", allowed)
         return Plugins.instance().instantiate_launcher(
             hydra_context=self._context, task_function=self._task, config=self._config
         )
@@ -76,6 +83,9 @@ class TrialSweeper(Sweeper):
                 self._config.hydra.sweep.dir = str(folder)
                 if launcher._target_ == BASIC and not basic:
                     self._config.hydra.launcher = {"_target_": JOBLIB, "n_jobs": at_once}
+                elif launcher._target_ == JOBLIB:
+                    # It starts as many processes, whatever there is to do.
+                    launcher.n_jobs = min(launcher.n_jobs, len(jobs))
                 if launcher._target_.endswith(SLURM):
                     # It warns on standard output whenever it asks a Slurm without accounting.
                     os.environ.setdefault("SUBMITIT_LOG_LEVEL", "CRITICAL")

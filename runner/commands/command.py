@@ -2,9 +2,11 @@
 they end."""
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 from runner.config.errors import UserError, nearest
@@ -38,20 +40,42 @@ def parser(name: str, description: str, exit_codes: str) -> Parser:
 
 
 def end_well(work: Callable[[], int | None]) -> None:
-    """Do the work of a command and exit: with what it returns (None is 0), with 2 and one message
-    for wrong input, with 130 after Ctrl-C."""
+    """Do the work of a command and exit: with what it returns (None is 0), with 1 if no more can
+    be written, with 2 and one message for wrong input, with 130 after Ctrl-C."""
+    _occupy_standard_streams()
     try:
         code = work()
+        sys.stdout.flush()
     except BrokenPipeError:
-        code = 0  # whoever reads has seen enough
+        code = _nobody_reads()  # whoever reads has seen enough
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:  # else Python says so at the exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(f"error: {error.filename or 'what is shown'}: {error.strerror}", file=sys.stderr)
+        code = _nobody_reads() or 1
     if code:
         sys.exit(code)
+
+
+def _nobody_reads() -> int:
+    """What is still in the buffer goes nowhere: else Python says at the exit that it cannot."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _occupy_standard_streams() -> None:
+    """A stream that is closed gets /dev/null: else the next file that is opened got its number,
+    and with it whatever libraries and processes write there."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    # Python has none for what was closed when it began.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")

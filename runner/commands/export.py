@@ -9,6 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from runner.commands.command import end_well, parser
+from runner.config.arrivals.trace import read_trace
 from runner.config.errors import UserError
 from runner.runs import archive, files
 from runner.runs.load import load
@@ -109,15 +110,28 @@ def _patches(runs: Iterable[Run]) -> dict[str, Path | bytes]:
 
 def traces_of(runs: Iterable[Run]) -> dict[Path, str]:
     """The files of arrival times that the runs were given and that are still there, and what they
-    are called in the zip."""
+    are called in the zip. Whoever has changed a configuration could name any file of this machine,
+    so it must hold arrival times, and the configuration be the recorded one."""
     named: dict[Path, str] = {}
     for run in runs:
-        for _, file in _trace_keys(run):
+        for key, file in _trace_keys(run):
             path = Path(file)
-            if path.is_file() and path not in named:
+            if path not in named and _is_whole(run) and _is_trace(file, key):
                 taken = path.name in named.values()
                 named[path] = f"{len(named)}-{path.name}" if taken else path.name
     return named
+
+
+def _is_whole(run: Run) -> bool:
+    recorded = files.read_summary(run.folder)
+    return recorded is not None and not files.broken(run.folder, recorded)
+
+
+def _is_trace(file: str, key: str) -> bool:
+    try:
+        return bool(read_trace(file, key))
+    except UserError:
+        return False
 
 
 def _trace_keys(run: Run) -> Iterator[tuple[str, str]]:

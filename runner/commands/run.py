@@ -96,18 +96,7 @@ def arguments(given: list[str]) -> list[str]:
 
 
 def main() -> None:
-    _occupy_standard_streams()
     run(sys.argv[1:])
-
-
-def _occupy_standard_streams() -> None:
-    """A stream that is closed gets /dev/null: else the next file that is opened got its number,
-    and with it whatever libraries and processes write there."""
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
 def run(given: list[str]) -> None:

@@ -25,7 +25,8 @@ class UserError(Exception):
         allowed: Iterable[object] | str = (),
         remedy: str = "",
     ) -> None:
-        choices = [allowed] if isinstance(allowed, str) else [str(choice) for choice in allowed]
+        listed = [allowed] if isinstance(allowed, str) else map(str, allowed)
+        choices = [each for each in listed if each]
         lines = [f"{key}={value}: {problem}" if key else problem]
         if choices:
             lines.append(f"  allowed: {', '.join(choices)}")

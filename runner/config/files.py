@@ -10,7 +10,7 @@ code is.
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from runner.config.errors import UserError, did_you_mean, nearest
 from runner.config.hydra_errors import FURTHER_TASK, Said, no_group
 from runner.config.limits import LAUNCHER, REFERENCE, SETTINGS, check_limits, problem, refusal
-from runner.config.schema import is_key, is_path, keys_and_groups, keys_in
+from runner.config.schema import is_key, is_path, keys_and_groups, keys_in, takes_list
 from runner.config.shorthand import name_of, written_out
 
 #: What a file may sweep over there.
@@ -41,7 +41,8 @@ SPECIAL = re.compile(r"_\w+_")
 def guard(conf: Path, own: Path | None = None) -> None:
     """From now on Hydra refuses files that are more than data, by a `UserError` that names them.
     conf: the project's folder; own: the user's, if one was named."""
-    FileConfigSource.conf, FileConfigSource.own, FileConfigSource.used = conf, own, {}
+    FileConfigSource.conf, FileConfigSource.own = conf, own
+    FileConfigSource.used, FileConfigSource.chosen = {}, {}
     FileConfigSource.said = Said()
     SourcesRegistry.instance().types[FileConfigSource.scheme()] = FileConfigSource
 
@@ -49,11 +50,13 @@ def guard(conf: Path, own: Path | None = None) -> None:
 class FileConfigSource(HydrasSource):
     """Hydra's reader of files, with a judge. It has the name of Hydra's, because the registry takes
     no other for files. used: the content of the choices that were read and are not the project's,
-    by their path within their folder. said: what files say that Hydra may find wrong."""
+    by their path within their folder. chosen: by ``group/choice``, what the file of it chooses.
+    said: what files say that Hydra may find wrong."""
 
     conf: ClassVar[Path | None] = None
     own: ClassVar[Path | None] = None
     used: ClassVar[dict[str, bytes]] = {}
+    chosen: ClassVar[dict[str, list[str]]] = {}
     said: ClassVar[Said] = Said()
 
     def load_config(self, config_path: str) -> ConfigResult:
@@ -83,13 +86,27 @@ class FileConfigSource(HydrasSource):
         for names, value in place.keys(content):
             if not isinstance(value, Mapping | list):
                 self.said.values[".".join(names), str(value)] = path
-        self.said.choices |= dict.fromkeys(_choices(place, content), path)
+        choices = [*_choices(place, content)]
+        self.said.choices |= dict.fromkeys(choices, path)
+        self._check_circle(path, name.removesuffix(".yaml"), choices)
         plain = written_out(place.package, content)
         if plain != content:
             loaded.config = OmegaConf.create(plain)
         if not ours and "/" in name and ".." not in name:
             self.used[name] = path.read_bytes()
         return loaded
+
+    def _check_circle(self, path: Path, name: str, choices: list[str]) -> None:
+        """A file that chooses itself, or one that does. What it chooses is read after it, so the
+        last of a circle closes it."""
+        self.chosen[name] = choices
+        reached, todo = {name}, [*choices]
+        while todo:
+            if (each := todo.pop()) == name:
+                raise problem(path, "chooses itself by its defaults list, or by what that chooses")
+            if each not in reached:
+                reached.add(each)
+                todo += self.chosen.get(each, [])
 
     def _check_tasks(self, path: Path, content: Mapping[str, Any]) -> None:
         """Whoever chooses a task set and goes on to its tasks means those that it has."""
@@ -205,6 +222,8 @@ def _check_keys(path: Path, place: Place, content: Mapping[str, Any]) -> None:
     for names, value in place.keys(content):
         inner, key = keys_in(names), ".".join(names)
         given = "{…}" if isinstance(value, Mapping) else "[…]" if isinstance(value, list) else value
+        if _of_a_list(names, value):
+            continue
         if not is_path(names):
             remedy = did_you_mean(key, keys_and_groups())
             if not place.package and is_path((place.group, *names)):
@@ -220,6 +239,13 @@ def _check_keys(path: Path, place: Place, content: Mapping[str, Any]) -> None:
         if inner and not isinstance(value, holds) and not named:
             shown = "null" if given is None else given
             raise problem(path, str(no_group(key, shown, inner)), remedy="")
+
+
+def _of_a_list(names: Sequence[str], value: Any) -> bool:
+    """Whether it is the list that a key takes, or a value in that."""
+    if isinstance(value, list):
+        return takes_list(names)
+    return not isinstance(value, Mapping) and takes_list(names[:-1])
 
 
 def _check_default(path: Path, place: Place, entry: Any) -> None:

@@ -2,6 +2,7 @@
 which is slow to import: whoever reads the configuration of somebody else's run looks, too."""
 
 import re
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -25,10 +26,15 @@ def check_limits(path: Path) -> None:
     """Refuse, within a moment and before anything is made of it, a file that is no plain YAML or
     would grow beyond all bounds. Raises `UserError` naming file and line."""
     try:
-        if path.stat().st_size > MOST_BYTES:
+        there = path.stat()
+        if not stat.S_ISREG(there.st_mode):
+            raise problem(path, "is no file with text in it", remedy="give the path of a file")
+        if there.st_size > MOST_BYTES:
             raise problem(path, f"is larger than {MOST_BYTES:,} bytes")
         content = path.read_bytes()
         text = content.decode("utf-8")
+        if text.startswith("\ufeff"):
+            raise problem(path, "begins with a byte-order mark", 0, "save it as UTF-8 without one")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start)
         raise problem(path, f"is not UTF-8: {error.reason}", line, "save it as UTF-8") from error

@@ -286,7 +286,7 @@ def _check_devices(config: Config) -> None:
         raise UserError("platform.device", device, "no GPU is called that", allowed)
     several = config.platform.devices
     for each in several if several != ALL else ():
-        if not DEVICE.fullmatch(each):
+        if not isinstance(each, str) or not DEVICE.fullmatch(each):
             allowed = f"all, or a list of {allowed}"
             raise UserError("platform.devices", each, "no GPU is called that", allowed)
         if several.count(each) > 1:

@@ -511,6 +511,15 @@ def is_leaf(names: Sequence[str]) -> bool:
     return any(len(names) == len(known) and _leads_to(names, known) for known in _paths())
 
 
+def takes_list(names: Sequence[str]) -> bool:
+    """Whether they lead to a key whose value is a list."""
+    return any(
+        spec.default_factory is list
+        for known, spec in _paths().items()
+        if len(names) == len(known) and _leads_to(names, known)
+    )
+
+
 def keys_in(group: Sequence[str]) -> list[str]:
     """The names in a group of keys; [] for what is none."""
     longer = [known for known in _paths() if len(known) > len(group) and _leads_to(group, known)]

@@ -82,6 +82,9 @@ def unpack(path: Path) -> tuple[Path, "tempfile.TemporaryDirectory[str]"]:
                 _extract(archive, entries, Path(held.name))
                 _verify(path, Path(held.name))
                 _check_runs(path, Path(held.name) / sweep)
+            except UserError as error:
+                held.cleanup()
+                raise UserError("", "", str(error).replace(f"{held.name}/", f"{path}: ")) from error
             except BaseException:
                 held.cleanup()
                 raise

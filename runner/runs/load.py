@@ -2,7 +2,7 @@
 this project as for a notebook."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ def load(*paths: str | Path, uri: str | None = None) -> Sweep:
     known: list[Sweep] = []
     store = Reader(uri)
     for path in dict.fromkeys(map(str, paths)):
+        there = _exists(path)
         if path.startswith(MLFLOW):
             batches += store.experiment(path.removeprefix(MLFLOW))
         elif (Path(path) / files.SWEEP).is_file():
@@ -45,7 +46,7 @@ def load(*paths: str | Path, uri: str | None = None) -> Sweep:
         elif RUN_ID.fullmatch(path):
             loose += store.runs(path)
         else:
-            problem = "holds no run" if Path(path).exists() else "is not there"
+            problem = "holds no run" if there else "is not there"
             raise UserError("", "", f"{path} {problem}", ALLOWED)
     batches += [loose] if loose else []
     runs = repeats.number(repeats.with_values(_once(batches)))
@@ -56,16 +57,32 @@ def load(*paths: str | Path, uri: str | None = None) -> Sweep:
     return Sweep(tuple(runs), SweepRecord(runs=()), above.pop() if len(above) == 1 else None)
 
 
+def _exists(path: str) -> bool:
+    """Raises `UserError` for what no file can be called."""
+    try:
+        return Path(path).exists()
+    except OSError as error:
+        raise UserError("", "", f"{path[:80]}…: {error.strerror}", ALLOWED) from error
+
+
 def _once(batches: list[list[Run]]) -> list[list[Run]]:
-    """Without runs that were named twice, as by their own folder and by their sweep's: counted
-    twice they would be repeats that agree to the nanosecond."""
-    seen: set[Path] = set()
+    """Without runs that were given twice, as by their own folder and by their sweep's, or by a copy
+    of it: counted twice they would be repeats that agree to the nanosecond."""
+    seen: set[object] = set()
     kept = []
     for batch in batches:
-        new = [each for each in batch if each.folder.resolve() not in seen]
-        seen |= {each.folder.resolve() for each in new}
+        new = [each for each in batch if not seen & {*_names(each)}]
+        seen |= {name for each in new for name in _names(each)}
         kept.append(new)
     return kept
+
+
+def _names(run: Run) -> Iterator[object]:
+    """What tells a run from all others: its place, and for its copies where it ran and what was
+    measured."""
+    yield run.folder.resolve()
+    if measured := (run.summary.files or {}).get(files.REQUESTS):
+        yield run.summary.folder, run.summary.config_hash, measured.sha256
 
 
 def sweep_in(folder: Path, held: Any = None) -> Sweep:

@@ -30,25 +30,28 @@ from runner.trial.status import Status
 
 
 def run() -> None:
-    """Run the job that Hydra was given the folder of. In the command's own process it raises
-    KeyboardInterrupt, once everything is kept, if that ended it. Elsewhere it always returns:
-    launchers take what a job raises for the end of all jobs, or wait for ever."""
+    """Run the job that Hydra was given the folder of, and leave word of its end. In the command's
+    own process it raises KeyboardInterrupt, once everything is kept, if that ended it. Elsewhere it
+    always returns: launchers take what a job raises for the end of all jobs, or wait for ever."""
     hydra = HydraConfig.get()
     place, sweep = Path(hydra.runtime.output_dir), Path(hydra.sweep.dir)
     if agenda.ended(place):
         return  # the command was interrupted while this one waited
     job = agenda.read(place)
-    if job.by == agenda.process():
-        _run(job, sweep)
-        return
-    interruption.listen()
-    console.no_terminal()
+    elsewhere = job.by != agenda.process()
+    if elsewhere:
+        interruption.listen()
+        console.no_terminal()
     interrupted = True
-    with suppress(KeyboardInterrupt):
+    try:
         _run(job, sweep)
         interrupted = False
-    with interruption.deferred():
-        agenda.end(place, interrupted)
+    except KeyboardInterrupt:
+        if not elsewhere:
+            raise
+    finally:
+        with interruption.deferred():
+            agenda.end(place, interrupted)
 
 
 def _run(job: Job, sweep: Path) -> None:

@@ -36,7 +36,9 @@ SHORT = {"xsched.threshold": "t", "xsched.batch_size": "b", "xsched.timeslice_us
 BARE = ("task_set", "model", "arm", "platform", "arrival", "xsched", "xsched.policy")
 
 #: What a sweep has one of: of several values the first would stand for all.
-ONE_OF_A_SWEEP = ("experiment", "sweep", "expect", "tracking", "output_root", "dry_run", "repeat")
+ONE_OF_A_SWEEP = (
+    *("experiment", "sweep", "expect", "outcome", "tracking", "output_root", "dry_run", "repeat"),
+)
 #: How long planning is silent, and then where there is no terminal.
 UNTOLD_S, PLAIN_EVERY_S = 2.0, 10.0
 #: MLflow shows 15 characters; a file system takes 255 bytes.
@@ -159,7 +161,8 @@ def _choices(override: Override) -> list[tuple[str, Values]]:
             remedy=f"run one after another: {key}={values[0]}, then {key}={values[1]}",
         )
     if len(values) > 1 and key == "platform.devices":
-        remedy = f"platform.devices=[{given}]"
+        listed = ",".join(given.replace("[", " ").replace("]", " ").replace(",", " ").split())
+        remedy = f"platform.devices=[{listed}]"
         raise UserError(key, given, "repeats are spread over one list of GPUs", remedy=remedy)
     told = [dict(_told(key, value)) for value in values]
     if len({tuple(each) for each in told}) > 1:

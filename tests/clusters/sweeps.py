@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
+from mlflow import MlflowClient
+
 from runner.runs.load import load
 from runner.runs.sweep import Sweep
 from runner.trial.status import Status
@@ -21,7 +23,7 @@ from tests.faults import whole
 REPEATS, ARMS = 4, ("solo", "native", "xsched")
 SWEEP = (
     *("task_set=smoke", "platform=host", "task_set.requests=3", "task_set.check=false"),
-    *("warmup=1", "tracking=none", f"sweep.repeats={REPEATS}", f"arm={','.join(ARMS)}"),
+    *("warmup=1", f"sweep.repeats={REPEATS}", f"arm={','.join(ARMS)}"),
 )
 #: No command may take longer, whatever was killed: it would hang.
 LIMIT_S = 240.0
@@ -51,7 +53,7 @@ def start_by(
 ) -> "subprocess.Popen[bytes]":
     """The sweep, in the background. launcher: arguments that choose it."""
     folder.mkdir(exist_ok=True)
-    given = (*SWEEP, *launcher, f"output_root={folder / 'out'}")
+    given = (*SWEEP, *launcher, f"output_root={folder / 'out'}", f"tracking.uri={store(folder)}")
     with (folder / log).open("wb") as said:
         return subprocess.Popen(
             command(*given),
@@ -62,6 +64,10 @@ def start_by(
             stderr=said,
             start_new_session=True,
         )
+
+
+def store(folder: Path) -> str:
+    return f"sqlite:///{folder / 'mlflow.db'}"
 
 
 def ended(process: "subprocess.Popen[bytes]", folder: Path, log: str = "log") -> int:
@@ -99,7 +105,19 @@ def check(folder: Path) -> Sweep:
             if run.arm != "solo"
         }
         assert len(loads) == 1, f"repeat {repeat}: {loads}"
+    assert logged(folder) == sorted(str(run.folder) for run in sweep)
     return sweep
+
+
+def logged(folder: Path) -> list[str]:
+    """The folders of the results that MLflow shows, one a run: none that another run has taken
+    the place of. Nothing that a kill left unfinished is there."""
+    client = MlflowClient(store(folder))
+    experiments = [each.experiment_id for each in client.search_experiments()]
+    runs = client.search_runs(experiments, "tags.arm != ''")
+    assert {run.info.status for run in runs} <= {"FINISHED", "FAILED", "KILLED"}
+    finished = [run.data.tags for run in runs if run.info.status == "FINISHED"]
+    return sorted(tags["folder"].partition(":")[2] for tags in finished)
 
 
 def hosts(sweep: Sweep) -> set[str]:

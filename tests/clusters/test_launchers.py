@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 
 from runner.config.schema import Config
-from tests.clusters.sweeps import REPEATS, SWEEP, check, ended, said, start_by
+from tests.clusters.sweeps import REPEATS, SWEEP, check, ended, said, start_by, store
 from tests.conftest import ROOT, Run, environment
 
 CONF = ROOT / "conf"
@@ -56,6 +56,24 @@ def test_one_that_is_not_installed_says_what_brings_it(launcher: str, run_here: 
     assert f"pip install {PLUGINS[launcher].partition('.')[2].replace('_', '-')}" in done.stderr
 
 
+def test_no_worker_at_all_is_refused(run_here: Run) -> None:
+    done = run_here("task_set=smoke", *JOBLIB, "hydra.launcher.n_jobs=0")
+    assert done.returncode == 2
+    assert "hydra.launcher.n_jobs=0: no job would ever run" in done.stderr
+
+
+@pytest.mark.parametrize("workers", [1, 1000])
+def test_joblib_starts_as_many_workers_as_there_are_jobs(
+    run: Run, tmp_path: Path, workers: int
+) -> None:
+    """A lone one works in the command's own process."""
+    short = (*SWEEP, "arm=native", "sweep.repeats=2", "tracking=none")
+    given = {word.partition("=")[0]: word for word in short}
+    done = run(*given.values(), *JOBLIB, f"hydra.launcher.n_jobs={workers}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 of 2 runs are valid" in done.stdout
+
+
 def test_an_interruption_ends_the_jobs_that_run_and_those_that_wait(tmp_path: Path) -> None:
     """It is told to the command alone, as a queue or a service does it."""
     first = start_by(JOBLIB, environment(), tmp_path)
@@ -74,7 +92,7 @@ def test_an_interruption_ends_the_jobs_that_run_and_those_that_wait(tmp_path: Pa
 
 
 def test_joblib_runs_a_repeat_a_job(run: Run, tmp_path: Path) -> None:
-    done = run(*SWEEP, "hydra/launcher=joblib")
+    done = run(*SWEEP, "hydra/launcher=joblib", f"tracking.uri={store(tmp_path)}")
     assert done.returncode == 0, done.stderr
     sweep = check(tmp_path)
     assert len(sweep) == 3 * REPEATS

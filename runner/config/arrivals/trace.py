@@ -1,6 +1,7 @@
 """Arrivals at the times in a file."""
 
 import math
+import stat
 from collections.abc import Iterator
 from itertools import chain, repeat
 from pathlib import Path
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+#: Of a file.
+MOST_BYTES = 10**8
 Times: TypeAlias = "NDArray[np.int64]"
 
 
@@ -68,13 +71,18 @@ def read_trace(path: str, key: str) -> bytes:
             raise UserError(key, path, problem, "ascending timestamps", remedy)
         times.append(seconds)
         before = seconds
-    limited = np.minimum(np.array(times) * 1e9, LONGEST_NS)
+    limited = np.array(times).clip(max=LONGEST_NS / 1e9) * 1e9
     return limited.round().astype(np.int64).tobytes()
 
 
 def _lines(path: str, key: str) -> list[str]:
     try:
-        return Path(path).read_text(encoding="utf-8-sig").split("\n")
+        there = Path(path).stat()
+        if stat.S_ISREG(there.st_mode) and there.st_size <= MOST_BYTES:
+            return Path(path).read_text(encoding="utf-8-sig").split("\n")
+        large = f"is larger than {MOST_BYTES:,} bytes"
+        problem = large if stat.S_ISREG(there.st_mode) else "is no file with text in it"
+        remedy = "a shorter trace, or one in a file"
     except OSError as error:
         problem = f"cannot be read: {error.strerror}"
         remedy = "give the path of a file, absolute or from the folder that the command runs in"

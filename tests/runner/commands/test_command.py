@@ -1,6 +1,7 @@
 """How commands end: exit codes, and one message for wrong input."""
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -61,3 +62,24 @@ def test_a_reader_who_has_seen_enough_is_no_error(arguments: list[str], buffered
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "closed", "code"),
+    [
+        (["runner.compare", "/nowhere"], ">&-", 2),
+        (["runner.compare", "/nowhere"], ">&- 2>&-", 2),
+        (["runner", "--version"], ">&-", 0),
+        (["runner", "--version"], ">/dev/full", 1),
+    ],
+)
+def test_streams_that_are_closed_or_full_are_no_fault_of_ours(
+    arguments: list[str], closed: str, code: int
+) -> None:
+    line = f"{shlex.join([sys.executable, '-m', *arguments])} {closed}"
+    done = subprocess.run(
+        ["bash", "-c", line], env=environment(), cwd=ROOT, text=True, capture_output=True
+    )
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert ("No space left" in done.stderr) is (closed == ">/dev/full")

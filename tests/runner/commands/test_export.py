@@ -186,6 +186,7 @@ def test_a_trace_comes_along_under_a_name_of_its_own(sweep: Path, tmp_path: Path
     own = {"process": "trace", "trace": str(tmp_path / "b" / "arrivals.txt")}
     config["task_set"]["tasks"]["urgent"]["arrival"] = own
     (run / "config.yaml").write_text(json.dumps(config))
+    seal(run)
     export(sweep, tmp_path / "paper.zip")
     readme = text(tmp_path / "paper.zip", "README.md")
     (again,) = (line for line in readme.splitlines() if line.startswith("python -m runner.replay"))
@@ -196,6 +197,22 @@ def test_a_trace_comes_along_under_a_name_of_its_own(sweep: Path, tmp_path: Path
     for key, place in (("arrival.trace", "a"), ("task_set.tasks.urgent.arrival.trace", "b")):
         assert f"# {place}" in text(tmp_path / "paper.zip", given[key])
     archive.unpack(tmp_path / "paper.zip")
+
+
+@pytest.mark.parametrize(("content", "sealed"), [("0.1\n", False), ("a key\n", True)])
+def test_no_other_file_comes_along(sweep: Path, tmp_path: Path, content: str, sealed: bool) -> None:
+    """Whoever changes a configuration could name any file of whoever exports it."""
+    (tmp_path / "secret.txt").write_text(content)
+    run = sweep / "native-r0-0123abcd"
+    config = json.loads((run / "config.yaml").read_text())
+    config["arrival"] = {"process": "trace", "trace": str(tmp_path / "secret.txt")}
+    (run / "config.yaml").write_text(json.dumps(config))
+    if sealed:
+        seal(run)
+    export(sweep, tmp_path / "paper.zip")
+    assert not [
+        name for name in zipfile.ZipFile(tmp_path / "paper.zip").namelist() if "secret" in name
+    ]
 
 
 def test_it_overwrites_only_when_it_is_told_to(paper: Path, sweep: Path, tmp_path: Path) -> None:

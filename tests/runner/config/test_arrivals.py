@@ -230,8 +230,9 @@ def test_a_wrong_line_is_named(tmp_path: Path, text: str, says: str) -> None:
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nothing: cannot be read: No such file"):
         read_trace(str(tmp_path / "nothing"), "arrival.trace")
-    with pytest.raises(UserError, match="cannot be read: Is a directory"):
-        read_trace(str(tmp_path), "arrival.trace")
+    for other in ("/dev/zero", str(tmp_path)):
+        with pytest.raises(UserError, match="is no file with text in it"):
+            read_trace(other, "arrival.trace")
     (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="no text file in UTF-8"):
         read_trace(str(tmp_path / "bytes"), "arrival.trace")

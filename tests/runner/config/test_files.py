@@ -1,12 +1,13 @@
 """What a configuration file may say. Hostile ones, run by the command: tests/faults."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from runner.config.errors import UserError
 from runner.config.files import FileConfigSource
-from runner.config.limits import MOST_BYTES, MOST_DEPTH, MOST_NODES
+from runner.config.limits import MOST_BYTES, MOST_DEPTH, MOST_NODES, check_limits
 from tests.conftest import ROOT, Run
 
 
@@ -153,6 +154,33 @@ def test_limits_are_kept_before_anything_is_made(tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=says):
             read(tmp_path, content)
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.yaml")
+    with pytest.raises(UserError, match="is no file with text in it"):
+        check_limits(tmp_path / "x.yaml")
+
+
+@pytest.mark.parametrize("circle", [["a"], ["a", "b"], ["a", "b", "c"]])
+def test_files_that_choose_each_other_are_named(
+    tmp_path: Path, circle: list[str], run_here: Run
+) -> None:
+    folder = tmp_path / "mine" / "experiment"
+    folder.mkdir(parents=True)
+    for name, chosen in zip(circle, [*circle[1:], circle[0]], strict=True):
+        (folder / f"{name}.yaml").write_text(f"# @package _global_\ndefaults: [{chosen}]\n")
+    done = run_here(f"--config-dir={folder.parent}", "experiment=a", "dry_run=true")
+    assert done.returncode == 2
+    assert "experiment/" in done.stderr
+    assert "chooses itself by its defaults list" in done.stderr
+
+
+def test_a_key_that_takes_a_list_takes_one_in_a_file(tmp_path: Path) -> None:
+    read(tmp_path, "# @package _global_\nplatform: {devices: [0, GPU-1]}\n", "experiment/x")
+    for wrong in ("platform: {devices: [[0]]}", "xsched: {threshold: [4, 8]}"):
+        with pytest.raises(UserError, match=r"there is no such key|it takes one value"):
+            read(tmp_path, f"# @package _global_\n{wrong}\n", "experiment/x")
 
 
 def test_a_folder_may_not_bring_a_launcher_of_its_own(tmp_path: Path) -> None:

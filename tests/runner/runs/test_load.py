@@ -170,6 +170,19 @@ def test_a_run_named_twice_is_one_run(tmp_path: Path) -> None:
     assert sorted(repeats(runs)) == [("native-r0", 0), ("xsched-r0", 0)]
 
 
+def test_a_copy_of_a_sweep_is_no_further_repeat(tmp_path: Path) -> None:
+    """Its intervals would be those of twice as many repeats."""
+    folder = write_repeats(tmp_path / "sweep", {"native": [[1.0]], "xsched": [[1.0]]})
+    shutil.copytree(folder, tmp_path / "copy")
+    runs = load(folder, tmp_path / "copy", tmp_path / "copy" / "native-r0")
+    assert sorted(repeats(runs)) == [("native-r0", 0), ("xsched-r0", 0)]
+
+
+def test_a_name_that_is_too_long_is_refused() -> None:
+    with pytest.raises(UserError, match="File name too long"):
+        load("x" * 5000)
+
+
 def test_seeds_are_repeats(tmp_path: Path) -> None:
     """Also if the runs of one seed stand in another order."""
     entries = []

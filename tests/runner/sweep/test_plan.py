@@ -347,6 +347,8 @@ def test_gpus_that_are_swept_over_are_several_trials() -> None:
     ("given", "says"),
     [
         ("platform.devices=0,1", r"one list of GPUs\n  platform.devices=\[0,1\]"),
+        ("platform.devices=[0],[1]", r"one list of GPUs\n  platform.devices=\[0,1\]"),
+        ("platform.devices=[[0]]", "no GPU is called that"),
         ("platform.devices=[0,0]", "this GPU is there twice"),
         ("platform.devices=[0,all]", "no GPU is called that"),
         ("platform.devices=first", "no GPU is called that"),
