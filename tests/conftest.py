@@ -30,6 +30,11 @@ gc.set_threshold(50_000)
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+def pytest_collection_finish() -> None:
+    """What is imported and collected by now stays: no look for cycles goes through it again."""
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def device() -> Iterator[Device]:
     with Device(LOADER, HostPlatform(device_cores=1).device_cores) as started:
@@ -69,12 +74,17 @@ def run(tmp_path: Path) -> Run:
 
 
 def forked_run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """As `run` within `folder`, without an interpreter of its own: for what is not about that."""
+    """As `run` within `folder`, without an interpreter of its own, and with blank figures: for what
+    is about neither."""
     from runner.commands.run import main
     from tests import forked
 
+    def command() -> None:
+        with blank():
+            main()
+
     given = (*arguments, f"output_root={folder / 'out'}")
-    return forked.run(main, *given, cwd=folder, environment=environment())
+    return forked.run(command, *given, cwd=folder, environment=environment())
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.conftest import ROOT, environment
 
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 COPIED = ("conf", "hydra_plugins", "models", "runner", "tests", "xsched_bindings", "pyproject.toml")
+OWN = ("__pycache__", ".pytest_cache", ".ruff_cache", ".hypothesis")
 FENCE = re.compile(r"^```(\w*)(?: title=(\S+))?\n(.*?)^```$", re.M | re.S)
 
 
@@ -38,18 +40,39 @@ def sections() -> dict[str, list[Example]]:
     return {heading: examples for heading, examples in found.items() if examples}
 
 
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """What a contributor changes."""
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a contributor changes. One for all sections, since the first commands in a copy compile
+    it."""
+    folder = tmp_path_factory.mktemp("copy")
     ignore = shutil.ignore_patterns("__pycache__")
     for name in COPIED:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, tmp_path / name, ignore=ignore)
+            shutil.copytree(source, folder / name, ignore=ignore)
         else:
-            shutil.copy(source, tmp_path / name)
-    (tmp_path / "docs").mkdir()
-    return tmp_path
+            shutil.copy(source, folder / name)
+    (folder / "docs").mkdir()
+    return folder
+
+
+@pytest.fixture
+def copy(shared: Path) -> Iterator[Path]:
+    """It is as the repository is, and so it is again afterwards."""
+    before = texts(shared)
+    yield shared
+    for path in texts(shared).keys() - before.keys():
+        path.unlink()
+    for path, text in before.items():
+        if path.read_bytes() != text:
+            path.write_bytes(text)
+
+
+def texts(root: Path) -> dict[Path, bytes]:
+    """All files but what Python and the tools keep for themselves."""
+    kept = (path for path in root.rglob("*") if path.is_file())
+    mine = (path for path in kept if not any(part in OWN for part in path.parts))
+    return {path: path.read_bytes() for path in mine}
 
 
 def apply(example: Example, root: Path) -> None:

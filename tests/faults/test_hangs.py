@@ -36,6 +36,7 @@ from runner.trial.beat import Beat
 from runner.trial.recording import Recording
 from runner.trial.run import TrialResult, run_trial
 from runner.trial.status import Status
+from tests import forked
 from tests.conftest import command, environment
 from tests.runner.trial import idle
 from xsched_bindings.errors import DeviceLost
@@ -69,7 +70,9 @@ class IdlePlatform:
         everyone = list(range(len(trial.tasks)))
         shares = [everyone] if self._processes == 1 else [[index] for index in everyone]
         return [
-            ChildSetup(tasks, details={"fault": self._fault}, module=idle.__name__)
+            ChildSetup(
+                tasks, details={"fault": self._fault}, module=idle.__name__, start=forked.child
+            )
             for tasks in shares
         ]
 

@@ -7,7 +7,6 @@ parent, which judges, runs none of this.
 
 import json
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -27,6 +26,7 @@ from runner.platforms.host.programs import load as load_honest
 from runner.platforms.host.session import HostLane, HostSession
 from runner.platforms.kinds import host
 from runner.platforms.kinds.host import HostPlatform
+from tests import forked
 from xsched_bindings.host import Device, DeviceSession, HostQueue, HostStream
 from xsched_bindings.host import scheduler as honest_scheduler
 from xsched_bindings.host.executor import Program
@@ -320,7 +320,7 @@ class AdversaryPlatform(HostPlatform):
     def children(self, trial: TrialSpec) -> list[ChildSetup]:
         told = {ADVERSARY: self.adversary, f"{ADVERSARY}_SINCE": str(self.since)}
         return [
-            replace(setup, environment={**os.environ, **told}, module=__name__)
+            replace(setup, environment={**os.environ, **told}, module=__name__, start=forked.child)
             for setup in super().children(trial)
         ]
 
@@ -378,10 +378,3 @@ def main(argument: str) -> None:
     ):
         setattr(module, attribute, played)
     child.main(argument)
-
-
-if __name__ == "__main__":
-    # Classes are patched by the name of this module.
-    from tests.runner import host_adversaries
-
-    host_adversaries.main(sys.argv[1])

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
@@ -309,6 +309,7 @@ def test_groups_of_the_arms() -> None:
     assert all(groups[arm] == [[0, 1, 2]] for arm in EVERYBODY_AT_ONCE)
 
 
+@settings(max_examples=40)  # of 50 ms each
 @given(
     st.permutations([spec.name for spec in dataclasses.fields(Config)]),
     st.booleans(),

@@ -115,15 +115,16 @@ def test_a_cache_of_another_user_costs_a_note(tmp_path: Path) -> None:
     again(tmp_path, SMOKE, 1)
 
 
-@pytest.mark.parametrize("times", [1, 3])
 @pytest.mark.parametrize(
-    ("number", "place", "name"),
+    ("number", "place", "name", "times"),
     [
-        (signal.SIGINT, instant, "TrialResult"),  # the last that a trial does
-        (signal.SIGTERM, job.TrialDisplay, "__exit__"),
-        (signal.SIGINT, job, "summarise"),
-        (signal.SIGHUP, files, "keep"),
-        (signal.SIGINT, files, "write_json"),
+        (signal.SIGINT, instant, "TrialResult", 1),  # the last that a trial does
+        (signal.SIGINT, instant, "TrialResult", 3),
+        (signal.SIGTERM, job.TrialDisplay, "__exit__", 3),
+        (signal.SIGINT, job, "summarise", 3),
+        (signal.SIGHUP, files, "keep", 3),
+        (signal.SIGINT, files, "write_json", 1),
+        (signal.SIGINT, files, "write_json", 3),
     ],
 )
 def test_an_interruption_after_the_window_waits_until_the_result_is_kept(

@@ -126,9 +126,13 @@ def open_session(
     return session
 
 
-if __name__ == "__main__":
+def main(argument: str) -> None:
     from runner.platforms.kinds import host
     from runner.trial import child
 
     host.open_session = open_session  # type: ignore[assignment]
-    child.main(sys.argv[1])
+    child.main(argument)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

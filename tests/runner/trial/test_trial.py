@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from models import ModelSpec
+from runner.commands.run import main as runner
 from runner.config.arms import Arm
 from runner.config.resolve import resolve
 from runner.config.schema import Config, ModelOverride, TaskConfig
@@ -28,8 +29,10 @@ from runner.runs.run import Run
 from runner.trial.peers import Peers
 from runner.trial.recording import Recording
 from runner.trial.status import Status
+from tests import forked
 from tests.conftest import Run as Command
-from tests.conftest import command, environment, forked_run
+from tests.conftest import blank, environment, forked_run
+from tests.faults import instant
 from xsched_bindings.host import Device, HostQueue
 from xsched_bindings.types import PreemptLevel
 
@@ -62,9 +65,7 @@ def ok(done: "subprocess.CompletedProcess[str]") -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_sweep_over_a_real_model_leaves_everything_behind(
-    run: Command, run_forked: Command, tmp_path: Path
-) -> None:
+def test_a_sweep_over_a_real_model_leaves_everything_behind(run: Command, tmp_path: Path) -> None:
     done = run(*QUICK, "xsched.level=block", "-m", "xsched.threshold=4,8")
     ok(done)
     found = runs(tmp_path / "out")
@@ -140,8 +141,8 @@ def test_a_sweep_over_a_real_model_leaves_everything_behind(
     assert f"viewStateShareKey={parent.run_id}" in done.stdout
     assert f"mlflow ui --backend-store-uri {parent.uri}" in done.stdout
     logged = ("--config-path", str(found["block-t8"].folder), "--config-name", "config")
-    again = run_forked(*logged, "sweep.resume=false")
-    ok(again)
+    given = (*logged, "sweep.resume=false", f"output_root={tmp_path / 'out'}")
+    ok(forked.run(instant.command, *given, cwd=tmp_path, environment=environment()))
     hashes = [path.name for path in (tmp_path / "out").glob("*/*-*") if path.is_dir()]
     assert sum(found["block-t8"].summary.config_hash[:8] in name for name in hashes) == 2
 
@@ -357,29 +358,49 @@ def test_a_level_higher_than_asked_is_refused() -> None:
 # --- faults ------------------------------------------------------------------------------------
 
 
+class Process:
+    """A command that runs."""
+
+    def __init__(self, pid: int, out: Path, err: Path) -> None:
+        self.pid, self.handle = pid, psutil.Process(pid)
+        self._out, self._err = out, err
+
+    def ended(self, timeout_s: float = 60) -> tuple[int, str, str]:
+        """Its exit code, and what it has said."""
+        code = self.handle.wait(timeout_s)
+        assert code is not None
+        return code, self._out.read_text(), self._err.read_text()
+
+
 @contextmanager
-def started(tmp_path: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
-    process = subprocess.Popen(
-        command(*arguments, f"output_root={tmp_path / 'out'}"),
-        cwd=tmp_path,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # Under nohup, these tests' own is ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
-    )
+def started(tmp_path: Path, *arguments: str) -> Iterator[Process]:
+    """The command, which outlives nobody, without an interpreter of its own and with blank figures.
+    It has none of these tests' descriptors, among which a trial's recording is looked for."""
+
+    def main() -> None:
+        os.closerange(3, 4096)
+        os.chdir(tmp_path)
+        os.environ.clear()
+        os.environ.update(environment())
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup, these tests' own is ignored
+        with blank():
+            runner()
+
+    out, err = tmp_path / "stdout", tmp_path / "stderr"
+    given = ["runner", *arguments, f"output_root={tmp_path / 'out'}"]
+    process = Process(forked.fork(given, main, (out, err)), out, err)
     try:
         yield process
     finally:
-        process.kill()
-        process.wait()
+        with suppress(psutil.NoSuchProcess):  # it has ended, and was waited for
+            process.handle.kill()
+            process.handle.wait()
 
 
-def descendants(process: "subprocess.Popen[str]", module: str) -> list[psutil.Process]:
+def descendants(process: Process, module: str) -> list[psutil.Process]:
     """Processes below the command that run this module."""
     try:
-        below = psutil.Process(process.pid).children(recursive=True)
+        below = process.handle.children(recursive=True)
         return [child for child in below if module in " ".join(child.cmdline())]
     except psutil.NoSuchProcess:
         return []
@@ -394,7 +415,7 @@ def wait_for(condition: Any, timeout_s: float = 30) -> Any:
     raise AssertionError("it did not happen in time")
 
 
-def recording_of(process: "subprocess.Popen[str]", tasks: int) -> Recording | None:
+def recording_of(process: Process, tasks: int) -> Recording | None:
     """The memory that the trial's workers write to; None while there is none."""
     for link in Path(f"/proc/{process.pid}/fd").iterdir():
         with suppress(OSError):
@@ -403,7 +424,7 @@ def recording_of(process: "subprocess.Popen[str]", tasks: int) -> Recording | No
     return None
 
 
-def measuring(process: "subprocess.Popen[str]") -> tuple[psutil.Process, list[psutil.Process]]:
+def measuring(process: Process) -> tuple[psutil.Process, list[psutil.Process]]:
     """The trial's process and the executors of its two tasks, once each has completed a request
     within the window."""
 
@@ -427,8 +448,8 @@ def test_a_killed_trial_is_one_failed_run_and_the_sweep_goes_on(tmp_path: Path) 
     with started(tmp_path, *SMOKE, "-m", "task_set.requests=200,5") as process:
         trial, _ = measuring(process)
         trial.kill()
-        out, err = process.communicate(timeout=60)
-    assert process.returncode == 1, out + err
+        code, out, err = process.ended()
+    assert code == 1, out + err
     first, second = runs(tmp_path / "out").values()
     assert (first.status, second.status) == (Status.FAILED, Status.FINISHED)
     assert "was killed by SIGKILL" in first.summary.reason
@@ -441,8 +462,8 @@ def test_a_killed_executor_is_one_failed_run(tmp_path: Path) -> None:
     with started(tmp_path, *LONG) as process:
         _, executors = measuring(process)
         executors[0].kill()
-        process.communicate(timeout=60)
-    assert process.returncode == 1
+        code, _, _ = process.ended()
+    assert code == 1
     summary = the_run(tmp_path / "out").summary
     assert summary.status is Status.FAILED
     assert "the executor of task" in summary.reason
@@ -453,8 +474,8 @@ def test_a_killed_device_is_replaced_for_the_next_point(tmp_path: Path) -> None:
     with started(tmp_path, *SMOKE, "-m", "task_set.requests=200,5") as process:
         measuring(process)
         descendants(process, "device_server")[0].kill()
-        process.communicate(timeout=60)
-    assert process.returncode == 1
+        code, _, _ = process.ended()
+    assert code == 1
     first, second = runs(tmp_path / "out").values()
     assert (first.status, second.status) == (Status.FAILED, Status.FINISHED)
     assert "device process was lost" in first.summary.reason
@@ -490,15 +511,15 @@ def test_an_interrupt_stops_at_once_and_keeps_what_was_measured(
     """More of them fall into the writing of the folder."""
     with started(tmp_path, *SMOKE, "-m", "task_set.requests=200,5") as process:
         trial, executors = measuring(process)
-        process.send_signal(number)
+        os.kill(process.pid, number)
         psutil.wait_procs([trial, *executors], timeout=2)
         assert not trial.is_running()
         assert not any(executor.is_running() for executor in executors)
         for _ in range(times - 1):
-            process.send_signal(number)
+            os.kill(process.pid, number)
             time.sleep(0.2)
-        out, err = process.communicate(timeout=30)
-    assert process.returncode == 130, out + err
+        code, out, err = process.ended(30)
+    assert code == 130, out + err
     summary = the_run(tmp_path / "out").summary  # the second point never started
     assert (summary.status, summary.proof) == (Status.KILLED, Verdict.INCOMPLETE)
     assert summary.reason == "killed by " + ("Ctrl-C" if number == signal.SIGINT else number.name)
@@ -515,7 +536,7 @@ def test_a_killed_runner_leaves_no_process_behind(tmp_path: Path) -> None:
         trial, executors = measuring(process)
         device = descendants(process, "device_server")[0]
         os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+        process.ended()
         _, alive = psutil.wait_procs([trial, device, *executors], timeout=3)
         assert not alive
 
