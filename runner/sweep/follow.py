@@ -13,9 +13,10 @@ from runner.sweep import agenda
 from runner.trial import interruption
 
 LOOK_S = 0.2
-#: How often a queue is asked; for how long nobody is to be seen until jobs are taken for lost; how
-#: long those that are cancelled may take to keep what they have.
-ASK_S, GONE_S, END_S = 5.0, 20.0, 60.0
+#: How often a queue is asked, and how long it may be silent, as while its daemon starts anew; how
+#: long nobody is to be seen until jobs are taken for lost; how long those that are cancelled may
+#: take to keep what they have.
+ASK_S, SILENT_S, GONE_S, END_S = 5.0, 600.0, 20.0, 60.0
 
 
 class Lost(Exception):
@@ -28,14 +29,19 @@ class Slurm:
     def __init__(self, name: str) -> None:
         self._name = name
         self._has_jobs: bool | None = True  # until they are seen to be gone
-        self._asked_s = time.monotonic()
+        self._asked_s = self._answered_s = time.monotonic()
 
     def has_jobs(self) -> bool | None:
-        """Asked now and then. None where Slurm does not answer."""
+        """Asked now and then. None where Slurm does not answer, and False where it has not for so
+        long that nobody should wait for it any more."""
         if time.monotonic() - self._asked_s > ASK_S:
             told = self._call("squeue", "--noheader", "--format=%i")
             self._has_jobs = None if told is None else bool(told.strip())
             self._asked_s = time.monotonic()
+            if told is not None:
+                self._answered_s = self._asked_s
+            elif self._asked_s - self._answered_s > SILENT_S:
+                self._has_jobs = False
         return self._has_jobs
 
     def cancel(self) -> None:

@@ -1,5 +1,6 @@
 """Launchers that fail, hang or lose jobs: what the jobs leave is what counts."""
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -91,6 +92,21 @@ def test_a_launcher_that_waits_for_ever_is_left(tmp_path: Path, jobs: list[str])
     with pytest.raises(Lost, match="2 of 3 jobs were lost"):
         follow.follow(lambda: (end(tmp_path, jobs[0]), time.sleep(30)), tmp_path, jobs, queue)  # type: ignore[arg-type]
     assert 2.0 < time.monotonic() - began < 20
+
+
+def test_a_slurm_that_is_gone_is_not_waited_for(
+    tmp_path: Path, jobs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its launcher waits on. For a while nobody takes its silence for the end."""
+    monkeypatch.setattr(follow, "SILENT_S", 1.0)
+    squeue = tmp_path / "squeue"
+    squeue.write_text("#!/bin/sh\nexit 1\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    began = time.monotonic()
+    with pytest.raises(Lost, match="3 of 3 jobs were lost"):
+        follow.follow(lambda: time.sleep(30), tmp_path, jobs, follow.Slurm("a sweep"))
+    assert 1.5 < time.monotonic() - began < 20
 
 
 def test_jobs_that_wait_in_the_queue_are_not_lost(tmp_path: Path, jobs: list[str]) -> None:
