@@ -175,6 +175,10 @@ def _check(override: Override, conf: Path) -> None:
     elif key == SET_BY_THE_SWEEP:
         remedy = f"did you mean: sweep.repeats={given}"
         raise UserError(key, given, "the sweep itself numbers its repeats", remedy=remedy)
+    elif key.startswith("expect."):
+        problem = "claims are given all at once"
+        remedy = "expect=[{what: it is fast, metric: p99_ms/urgent, at_most: 5}]"
+        raise UserError(key, given, problem, remedy=remedy)
     elif not is_key(key):
         remedy = did_you_mean(key, keys_and_groups())
         raise UserError(key, given, "there is no such key", remedy=remedy)

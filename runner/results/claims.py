@@ -89,6 +89,9 @@ def _check(
         raise UserError(
             f"{path}.at_least", low, f"nothing is that and at most {high:g}", (), "correct one"
         )
+    if expected.equals is not None and not (low is None and high is None):
+        problem, remedy = "a text has no bounds", "leave out at_least and at_most"
+        raise UserError(f"{path}.equals", expected.equals, problem, (), remedy)
     if expected.equals is None:
         _check_figure(figure_named(expected.metric, f"{path}.metric"), tasks, f"{path}.metric")
     elif expected.metric not in TEXTS:

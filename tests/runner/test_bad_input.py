@@ -192,6 +192,13 @@ CASES = {
     "a key taken away that is none": (["~xsched.levle"], "no such key", "mean: xsched.level"),
     "a new group": (["+nodes.count=4"], "nodes.count=4: there is no such key", "reference.md"),
     "a place of Hydra's": (["hydra.run.dir=x"], "hydra.run.dir=x: has no effect", "output_root="),
+    "a claim in parts": (
+        ["+expect.0.metric=p99_ms/urgent"],
+        "expect.0.metric=p99_ms/urgent: claims are given all at once",
+        "expect=[{what: ",
+    ),
+    "several outcomes": (["outcome=result,refusal"], "a sweep has one outcome", "outcome=result"),
+    "a launcher of no kind": (["hydra.launcher._target_=os.system"], "_target_=os.system", "Hydra"),
     "no store": (["tracking.uri="], "tracking.uri=''", "name one, or leave it out"),
     "a store of no kind": (["tracking.uri=foo"], "tracking.uri=foo", "sqlite:///FILE"),
     "a database without slashes": (["tracking.uri=sqlite:x.db"], "takes sqlite:///", "sqlite:///F"),

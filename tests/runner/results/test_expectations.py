@@ -340,6 +340,7 @@ def test_a_figure_of_a_deadline_needs_one_of_its_own_tasks_alone(scope: str) -> 
         ({"metric": "p98_ms", "at_most": 1.0}, r"expect\.0\.metric=p98_ms: there is no figure"),
         ({"metric": "p99_ms/nobody", "at_most": 1.0}, "the task set has no nobody"),
         ({"metric": "p99_ms", "equals": "proven"}, "a run has no such text"),
+        ({"metric": "proof", "equals": "proven", "at_most": 1.0}, "a text has no bounds"),
         ({"of": "arm=xsched", "to": "arm=xsched", "at_most": 0.5}, "the ratio is always 1"),
     ],
 )
