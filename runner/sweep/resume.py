@@ -7,7 +7,6 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import count
@@ -20,6 +19,7 @@ from runner.platforms.contract import Platform
 from runner.runs import durable, files, provenance
 from runner.runs.record import Entry, Summary, SweepRecord
 from runner.runs.repeats import Configured, differing
+from runner.sweep.display import show_warnings
 from runner.sweep.plan import Planned, name
 from runner.trial.status import Status
 
@@ -55,11 +55,15 @@ def find(points: Sequence[Planned], wanted: str) -> Path | None:
         (path.stat().st_mtime_ns, path.parent) for path in output_root.glob(f"*/{files.SWEEP}")
     ]
     for _, folder in sorted(sweeps, reverse=True):
-        with suppress(UserError):
+        try:
             record = files.read_sweep(folder)
-            has_one = any(entry.measurement in measurements for entry in record.runs)
-            if record.identity == wanted and has_one and _takes(record, folder, points):
-                return folder.absolute()
+        except UserError as error:
+            if any((folder / each.folder).is_dir() for each in points):
+                show_warnings([f"{folder} has runs of this sweep, and cannot go on: {error}"])
+            continue
+        has_one = any(entry.measurement in measurements for entry in record.runs)
+        if record.identity == wanted and has_one and _takes(record, folder, points):
+            return folder.absolute()
     return None
 
 

@@ -292,7 +292,9 @@ def test_what_is_done_is_what_is_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"runs": 3}', "[" * 100_000, '"text"'])
-def test_a_sweep_whose_record_is_damaged_is_not_found(text: str, tmp_path: Path) -> None:
+def test_a_sweep_whose_record_is_damaged_is_not_found_and_said(
+    text: str, tmp_path: Path, capsys: Capture
+) -> None:
     for folder in ("good", "bad"):
         (tmp_path / folder).mkdir()
         resume.write(POINTS_OF_TWO, POINTS_OF_TWO, {}, tmp_path / folder, "id")
@@ -300,3 +302,7 @@ def test_a_sweep_whose_record_is_damaged_is_not_found(text: str, tmp_path: Path)
     POINTS_OF_TWO[0].config.output_root = str(tmp_path)
     assert resume.find(POINTS_OF_TWO, "id") == tmp_path / "good"
     assert resume.find(POINTS_OF_TWO, "other") is None
+    assert "warning" not in capsys.readouterr().out, "none of its runs is of this sweep"
+    (tmp_path / "bad" / POINTS_OF_TWO[0].folder).mkdir()
+    assert resume.find(POINTS_OF_TWO, "other") is None
+    assert f"{tmp_path / 'bad'} has runs of this sweep" in capsys.readouterr().out
