@@ -21,6 +21,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 JOBLIB = "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"
 SLURM = ".SlurmLauncher"
+#: For joblib's processes, which would say again what `runner.commands.run` keeps quiet.
+QUIET = "ignore::UserWarning:multiprocessing.process"
 HERE = (".BasicLauncher", ".JoblibLauncher", "submitit_launcher.LocalLauncher")
 
 
@@ -86,6 +88,8 @@ class TrialSweeper(Sweeper):
                 elif launcher._target_ == JOBLIB:
                     # It starts as many processes, whatever there is to do.
                     launcher.n_jobs = min(launcher.n_jobs, len(jobs))
+                if not basic:
+                    os.environ.setdefault("PYTHONWARNINGS", QUIET)
                 if launcher._target_.endswith(SLURM):
                     # It warns on standard output whenever it asks a Slurm without accounting.
                     os.environ.setdefault("SUBMITIT_LOG_LEVEL", "CRITICAL")
