@@ -88,7 +88,7 @@ def test_loading_many_runs_is_quick_and_takes_nothing_heavy(tmp_path: Path) -> N
     )
     started = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-c", code, str(ROOT / "docs/results/validation/runs.zip")],
+        [sys.executable, "-c", code, str(ROOT / "docs/results/validation/1/runs.zip")],
         capture_output=True,
         text=True,
         cwd=ROOT,

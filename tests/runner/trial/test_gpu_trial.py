@@ -123,8 +123,8 @@ def test_hip_differs_in_the_environment_and_the_queues_constructor(
     untouched = DoublePlatform(double, name="hip")
     environment = untouched.environment(xsched=True)
     assert environment["HIP_VISIBLE_DEVICES"] == "0"
-    assert environment["XSCHED_HIP_LIB"] == str(untouched.rocm.runtime)
-    assert environment["XSCHED_HIP_COMGR_LIB"] == str(untouched.rocm.comgr)
+    assert environment["XSCHED_HIP_LIB"] == str(untouched.variables.rocm.runtime)
+    assert environment["XSCHED_HIP_COMGR_LIB"] == str(untouched.variables.rocm.comgr)
     result = run(platform, tmp_path)
     assert (result.status, result.proof.verdict) == (Status.FINISHED, Verdict.PROVEN)
     assert "calls in the window" in {check.name for check in result.proof.checks}
