@@ -101,6 +101,10 @@ def sqlite_file(uri: str) -> Path | None:
     return Path(unquote(found[1])).absolute() if found and found[1] != ":memory:" else None
 
 
+def is_server(uri: str) -> bool:
+    return urlsplit(uri).scheme in SERVERS
+
+
 def artifacts(uri: str) -> str | None:
     """Beside the database for SQLite; a server keeps them where it likes."""
     file = sqlite_file(uri)
@@ -138,7 +142,7 @@ def _trouble(uri: str) -> str:
     if file := sqlite_file(uri):
         return _trouble_of(file)
     parts = urlsplit(uri)
-    if parts.scheme in SERVERS:
+    if is_server(uri):
         return _trouble_at(f"{shown(uri).rstrip('/')}/health")
     port = parts.port or PORTS.get(parts.scheme.partition("+")[0])
     if parts.hostname and port:

@@ -8,6 +8,7 @@ import math
 import os
 import platform
 import shlex
+import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -47,6 +48,8 @@ NOTE_TAG = "mlflow.note.content"
 #: What finds a folder's runs again: its place, what was measured (the identity of a sweep), and a
 #: checksum of the result.
 FOLDER_TAG, IDENTITY_TAG, RESULT_TAG = "folder", "config_hash", "result"
+#: A server that cannot be used is looked at again after so long.
+AGAIN_S = 60.0
 #: In a sweep's folder while its jobs run and the store cannot be used.
 UNUSABLE = ".mlflow_unusable"
 #: Without it the UI takes the experiment for one of language models and opens an empty page.
@@ -64,10 +67,15 @@ class Tracking:
     experiment: str | None = None
     trouble: str = ""
     _client: "MlflowClient | None" = None
+    _looked_s: float = -math.inf
 
     def reach(self) -> str:
-        """Look at the store again, for three seconds at most; returns its trouble."""
-        self.trouble = store.trouble(self.uri)
+        """Look at the store again, for three seconds at most, but for a server that was in trouble
+        a moment ago; returns its trouble."""
+        lately = time.monotonic() - self._looked_s < AGAIN_S
+        if not (self.trouble and lately and store.is_server(self.uri)):
+            self.trouble = store.trouble(self.uri)
+            self._looked_s = time.monotonic()
         return self.trouble
 
     def tell(self, sweep: Path) -> None:
