@@ -45,7 +45,8 @@ class Nodes(Protocol):
 
 
 def start(cluster: Cluster, folder: Path, log: str = "log") -> "subprocess.Popen[bytes]":
-    return start_by(cast(Nodes, cluster).launcher, cluster.environment, folder, log)
+    launcher = (*cast(Nodes, cluster).launcher, f"tracking.uri={store(folder)}")
+    return start_by(launcher, cluster.environment, folder, log)
 
 
 def start_by(
@@ -53,7 +54,7 @@ def start_by(
 ) -> "subprocess.Popen[bytes]":
     """The sweep, in the background. launcher: arguments that choose it."""
     folder.mkdir(exist_ok=True)
-    given = (*SWEEP, *launcher, f"output_root={folder / 'out'}", f"tracking.uri={store(folder)}")
+    given = (*SWEEP, *launcher, f"output_root={folder / 'out'}")
     with (folder / log).open("wb") as said:
         return subprocess.Popen(
             command(*given),
@@ -105,7 +106,6 @@ def check(folder: Path) -> Sweep:
             if run.arm != "solo"
         }
         assert len(loads) == 1, f"repeat {repeat}: {loads}"
-    assert logged(folder) == sorted(str(run.folder) for run in sweep)
     return sweep
 
 
@@ -192,6 +192,7 @@ def kill_and_go_on(cluster: Cluster, folder: Path, what: str, seed: int) -> None
             break
     assert code == 0, said(folder, log)
     sweep = check(folder)
+    assert logged(folder) == sorted(str(run.folder) for run in sweep)
     moved = [path for path in kept if (path / "summary.json").read_bytes() != kept[path]]
     for path in moved:
         repeat = next(run.repeat for run in sweep if run.folder == path)

@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 
 from runner.config.schema import Config
-from tests.clusters.sweeps import REPEATS, SWEEP, check, ended, said, start_by, store
+from tests.clusters.sweeps import REPEATS, SWEEP, check, ended, said, start_by
 from tests.conftest import ROOT, Run, environment
 
 CONF = ROOT / "conf"
@@ -22,7 +22,7 @@ PLUGINS = {
 }
 
 
-JOBLIB = ("hydra/launcher=joblib",)
+JOBLIB = ("hydra/launcher=joblib", "tracking=none")
 
 
 def installed(launcher: str) -> bool:
@@ -67,7 +67,7 @@ def test_joblib_starts_as_many_workers_as_there_are_jobs(
     run: Run, tmp_path: Path, workers: int
 ) -> None:
     """A lone one works in the command's own process."""
-    short = (*SWEEP, "arm=native", "sweep.repeats=2", "tracking=none")
+    short = (*SWEEP, "arm=native", "sweep.repeats=2")
     given = {word.partition("=")[0]: word for word in short}
     done = run(*given.values(), *JOBLIB, f"hydra.launcher.n_jobs={workers}")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -92,7 +92,7 @@ def test_an_interruption_ends_the_jobs_that_run_and_those_that_wait(tmp_path: Pa
 
 
 def test_joblib_runs_a_repeat_a_job(run: Run, tmp_path: Path) -> None:
-    done = run(*SWEEP, "hydra/launcher=joblib", f"tracking.uri={store(tmp_path)}")
+    done = run(*SWEEP, *JOBLIB)
     assert done.returncode == 0, done.stderr
     sweep = check(tmp_path)
     assert len(sweep) == 3 * REPEATS

@@ -256,7 +256,11 @@ def policies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     folder = tmp_path_factory.mktemp("policies")
     small = ("model=synthetic", "model.size=150", "model.work_us=300", "task_set.requests=8")
     asked = ("task_set=two_bert", *small, "task_set.lead_in_s=0", "tracking=none", "warmup=0")
-    ok(forked_run(folder, *asked, "-m", f"xsched={','.join(OTHERS)}"))
+    for _ in range(3):  # beside other work the device may be shared otherwise, and that is refused
+        done = forked_run(folder, *asked, "-m", f"xsched={','.join(OTHERS)}")
+        if done.returncode == 0:
+            break
+    ok(done)
     return {each.summary.policy: each for each in runs(folder / "out").values()}
 
 
