@@ -83,8 +83,14 @@ class Outcome:
         return asides
 
 
+#: That a line names.
+MOST_REASONS = 6
+
+
 def _reasons(left_out: Iterable[tuple[Run, str]]) -> str:
     by_reason: dict[str, list[str]] = {}
     for run, reason in left_out:
         by_reason.setdefault(reason.partition(":")[0], []).append(run.name)
-    return "; ".join(f"{', '.join(names)} ({reason})" for reason, names in by_reason.items())
+    named = [f"{', '.join(names)} ({reason})" for reason, names in by_reason.items()]
+    others = len(named) - MOST_REASONS
+    return "; ".join([*named[:MOST_REASONS], *([f"{others} more reasons"] if others > 0 else [])])

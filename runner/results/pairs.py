@@ -97,7 +97,7 @@ def _candidates(run: Run, point: Point, points: Sequence[Point], selector: Selec
 
 def apart(one: Run, other: Run) -> str:
     """Why two runs of a repeat are no pair, "" if they are: two devices of one kind differ, and so
-    do loads that follow from two solo times. Older runs do not tell."""
+    do loads that follow from two solo times of one model. Older runs do not tell."""
     here, there = one.summary.where, other.summary.where
     if here is None or there is None:
         return ""
@@ -105,9 +105,28 @@ def apart(one: Run, other: Run) -> str:
         return f"it ran on {there}, and {one.name} on {here}"
     for name, task in one.summary.tasks.items():
         beside = other.summary.tasks.get(name)
-        if beside and beside.solo_ms != task.solo_ms:
+        if beside and beside.solo_ms != task.solo_ms and _solo_counts(one, other, name):
             return f"its load follows from another solo time than that of {one.name}"
     return ""
+
+
+def _solo_counts(one: Run, other: Run, task: str) -> bool:
+    """Whether the rates of a task's arrivals follow from the solo time of the same model in both
+    runs. Two models are compared at one relative load, each by its own."""
+    keys = ("model.", f"task_set.tasks.{task}.model.")
+    model, beside = (
+        {key: value for key, value in run.parameters.items() if key.startswith(keys)}
+        for run in (one, other)
+    )
+    return model == beside and all(_goes_by_load(run, task) for run in (one, other))
+
+
+def _goes_by_load(run: Run, task: str) -> bool:
+    def asked(key: str) -> object:
+        own = run.parameters.get(f"task_set.tasks.{task}.arrival.{key}")
+        return own or run.parameters.get(f"arrival.{key}")
+
+    return asked("process") not in ("closed", "trace") and not asked("rate_rps")
 
 
 # --- the figure that decides ---------------------------------------------------------------------

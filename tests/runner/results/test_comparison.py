@@ -1,5 +1,6 @@
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from runner.config.errors import UserError
 from runner.platforms.device import DeviceOrigin, GpuInfo
 from runner.results.comparison import Comparison, compare
 from runner.results.judging import BETTER, NO_DIFFERENCE, NO_RATIO, TOO_FEW, WORSE, Beside
+from runner.results.pairs import apart
 from runner.results.wording import numbers, value, verdict, warnings
 from runner.runs import files
 from runner.runs.load import load
@@ -665,6 +667,27 @@ def test_a_pair_shares_its_device(tmp_path: Path) -> None:
 def test_the_job_of_a_queue_makes_no_other_device(tmp_path: Path) -> None:
     later = Where("n1", "aaaa", "cuda-GPU-1", "slurm 8_0")
     assert compared(on_devices(tmp_path, (ONE, later))).devices == [later]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"arrival": {"process": "closed"}},
+        {"arrival": {"process": "poisson", "rate_rps": 25}},
+        {"arrival": {"process": "jitter", "load": 0.2}, "model": {"batch_size": None}},
+    ],
+    ids=["a closed loop", "a rate", "two models"],
+)
+def test_a_solo_time_that_makes_no_load_is_all_the_same(
+    tmp_path: Path, config: dict[str, Any]
+) -> None:
+    folders = []
+    for number, arm in enumerate(("native", "xsched")):
+        own = {**config, "model": {"batch_size": number}} if "model" in config else config
+        task = {"urgent": MadeTask(np.linspace(0.9, 1.1, 200), 1, solo_ms=10 + number)}
+        folders.append(write_run(tmp_path / arm, arm, task, own, where=ONE))
+    native, xsched = load(*folders).runs
+    assert apart(native, xsched) == ""
 
 
 def test_a_pair_has_one_load(tmp_path: Path) -> None:
