@@ -122,11 +122,15 @@ def _solo_counts(one: Run, other: Run, task: str) -> bool:
 
 
 def _goes_by_load(run: Run, task: str) -> bool:
-    def asked(key: str) -> object:
-        own = run.parameters.get(f"task_set.tasks.{task}.arrival.{key}")
-        return own or run.parameters.get(f"arrival.{key}")
-
-    return asked("process") not in ("closed", "trace") and not asked("rate_rps")
+    """As `runner.config.resolve` has it: a task's own load goes before a rate of all tasks. What
+    is not recorded may be one."""
+    of_all, own = (
+        {key: run.parameters.get(f"{place}.{key}") for key in ("process", "load", "rate_rps")}
+        for place in ("arrival", f"task_set.tasks.{task}.arrival")
+    )
+    if (own["process"] or of_all["process"]) in ("closed", "trace"):
+        return False
+    return own["load"] is not None or (own["rate_rps"] is None and of_all["rate_rps"] is None)
 
 
 # --- the figure that decides ---------------------------------------------------------------------

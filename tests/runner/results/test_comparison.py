@@ -690,6 +690,30 @@ def test_a_solo_time_that_makes_no_load_is_all_the_same(
     assert apart(native, xsched) == ""
 
 
+def test_a_tasks_own_load_goes_before_a_rate_of_all(tmp_path: Path) -> None:
+    config = {"arrival": {"process": "poisson", "rate_rps": 25}}
+    native, xsched = load(
+        *(
+            write_run(
+                tmp_path / arm,
+                arm,
+                {
+                    "urgent": MadeTask(
+                        np.linspace(0.9, 1.1, 200),
+                        1,
+                        solo_ms=solo_ms,
+                        configured={"arrival": {"load": 0.3}},
+                    )
+                },
+                config,
+                where=ONE,
+            )
+            for arm, solo_ms in (("native", 10.0), ("xsched", 11.0))
+        )
+    ).runs
+    assert "another solo time" in apart(native, xsched)
+
+
 def test_a_pair_has_one_load(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
         compared(on_devices(tmp_path, (ONE, ONE), (ONE, ONE), solo_ms=10.5))
