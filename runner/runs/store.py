@@ -32,7 +32,7 @@ ANSWER_S = 3.0
 SERVERS = ("http", "https")
 #: Databases that MLflow knows, and where they listen unless a URI says so.
 PORTS = {"sqlite": None, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
-HOSTED = ("databricks", "databricks-uc", "uc")
+HOSTED = "databricks"
 ALLOWED = "sqlite:///FILE, http://HOST:PORT, postgresql://…, mysql://…, mssql://…, databricks"
 #: A database's file: a URI without options of SQLite's own.
 SQLITE = re.compile(r"sqlite(?:\+pysqlite)?:///([^?]+)")
@@ -60,10 +60,10 @@ def configured(config: "Config") -> str | None:
 
 def check(uri: str) -> None:
     """Raises `UserError` for what is no store of a kind that MLflow knows, or no address of one."""
-    kind = uri if uri in HOSTED else uri.partition(":")[0].partition("+")[0]
+    kind = uri.partition(":")[0].partition("+")[0]
     if kind in (*SERVERS, *PORTS):
         problem = _no_address(kind, uri)
-    elif kind in HOSTED or (
+    elif kind == HOSTED or (
         (kind == "file" or ":" not in uri) and os.environ.get("MLFLOW_ALLOW_FILE_STORE")
     ):
         problem = ""

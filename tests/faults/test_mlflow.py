@@ -390,7 +390,9 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
         assert "cannot be used" in problem, place
 
 
-@pytest.mark.parametrize("kind", ["foo", "ftp://x", "./mlruns", "file:///tmp/mlruns", "sqlit:///a"])
+@pytest.mark.parametrize(
+    "kind", ["foo", "ftp://x", "./mlruns", "file:///tmp/mlruns", "sqlit:///a", "uc:x"]
+)
 def test_an_unknown_kind_of_store_is_refused_before_anything_runs(
     run_here: Run, tmp_path: Path, kind: str
 ) -> None:
