@@ -51,6 +51,7 @@ def _run(asked: Namespace) -> None:
     from runner.metrics import METRICS
     from runner.results import tables
     from runner.results.comparison import compare
+    from runner.results.console import console
     from runner.results.outcome import Outcome
     from runner.runs.files import write_json
     from runner.runs.load import load
@@ -64,6 +65,7 @@ def _run(asked: Namespace) -> None:
     _write(asked.csv, lambda path: path.write_text(tables.as_csv(comparison)))
     _write(asked.latex, lambda path: path.write_text(tables.as_latex(comparison, everything)))
     _write(asked.json, lambda path: write_json(path, tables.as_plain(comparison)))
+    console.finish()
 
 
 def _write(path: Path | None, write: Callable[[Path], object]) -> None:

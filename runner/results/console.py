@@ -22,11 +22,11 @@ IS_MAXIMUM = " max"
 
 
 class Sink:
-    """Standard output that never fails; `lost`: whether something of it was dropped. One that was
+    """Standard output that never fails; `failed`: why something of it was dropped. One that was
     closed from the start is wanted by nobody, as /dev/null."""
 
     def __init__(self) -> None:
-        self.lost = False
+        self.failed: OSError | ValueError | None = None
 
     @property
     def _stream(self) -> TextIO | None:
@@ -59,8 +59,8 @@ class Sink:
             return
         try:
             getattr(self._stream, method)(*arguments)
-        except (OSError, ValueError):
-            self.lost = True
+        except (OSError, ValueError) as error:
+            self.failed = error
             self._to_nowhere()
 
     def _to_nowhere(self) -> None:
@@ -101,7 +101,15 @@ class Console(RichConsole):
     @property
     def lost(self) -> bool:
         """Whether something could not be shown."""
-        return self._sink.lost
+        return self._sink.failed is not None
+
+    def finish(self) -> None:
+        """For a command of which all that it does is to be seen there. Raises the OSError that
+        something was lost to; a reader who has seen enough is none."""
+        self._sink.flush()
+        failed = self._sink.failed
+        if isinstance(failed, OSError) and not isinstance(failed, BrokenPipeError):
+            raise failed
 
 
 console = Console(Sink())

@@ -71,6 +71,7 @@ def test_a_reader_who_has_seen_enough_is_no_error(arguments: list[str], buffered
         (["runner.compare", "/nowhere"], ">&- 2>&-", 2),
         (["runner", "--version"], ">&-", 0),
         (["runner", "--version"], ">/dev/full", 1),
+        (["runner.compare", "docs/results/two_gpus/one_threads.zip"], ">/dev/full", 1),
     ],
 )
 def test_streams_that_are_closed_or_full_are_no_fault_of_ours(

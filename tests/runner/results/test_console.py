@@ -6,7 +6,7 @@ import pty
 import select
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -108,6 +108,20 @@ def test_output_that_nobody_takes_is_dropped(
     shown.print("something")
     shown.print(table("a"))
     assert shown.lost
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(BrokenPipeError(), False), (OSError(28, "No space left on device"), True)],
+)
+def test_a_command_that_only_shows_fails_where_there_is_no_space_for_it(
+    error: Exception, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", Refusing(error))
+    shown = console()
+    shown.print("something")
+    with pytest.raises(OSError, match="No space") if told else nullcontext():
+        shown.finish()
 
 
 def test_a_closed_output_is_wanted_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
