@@ -50,11 +50,15 @@ def start(cluster: Cluster, folder: Path, log: str = "log") -> "subprocess.Popen
 
 
 def start_by(
-    launcher: Sequence[str], variables: Mapping[str, str], folder: Path, log: str = "log"
+    launcher: Sequence[str],
+    variables: Mapping[str, str],
+    folder: Path,
+    log: str = "log",
+    sweep: Sequence[str] = SWEEP,
 ) -> "subprocess.Popen[bytes]":
     """The sweep, in the background. launcher: arguments that choose it."""
     folder.mkdir(exist_ok=True)
-    given = (*SWEEP, *launcher, f"output_root={folder / 'out'}")
+    given = (*sweep, *launcher, f"output_root={folder / 'out'}")
     with (folder / log).open("wb") as said:
         return subprocess.Popen(
             command(*given),
