@@ -44,6 +44,8 @@ def fork(arguments: list[str], command: Callable[[], object], outputs: tuple[Pat
         opened = {path: os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) for path in outputs}
         for number, path in enumerate(outputs, 1):
             os.dup2(opened[path], number)
+        faulthandler.disable()  # it would write to a descriptor that is somebody else's then
+        _close_all_but({0, 1, 2})  # what tests before have left open is no part of the command
         sys.stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), "utf-8", write_through=True)
         sys.stderr = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), "utf-8", write_through=True)
         sys.argv = arguments
