@@ -1,4 +1,5 @@
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,12 @@ from runner.trial.status import Status
 from tests.runner.run_folders import MadeTask, at_clock, write_repeats, write_run, write_sweep
 
 RNG = np.random.default_rng(42)
+
+
+@pytest.fixture(autouse=True)
+def drawn_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test has the same numbers, whichever ran before it."""
+    monkeypatch.setattr(sys.modules[__name__], "RNG", np.random.default_rng(42))
 
 
 def times(scale: float, repeats: int = 3, requests: int = 200) -> list[NDArray[np.float64]]:
