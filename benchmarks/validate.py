@@ -368,8 +368,8 @@ this machine. How verdicts are made: [statistics.md](statistics.md).
   ratio of slower runs.
 * **What it has found.** Until 2026-11-27 an eighth of the fixed work lay in small pages and took
   1.85 times as long. How many such pieces a window had went with how long the set-up took, so what
-  ran second in a repeat seemed 0.8 % slower (450 repeats: 1.005 to 1.010), with 18 false alarms by
-  position in 180 comparisons.
+  ran second in a repeat seemed 0.5 % slower (300 repeats, 1.002 to 1.008; kept in this repository's
+  commit 1e53867), with 10 false alarms by position in 120 comparisons.
 * **Intervals** of shares are exact (Clopper and Pearson).
 * **What it does not say.** How small an effect is found depends on the machine's noise and on the
   length of the runs: {each} repeats find 10 % in four comparisons of five where that scatter is
