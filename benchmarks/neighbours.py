@@ -11,7 +11,8 @@ import sys
 from collections.abc import Sequence
 from statistics import fmean, variance
 
-from runner.metrics.intervals import Estimate, t_interval
+from runner.commands.command import end_well
+from runner.metrics.intervals import Interval, t_interval
 from runner.runs.load import load
 from runner.runs.run import Run
 
@@ -30,9 +31,8 @@ def main(idle: str, busy: str) -> None:
             mine = [r for r in beside if (r.arm, r.summary.where.device) == (arm, device)]
             print(f"{device}, {arm}, {len(mine)} runs ÷ {len(quiet)} on {measured_on}:")
             for figure in FIGURES:
-                found = ratio(values(mine, figure), values(quiet, figure))
-                low, high = (found.interval.low, found.interval.high) if found.interval else (0, 0)
-                print(f"  {figure} {found.value:.3f} [{low:.3f}, {high:.3f}]")
+                found, within = ratio(values(mine, figure), values(quiet, figure))
+                print(f"  {figure} {found:.3f} [{within.low:.3f}, {within.high:.3f}]")
 
 
 def values(runs: Sequence[Run], figure: str) -> list[float]:
@@ -41,16 +41,17 @@ def values(runs: Sequence[Run], figure: str) -> list[float]:
     return [one.value for one in found if one is not None]
 
 
-def ratio(busy: Sequence[float], idle: Sequence[float]) -> Estimate:
+def ratio(busy: Sequence[float], idle: Sequence[float]) -> tuple[float, Interval]:
     """Of positive values, at least two on each side."""
     sides = [[math.log(value) for value in side] for side in (busy, idle)]
     difference = fmean(sides[0]) - fmean(sides[1])
     parts = [variance(side) / len(side) for side in sides]
     error = math.sqrt(sum(parts))
     each = (part * part / (len(side) - 1) for part, side in zip(parts, sides, strict=True))
-    within = t_interval(difference, error, error**4 / sum(each), math.exp)
-    return Estimate(math.exp(difference), within)
+    return math.exp(difference), t_interval(difference, error, error**4 / sum(each), math.exp)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if len(sys.argv) != 3:
+        sys.exit("usage: python -m benchmarks.neighbours IDLE BUSY")
+    end_well(lambda: main(*sys.argv[1:]))
