@@ -2,10 +2,10 @@
 
 import json
 import os
-import select
 import signal
 import socket
 import time
+from multiprocessing.connection import wait
 
 import psutil
 import pytest
@@ -194,7 +194,7 @@ def test_a_killed_executor_is_a_lost_device_for_whoever_waits(
     os.kill(stream.pid, signal.SIGKILL)
     with pytest.raises(DeviceLost):
         stream.synchronize()
-    select.select([stream.pidfd], [], [])  # its pipes close before it has ended
+    wait([stream.pidfd])  # its pipes close before it has ended
     assert session.fate(stream.pid) == "killed by SIGKILL"
 
 
@@ -208,6 +208,16 @@ def test_the_end_of_a_session_kills_its_executors_stopped_ones_too(device: Devic
     session.close()
     assert gone(running.pid)
     assert gone(stopped.pid)
+
+
+def test_the_end_of_a_session_closes_its_streams(device: Device) -> None:
+    before = psutil.Process().num_fds()
+    with device.connect() as session:
+        session.keep_pace(min(session.cores))
+        session.open_stream([synthetic(3, 10)], waiters=3)
+        assert psutil.Process().num_fds() > before + 8
+    memories = 2  # one each, which may still be looked at
+    assert psutil.Process().num_fds() <= before + memories
 
 
 def test_the_end_of_the_device_kills_its_executors() -> None:
@@ -235,7 +245,7 @@ def test_a_session_that_dies_with_an_answer_unread_ends_alone() -> None:
         question = json.dumps({"do": "load", "spec": synthetic(1, 0)})
         with socket.socket(fileno=os.dup(session.fileno())) as asking:
             asking.send(question.encode())
-            select.select([asking], [], [], 30)
+            wait([asking], 30)
         session.close()
         with device.connect() as another:
             assert another.load(synthetic(2, 0)).commands == 2

@@ -5,6 +5,7 @@ A device outlives the trials that use it, so a sweep imports torch and builds it
 
 import os
 import signal
+import socket
 from collections.abc import Sequence
 from typing import IO
 
@@ -44,6 +45,10 @@ class DeviceSession(WarmSession):
 
     name = Device.name
 
+    def __init__(self, connection: socket.socket, pid: int) -> None:
+        super().__init__(connection, pid)
+        self._opened: list[HostStream | Pace] = []
+
     def load(self, spec: Spec) -> LoadedProgram:
         """Build a program on the device (once; later calls answer at once).
 
@@ -77,7 +82,7 @@ class DeviceSession(WarmSession):
         finally:
             for fd in [command_read, *(write for _, write in replies)]:
                 os.close(fd)
-        return HostStream(
+        stream = HostStream(
             pid=reply["pid"],
             programs=reply["programs"],
             command_fd=command_write,
@@ -85,6 +90,8 @@ class DeviceSession(WarmSession):
             gate_fd=gate,
             memory_fd=memory,
         )
+        self._opened.append(stream)
+        return stream
 
     @property
     def cores(self) -> set[int]:
@@ -98,10 +105,18 @@ class DeviceSession(WarmSession):
             os.ftruncate(fd, PaceMemory.BYTES)
             asked = {"do": "fork", "core": core}
             awake = self.ask({**asked, "role": "awake"})
-            pace = self.ask({**asked, "role": "pace"}, [fd])
-            return Pace(core, [awake["pid"], pace["pid"]], PaceMemory(fd))
+            told = self.ask({**asked, "role": "pace"}, [fd])
+            pace = Pace(core, [awake["pid"], told["pid"]], PaceMemory(fd))
         finally:
             os.close(fd)
+        self._opened.append(pace)
+        return pace
+
+    def close(self) -> None:
+        """End the session, and its streams with it."""
+        super().close()
+        for each in self._opened:
+            each.close()
 
     def fate(self, pid: int) -> str:
         """How the executor `pid` ended, in words; "running" while it has not."""

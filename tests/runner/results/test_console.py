@@ -3,10 +3,10 @@
 import io
 import os
 import pty
-import select
 import subprocess
 import sys
 from contextlib import nullcontext, suppress
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import pytest
@@ -176,7 +176,7 @@ def test_a_display_that_is_live_in_a_terminal() -> None:
     os.close(theirs)
     seen = b""
     with suppress(OSError):  # the other side has ended
-        while select.select([ours], [], [], 30)[0] and (piece := os.read(ours, 4096)):
+        while wait([ours], 30) and (piece := os.read(ours, 4096)):
             seen += piece
     os.close(ours)
     try:

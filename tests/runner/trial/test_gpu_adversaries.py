@@ -108,8 +108,8 @@ IN_THE_WINDOW: dict[str, Case] = {
     "counts-only": ("window", {}),
     "first-queue": ("window", {}),
     "all-but-last": ("low-2", {}),
-    # So that more marks than one are left in flight.
-    "lower-level": ("window", {"level": "deactivate", "threshold": 16}),
+    # So that more marks than one are left in flight, and often enough: not near a request's end.
+    "lower-level": ("window", {"level": "deactivate", "threshold": 16, "requests": 20}),
     "every-second": ("window", {}),
     "past-queue": ("window", {}),
     "lost-hint": ("window", STARVES),

@@ -131,8 +131,8 @@ IN_THE_WINDOW: dict[str, Case] = {
     "bypassed": ("intercepted in the window", {}),
     "first-queue": ("window", {}),
     "all-but-last": ("window: low-2", {}),
-    # So that more marks than one are left in flight.
-    "lower-level": ("window", {"level": "deactivate", "threshold": 16}),
+    # So that more marks than one are left in flight, and often enough: not near a request's end.
+    "lower-level": ("window", {"level": "deactivate", "threshold": 16, "requests": 20}),
     "tighter": ("held to less than was asked", {"threshold": 16, "requests": 12}),
     "higher-level": ("held to less than was asked", {"threshold": 16, "requests": 12}),
     "every-second": ("window", {}),

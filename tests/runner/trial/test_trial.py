@@ -235,8 +235,11 @@ def test_the_utilization_policy_shares_the_device(run_forked: Command, tmp_path:
             "model.size=20",
             "model.work_us=300",
             "task_set.tasks.first.arrival.process=closed",
+            # A queue that runs dry gives its turn away, and on a busy machine all of them do.
+            "task_set.tasks.first.arrival.in_flight=2",
+            "task_set.tasks.second.arrival.in_flight=2",
             "xsched.timeslice_us=40000",
-            "task_set.requests=150",
+            "task_set.requests=100",
             "task_set.lead_in_s=0",
             "tracking=none",
         )
@@ -244,8 +247,8 @@ def test_the_utilization_policy_shares_the_device(run_forked: Command, tmp_path:
     summary = the_run(tmp_path / "out").summary
     assert (summary.proof, summary.policy) == (Verdict.PROVEN, "up")
     rate = {name: summary.figures[f"throughput_rps/{name}"].value for name in summary.tasks}
-    # Natively a half, entitled to three quarters; what a loop does not ask for in time, it loses.
-    assert 0.55 < rate["first"] / (rate["first"] + rate["second"]) < 0.85
+    # Natively a half, entitled to three quarters.
+    assert 0.65 < rate["first"] / (rate["first"] + rate["second"]) < 0.85
 
 
 OTHERS = ("kedf", "lax", "cfs", "mlfq")
