@@ -29,8 +29,8 @@ $(READY): pyproject.toml
 run: $(READY) ## run a sweep; the headline one, or ARGS='task_set=smoke -m arm=native,xsched'
 	$(BIN)/python -m runner $(ARGS)
 
-test: $(READY) ## run the tests (real trials, ten minutes on two cores)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: $(READY) ## run the tests (real trials, seven minutes on two cores)
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 test-clusters: $(READY) ## kill parts of a Slurm and a Ray of its own, docs/clusters.md; hours, KILLS=1 minutes
 	KILLS=$(KILLS) $(BIN)/python -m pytest tests/clusters -m "clusters or not clusters"

@@ -93,15 +93,15 @@ def said(folder: Path, log: str = "log") -> str:
 # ------------------------------------------------------------------- what must be true
 
 
-def check(folder: Path) -> Sweep:
+def check(folder: Path, repeats: int = REPEATS, arms: Sequence[str] = ARMS) -> Sweep:
     """All runs are there, once; what is compared has device and loads in common."""
-    whole.all_whole(folder / "out", REPEATS * len(ARMS))
+    whole.all_whole(folder / "out", repeats * len(arms))
     (place,) = (path.parent for path in (folder / "out").glob("*/sweep.json"))
     sweep = load(place)
     assert sorted((run.repeat, run.arm) for run in sweep) == sorted(
-        (repeat, arm) for repeat in range(REPEATS) for arm in ARMS
+        (repeat, arm) for repeat in range(repeats) for arm in arms
     )
-    for repeat in range(REPEATS):
+    for repeat in range(repeats):
         runs = [run for run in sweep if run.repeat == repeat]
         assert len({run.summary.where and run.summary.where.place for run in runs}) == 1
         loads = {

@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 
 from runner.config.schema import Config
-from tests.clusters.sweeps import REPEATS, SWEEP, check, ended, said, start_by
+from tests.clusters.sweeps import SWEEP, check, ended, said, start_by
 from tests.conftest import ROOT, Run, environment
 
 CONF = ROOT / "conf"
@@ -25,9 +25,9 @@ PLUGINS = {
 JOBLIB = ("hydra/launcher=joblib", "tracking=none")
 
 
-def of_one_arm(repeats: int) -> list[str]:
-    """The sweep, shorter."""
-    short = (*SWEEP, "arm=native", f"sweep.repeats={repeats}")
+def shorter(repeats: int, *arms: str) -> list[str]:
+    """The sweep, with less of it."""
+    short = (*SWEEP, f"arm={','.join(arms)}", f"sweep.repeats={repeats}")
     return list({word.partition("=")[0]: word for word in short}.values())
 
 
@@ -68,19 +68,17 @@ def test_no_worker_at_all_is_refused(run_here: Run) -> None:
     assert "hydra.launcher.n_jobs=0: no job would ever run" in done.stderr
 
 
-@pytest.mark.parametrize("workers", [1, 1000])
-def test_joblib_starts_as_many_workers_as_there_are_jobs(
-    run: Run, tmp_path: Path, workers: int
+def test_a_lone_worker_of_joblib_works_in_the_commands_own_process(
+    run: Run, tmp_path: Path
 ) -> None:
-    """A lone one works in the command's own process."""
-    done = run(*of_one_arm(2), *JOBLIB, f"hydra.launcher.n_jobs={workers}")
+    done = run(*shorter(2, "native"), *JOBLIB, "hydra.launcher.n_jobs=1")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 of 2 runs are valid" in done.stdout
 
 
 def test_an_interruption_ends_the_jobs_that_run_and_those_that_wait(tmp_path: Path) -> None:
     """It is told to the command alone, as a queue or a service does it."""
-    first = start_by(JOBLIB, environment(), tmp_path, sweep=of_one_arm(REPEATS))
+    first = start_by(JOBLIB, environment(), tmp_path, sweep=shorter(3, "native"))
     until = time.monotonic() + 60
     while not list(tmp_path.glob("out/*/*/config.yaml")) and time.monotonic() < until:
         time.sleep(0.05)
@@ -89,14 +87,15 @@ def test_an_interruption_ends_the_jobs_that_run_and_those_that_wait(tmp_path: Pa
     assert "interrupted: what was measured is kept" in said(tmp_path)
     begun = len(list(tmp_path.glob("out/*/*/config.yaml")))
     time.sleep(2)
-    assert len(list(tmp_path.glob("out/*/*/config.yaml"))) == begun < REPEATS
-    second = start_by(JOBLIB, environment(), tmp_path, "log2", of_one_arm(REPEATS))
+    assert len(list(tmp_path.glob("out/*/*/config.yaml"))) == begun < 3
+    second = start_by(JOBLIB, environment(), tmp_path, "log2", shorter(3, "native"))
     assert ended(second, tmp_path, "log2") == 0, said(tmp_path, "log2")
-    assert f"{REPEATS} of {REPEATS} runs are valid" in said(tmp_path, "log2")
+    assert "3 of 3 runs are valid" in said(tmp_path, "log2")
 
 
 def test_joblib_runs_a_repeat_a_job(run: Run, tmp_path: Path) -> None:
-    done = run(*SWEEP, *JOBLIB)
+    """By as many workers as there are jobs, at the most."""
+    arms = ("native", "xsched")
+    done = run(*shorter(3, *arms), *JOBLIB, "hydra.launcher.n_jobs=1000")
     assert done.returncode == 0, done.stderr
-    sweep = check(tmp_path)
-    assert len(sweep) == 3 * REPEATS
+    assert len(check(tmp_path, 3, arms)) == 6

@@ -267,8 +267,9 @@ def test_where_no_parent_can_be_had_trials_start_afresh_and_say_so(
 # --- processes -----------------------------------------------------------------------------------
 
 SERVER = """#!{python}
-import http.server, json, os, pathlib, sys, time
+import http.server, json, os, pathlib, signal, sys, time
 policy, port = sys.argv[1:]
+signal.signal(signal.SIGINT, lambda *_: sys.exit())  # as it does, also where it was ignored
 print("serving", policy, flush=True)
 if os.environ.get("DOUBLE_SERVER") == "silent":
     time.sleep(60)
