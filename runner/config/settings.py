@@ -57,6 +57,14 @@ def depends(arm: str, key: str) -> bool:
     return "xsched" not in key.split(".")
 
 
+def is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 class HasSettings(Protocol):
     """A run, or a point of a sweep that will be one."""
 

@@ -19,8 +19,10 @@ class Scope:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One run. side_by_side: whether its tasks ran at the same time, so that there is something to
-    say of all together. Of what was counted of the whole run, None is what nobody knows."""
+    """One run. tasks: that ran, those without a request too. side_by_side: whether they ran at the
+    same time, so that there is something to say of all together. of_set: priorities of the task
+    set, of which an arm may leave some out; none where nobody says. Of what was counted of the
+    whole run, None is what nobody knows."""
 
     tasks: Mapping[str, Task]
     side_by_side: bool = True
@@ -29,6 +31,7 @@ class Measurement:
     saturation: float | None = None
     stolen: float | None = None
     pace_us: float | None = None
+    of_set: frozenset[int] = frozenset()
 
     def scopes(self) -> Iterator[Scope]:
         """Priorities, the most urgent first; tasks; all of them together."""
@@ -53,6 +56,13 @@ class Measurement:
         """Those that occur, the most urgent first."""
         return sorted({task.priority for task in self.tasks.values()}, reverse=True)
 
+    @property
+    def extremes(self) -> tuple[int, int] | None:
+        """The lowest priority of the task set and its highest, whether or not they ran."""
+        known = self.of_set or frozenset(self.priorities)
+        return (min(known), max(known)) if known else None
+
     def priority(self, priority: int) -> Scope:
+        """Without tasks if none of this priority ran."""
         names = sorted(name for name, task in self.tasks.items() if task.priority == priority)
         return Scope(f"priority_{priority}", f"priority {priority}", tuple(names))

@@ -29,8 +29,8 @@ class Figure:
         highest priority is meant."""
         wanted = SYSTEM if self.metric.of_all else self.scope or HIGHEST
         if wanted in (HIGHEST, LOWEST):
-            order = measured.priorities
-            return measured.priority(order[0 if wanted == HIGHEST else -1]) if order else None
+            extremes = measured.extremes
+            return measured.priority(extremes[wanted == HIGHEST]) if extremes else None
         if wanted == SYSTEM and self.metric.of_all and not measured.side_by_side:
             return None
         return next((scope for scope in measured.scopes() if scope.key == wanted), None)

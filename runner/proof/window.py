@@ -9,7 +9,7 @@ from models import ModelSpec
 from runner.config.arms import Arm
 from runner.config.spec import TrialSpec
 from runner.metrics.requests import TaskRequests
-from runner.proof.checks import Check, Interception, past_the_queue
+from runner.proof.checks import Check, Interception, past_the_queue, undecided
 from runner.proof.marks import Marks, Served
 from runner.proof.order import (
     LATE_PART,
@@ -74,7 +74,11 @@ def judge(
         if task.name in of and completed[task.name]
     ]
     ran = replace(trial, tasks=tuple(each.task for each in served))
-    if trial.arm.runs_tasks_alone or len(served) < 2:
+    if trial.arm.runs_tasks_alone:
+        return Judged(tuple(checks))
+    if len(served) < 2:
+        if trial.uses_xsched:
+            checks.append(undecided("fewer than two tasks completed a request", {}))
         return Judged(tuple(checks))
     return _scheduled(ran, make_policy, served, checks)
 
@@ -95,7 +99,7 @@ def _scheduled(
         checks.append(check_order(held_back(make_policy(trial), served, part), served))
     elif trial.arm.is_null_control:
         checks.append(check_nobody_held(held))
-    elif trial.arm.is_treatment and len(trial.priorities) > 1:  # else it has nothing to go by
+    elif trial.arm.is_treatment:
         checks.append(check_order(held, served))
     nobody = check_nobody_held(held)
     without = trial.arm.hints_hardware and nobody.decided and nobody.passed

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from runner.config.errors import UserError
 from runner.config.schema import PLATFORMS, POLICY_NAMES, Config, ExpectConfig, TaskConfig, all_keys
-from runner.config.settings import HasSettings, select
+from runner.config.settings import HasSettings, is_number, select
 from runner.metrics.names import Figure, check_scope, deciding, figure_named, tasks_of
 from runner.proof.checks import Verdict
 from runner.trial.status import Status
@@ -66,11 +66,16 @@ def check_claims(config: Config, points: Sequence[HasSettings]) -> None:
             if not select(selector, points):
                 problem = "no run of this sweep has all of it"
                 raise UserError(f"expect.{number}.{name}", selector, problem, (), remedy)
+        where = f"expect.{number}.proportional_to"
         for key in each.proportional_to.split():
-            if len(_settings(key, select(each.of, points))) < 2:
+            settings = _settings(key, select(each.of, points))
+            if len(settings) < 2:
                 problem = f"{key} is not swept over"
-                where = f"expect.{number}.proportional_to"
                 raise UserError(where, each.proportional_to, problem, (), remedy)
+            if texts := [one for one in settings if not is_number(one.partition("=")[2])]:
+                problem = f"a figure cannot grow with {texts[0]}"
+                numbers = "name a key whose values are numbers"
+                raise UserError(where, each.proportional_to, problem, (), numbers)
 
 
 def _settings(key: str, points: Iterable[HasSettings]) -> list[str]:

@@ -26,12 +26,10 @@ from runner.results.pairs import (
     selector_of,
     sm_clock_mhz,
 )
-from runner.results.points import Point, combined, points_of
+from runner.results.points import Point, combined, left_out, points_of
 from runner.runs.provenance import device_name
 from runner.runs.record import Where
 from runner.runs.run import Run
-from runner.runs.summary import LACKING
-from runner.trial.status import Status
 
 #: By so much the SM clocks of two arms may differ; beyond it a ratio is one of clocks, too.
 CLOCKS_APART = 0.02
@@ -192,7 +190,7 @@ def compare(
     metrics: tags of the secondary ones. invalid: take runs that are marked not valid or lack
     requests, too. Raises `UserError` if there is nothing to compare, runs are of task sets that
     nothing is compared in, or a name is unknown."""
-    reasons = [(run, _left_out(run, invalid)) for run in runs]
+    reasons = [(run, left_out(run, invalid)) for run in runs]
     points = points_of(run for run, reason in reasons if not reason)
     if not points:
         why = "\n  ".join(f"{run.name}: {reason}" for run, reason in reasons)
@@ -228,19 +226,6 @@ def compare(
         [(run, reason) for run, reason in reasons if reason] + lost,
         _devices(sides),
     )
-
-
-def _left_out(run: Run, invalid: bool) -> str:
-    """Why a run is not compared; "" if it is."""
-    if run.status is not Status.FINISHED:
-        return ": ".join(filter(None, [run.status, run.summary.reason]))
-    if invalid:
-        return ""
-    if not run.summary.valid:
-        return next((note for note in run.summary.notes if "not valid" in note), "not valid")
-    if run.summary.cut or run.parameters.get("task_set.duration_s") is not None:
-        return next((note for note in run.summary.notes if note.startswith(LACKING)), "")
-    return ""  # all requests that count are there
 
 
 def _check_task_sets(points: list[Point], rows: list[Row]) -> None:

@@ -13,6 +13,7 @@ from runner.config.settings import select
 from runner.metrics.names import figure_named
 from runner.metrics.paired import over_repeats
 from runner.results.pairs import apart
+from runner.results.points import left_out
 from runner.runs import files
 from runner.runs.record import Figure
 from runner.runs.repeats import MIN_REPEATS
@@ -22,6 +23,8 @@ from runner.trial.status import Status
 MET, NOT_MET, INCONCLUSIVE = "met", "not met", "inconclusive"
 #: Fewer lie on a line more easily than not.
 MIN_POINTS = 3
+#: Texts that a run has which was refused. What else it had was not in effect.
+ENDINGS = ("status", "proof", "platform")
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def _judge(expected: ExpectConfig, runs: Sequence[Run]) -> Finding:
     def inconclusive(why: str, value: float | None = None) -> Finding:
         return Finding(expected.what, INCONCLUSIVE, value, None, bounds, why)
 
-    counted = [run for run in runs if run.status is Status.FINISHED and run.summary.valid]
+    counted = [run for run in runs if not left_out(run)]
     repeats = sorted({run.repeat for run in counted})
     by_repeat = [_value(expected, [r for r in counted if r.repeat == repeat]) for repeat in repeats]
     values = [value for value in by_repeat if value is not None]
@@ -85,7 +88,8 @@ def _by_ratio(expected: ExpectConfig) -> bool:
 
 
 def _judge_text(expected: ExpectConfig, runs: Sequence[Run]) -> Finding:
-    texts = {str(getattr(run.summary, expected.metric)) for run in select(expected.of, runs)}
+    ended = [run for run in runs if expected.metric in ENDINGS or run.status is Status.FINISHED]
+    texts = {str(getattr(run.summary, expected.metric)) for run in select(expected.of, ended)}
     bounds = f"= {expected.equals}"
     if not texts:
         return Finding(expected.what, INCONCLUSIVE, None, None, bounds, "there is no such run")

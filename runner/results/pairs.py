@@ -154,15 +154,17 @@ def primary_of(points: Sequence[Point], wanted: str | None) -> Primary:
     figure = deciding(wanted or default_primary(points), "primary")
     metric = figure.metric
     scopes: dict[str, Scope] = {}
-    first = [(point.task_set, point.runs[0].measured) for point in points]
-    for task_set, measured in first:
+    runs = [(point.task_set, run.measured) for point in points for run in point.runs]
+    for task_set, measured in runs:
+        if task_set in scopes:
+            continue
         scope = figure.scope_of(measured)
-        if scope and task_set not in scopes and metric.of(measured, scope):
+        if scope and metric.of(measured, scope):
             scopes[task_set] = scope
     if not scopes:
         there = [
             (name_of(metric, scope), metric.of(measured, scope))
-            for _, measured in first
+            for _, measured in runs
             for scope in measured.scopes()
             if scope.of_all == metric.of_all
         ]
@@ -183,8 +185,9 @@ def default_primary(points: Sequence[Point]) -> str:
 
 
 def declared_primary(runs: Sequence[Run]) -> str | None:
-    """The figure that the runs' configurations name, if they agree on one."""
-    named = {run.parameters.get("sweep.primary") for run in runs}
+    """The figure that the runs' configurations name, if they agree on one. A run that failed before
+    it had a configuration names none."""
+    named = {run.parameters.get("sweep.primary") for run in runs if run.parameters}
     return named.pop() if len(named) == 1 else None
 
 

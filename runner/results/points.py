@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from runner.config.arms import Arm
+from runner.config.settings import is_number
 from runner.metrics import METRICS
 from runner.metrics.intervals import Estimate
 from runner.metrics.latency import response
 from runner.metrics.paired import over_repeats
 from runner.metrics.task import Times, pooled
 from runner.runs.run import Run
+from runner.runs.summary import LACKING
 from runner.trial.status import Status
 
 Values = Mapping[str, str | None]
@@ -76,6 +78,20 @@ def combined(estimates: Sequence[Estimate], by_ratio: bool = True) -> Estimate:
     return replace(found, is_maximum=any(estimate.is_maximum for estimate in estimates))
 
 
+def left_out(run: Run, invalid: bool = False) -> str:
+    """Why a run is not compared and no expectation is judged by it; "" if it counts. invalid: those
+    that are marked not valid or lack requests do, too."""
+    if run.status is not Status.FINISHED:
+        return ": ".join(filter(None, [run.status, run.summary.reason]))
+    if invalid:
+        return ""
+    if not run.summary.valid:
+        return next((note for note in run.summary.notes if "not valid" in note), "not valid")
+    if run.summary.cut or run.parameters.get("task_set.duration_s") is not None:
+        return next((note for note in run.summary.notes if note.startswith(LACKING)), "")
+    return ""  # all requests that count are there
+
+
 def points_of(runs: Iterable[Run]) -> list[Point]:
     """By task set, arms as the reference lists them, values in their order; runs were shuffled."""
     grouped: dict[object, list[Run]] = {}
@@ -96,14 +112,6 @@ def _sortable(value: str | None) -> tuple[int, float, str]:
     if value is None:
         return 0, 0.0, ""
     return (1, float(value), "") if is_number(value) else (2, 0.0, value)
-
-
-def is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def spoken(arm: str, values: Values) -> str:

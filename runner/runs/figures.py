@@ -54,7 +54,7 @@ def figures(trial: TrialSpec, result: TrialResult) -> RunFigures:
             )
             tasks[task.name] = _task_summary(trial, spec, task, solo_s, end_ns)
     counted = Measurement(
-        {name: task for name, task in measured.items() if len(task.response_ms)},
+        measured,
         not trial.arm.runs_tasks_alone,
         result.preemptions,
         result.against_policy,

@@ -1,5 +1,6 @@
 """A run that has ended, as its folder tells it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -21,6 +22,8 @@ from runner.proof.checks import Proof
 from runner.runs import files
 from runner.runs.record import Entry, Provenance, Summary
 from runner.trial.status import Status
+
+PRIORITY_KEY = re.compile(r"task_set\.tasks\.[^.]+\.priority")
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,16 +112,19 @@ class Run:
 
     @cached_property
     def measured(self) -> Measurement:
-        """What the figures are computed from."""
-        facts = self.summary
+        """What the figures are computed from: all tasks that ran, those without a request too."""
+        facts, nothing = self.summary, np.empty((0, 3), np.int64)
+        starved = [name for name in facts.tasks if name not in self.tasks]
+        configured = [v for k, v in self.parameters.items() if PRIORITY_KEY.fullmatch(k)]
         return Measurement(
-            self.tasks,
+            self.tasks | {name: self._task(name, nothing, 0, 0) for name in starved},
             not self.alone,
             facts.preemptions,
             facts.against_policy,
             facts.saturation,
             facts.stolen,
             facts.pace_us,
+            frozenset(int(each or 0) for each in configured),
         )
 
     def figure(self, name: str) -> Estimate | None:

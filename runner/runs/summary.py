@@ -184,6 +184,15 @@ def notes(trial: TrialSpec, result: TrialResult, measured: RunFigures) -> Iterat
     count = sum(len(task.completed) for task in result.requests)
     if late > LATE * count:
         yield f"{late} of {count} requests started over 1 ms late by the runner's own fault"
+    starved = [
+        task.name
+        for task in trial.tasks
+        if (found := measured.tasks.get(task.name))
+        and not found.requests
+        and (task.closed or found.open != 0)
+    ]
+    if starved:
+        yield f"{CENSORED}: {', '.join(starved)} completed no request in the window"
     left = [
         f"{task.name} {found.open}"
         for task in trial.tasks

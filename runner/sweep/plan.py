@@ -345,13 +345,28 @@ def merge(points: list[Planned]) -> list[Planned]:
     arm without XSched does not depend on a threshold. Raises `UserError` for a value that is there
     in two spellings: whoever wrote both expects two runs."""
     kept: dict[str, Planned] = {}
+    merged: list[tuple[Planned, str, str]] = []
     for each in points:
         first = kept.setdefault(each.trial.config_hash, each)
         for key, value in each.values.items():
             _check_spelt_once(key, first, each)
+            if first.values[key] != value and depends(each.arm, key):
+                merged.append((first, key, f"{first.values[key]},{value}"))
             if first.values[key] != value or not depends(each.arm, key):
                 first.values[key] = None
+    for first, key, spelt in merged:
+        _check_serves_all(first, key, spelt, kept.values())
     return list(kept.values())
+
+
+def _check_serves_all(point: Planned, key: str, spelt: str, points: Iterable[Planned]) -> None:
+    """A point that has two values of a key counts for all of them, so there must be no third one
+    that is another measurement."""
+    for each in points:
+        same = each.arm == point.arm and {**each.values, key: None} == point.values
+        if same and each.values[key] is not None:
+            problem = f"{spelt.replace(',', ' and ')} are the same measurement"
+            raise UserError(key, spelt, problem, remedy="leave one out")
 
 
 def _check_spelt_once(key: str, one: Planned, other: Planned) -> None:

@@ -199,7 +199,7 @@ class Crew:
 
     def _outcome(self) -> Outcome | None:
         """That of the trial: an error of any process, or, when all have ended, the first one's with
-        everybody's marks."""
+        everybody's marks and checks; those of one server are the same for all."""
         outcomes = [m.reached for m in self._members if isinstance(m.reached, Outcome)]
         for outcome in outcomes:
             if outcome.error:
@@ -208,7 +208,9 @@ class Crew:
             return None
         first = outcomes[0]
         marks = tuple(mark for outcome in outcomes for mark in outcome.found.marks)
-        return replace(first, found=replace(first.found, marks=marks))
+        made = [check for outcome in outcomes for check in outcome.found.checks]
+        checks = tuple(check for at, check in enumerate(made) if check not in made[:at])
+        return replace(first, found=replace(first.found, marks=marks, checks=checks))
 
     def _answer(self, before_window: Callable[[], None]) -> None:
         """If all wait at the same place, let them go on."""

@@ -78,17 +78,17 @@ class Recording:
 
 
 class TaskWriter:
-    """One task's part of the memory. A row counts once it is complete."""
+    """One task's part of the memory, for `capacity` requests. A row counts once it is complete."""
 
     def __init__(self, words: memoryview, capacity: int) -> None:
         self._words = words
-        self._capacity = capacity
+        self.capacity = capacity
         self._rows = 0
 
     @property
     def room(self) -> int:
         """For so many requests more."""
-        return self._capacity - self._rows
+        return self.capacity - self._rows
 
     def start(self, start_ns: int) -> None:
         """The window begins then: requests that arrive earlier are not of it."""

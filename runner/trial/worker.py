@@ -83,6 +83,11 @@ def run_task(
                         break
             flying.append((due_ns, monotonic_ns(), submit()))
         if not flying:
+            if more and not stop.is_set:
+                raise RuntimeError(
+                    f"there is no room for more than {writer.capacity} requests of one task: a "
+                    "shorter window, or longer requests"
+                )
             return
         due_ns, submitted_ns, wait = flying.popleft()
         wait()

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure as Image
 
 from runner.config.arms import Arm
+from runner.config.settings import is_number
 from runner.metrics import METRICS, Metric
 from runner.metrics.intervals import Estimate
 from runner.metrics.latency import FIGURES
@@ -17,7 +18,7 @@ from runner.results.drawings import plots
 from runner.results.drawings.plots import NOTHING, Curve, Look, Panel, Series, Share
 from runner.results.drawings.style import save
 from runner.results.drawings.timelines import timelines
-from runner.results.points import Point, combined, is_number, spoken, swept_values
+from runner.results.points import Point, combined, spoken, swept_values
 from runner.results.report.page import Drawing
 from runner.results.wording import INTERVAL, figure_name, short_key, spread, stem_of
 from runner.runs import timeline

@@ -86,3 +86,20 @@ def test_scopes_that_a_task_set_has(scope: str) -> None:
 def test_a_scope_that_a_task_set_has_not_is_refused(scope: str) -> None:
     with pytest.raises(UserError, match=f"key=p99_ms/{scope}: the task set has no {scope}"):
         check_scope(figure_named(f"p99_ms/{scope}"), {"a": 2, "b": -1}, "key")
+
+
+def test_the_ends_are_those_of_the_task_set_whichever_of_its_tasks_ran() -> None:
+    """Of an arm that leaves some out, the lowest that ran is not the lowest."""
+    part = Measurement({"a": A}, of_set=frozenset({2, -1}))
+    assert figure_named("p99_ms/lowest").of(part) is None
+    assert figure_named("share/lowest").of(part) is None
+    highest = figure_named("p99_ms/highest").of(part)
+    assert highest
+    assert highest.value == 100.0
+
+
+def test_a_task_without_requests_is_not_left_out_of_what_is_said_of_all() -> None:
+    starved = Measurement({"a": A, "b": task([], "b", -1, np.array([]), 30_000)})
+    for name in ("jain", "antt", "stp", "p99_ms/system", "p99_ms/lowest", "p99_ms/b"):
+        assert figure_named(name).of(starved) is None, name
+    assert figure_named("p99_ms/a").of(starved) is not None

@@ -58,10 +58,14 @@ def judged(
     counted: int = 1_000_000,
     lead_in_ms: int = 0,
     forget: bool = False,
+    nobody_urgent: bool = False,
     **marks: Any,
 ) -> Judged:
-    """kept: whether the lower task stops while the urgent one has work."""
+    """kept: whether the lower task stops while the urgent one has work. nobody_urgent: it has
+    none."""
     begun = np.array([begin for begin, _ in URGENT]) * MS
+    if nobody_urgent:
+        begun = begun[:0]
     ended = begun + 40 * MS
     none = np.zeros((0, 3), np.int64)
     whole = np.array([WHOLE * MS])
@@ -123,14 +127,34 @@ def test_under_equal_hints_tasks_must_not_be_held_back() -> None:
     assert not judged(trial("xsched_null"), kept=True).checks[-1].passed
 
 
-def test_equal_priorities_hold_nobody_back_and_claim_nothing() -> None:
-    assert names(judged(trial(low=1), kept=False)) == ["outputs", "intercepted in the window"]
+def test_equal_priorities_hold_nobody_back_which_nothing_can_show() -> None:
+    check = judged(trial(low=1), kept=False).checks[-1]
+    assert (check.name, check.passed, check.decided) == ("window", True, False)
+    assert "held tasks back 0 times" in check.finding
 
 
 @pytest.mark.parametrize("policy", ["kedf", "hpf"])
 def test_policies_that_go_by_the_state_of_queues_are_replayed(policy: str) -> None:
     assert judged(trial(policy=policy)).checks[-1].passed
     assert not judged(trial(policy=policy), kept=False).checks[-1].passed
+
+
+def test_equal_priorities_do_not_excuse_a_policy_that_goes_by_more() -> None:
+    """Under lax who waits for ten seconds is not critical, and is held back."""
+    made, laxity_us = trial(low=1), {"high": 0, "low": 10_000_000}
+    tasks = [replace(task, hints=(("laxity_us", laxity_us[task.name]),)) for task in made.tasks]
+    spec = replace(made, policy="lax", tasks=tuple(tasks))
+    assert judged(spec).checks[-1].passed
+    assert not judged(spec, kept=False).checks[-1].passed
+
+
+def test_a_window_in_which_one_task_alone_completed_requests_shows_nothing() -> None:
+    spec = trial()
+    found = judged(spec, nobody_urgent=True)
+    check = found.checks[-1]
+    assert (check.name, check.passed, check.decided) == ("window", True, False)
+    assert "fewer than two tasks" in check.finding
+    assert names(judged(trial("native"), nobody_urgent=True)) == ["outputs"]
 
 
 def test_policies_that_take_turns_are_judged_by_shares() -> None:

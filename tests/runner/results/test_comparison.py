@@ -111,6 +111,38 @@ def test_shares_are_compared_by_their_difference(tmp_path: Path) -> None:
     assert (row.ratio, row.verdict) == (None, BETTER)
 
 
+def test_an_arm_that_leaves_tasks_out_does_not_say_which_is_the_lowest(tmp_path: Path) -> None:
+    folders = []
+    for arm, scale in (("urgent_only", 1.0), ("native", 1.0), ("xsched", 2.0)):
+        for repeat, jitter in enumerate((1.0, 1.01, 0.99)):
+            ran = {"urgent": MadeTask([10.0] * 20, 3), "low": MadeTask([scale * jitter * 9] * 20)}
+            there = {"urgent": ran["urgent"]} if arm == "urgent_only" else ran
+            tasks = {name: {"priority": task.priority} for name, task in ran.items()}
+            config = {"task_set": {"name": "made", "tasks": tasks}}
+            folder = tmp_path / f"{arm}{repeat}"
+            folders.append(write_run(folder, arm, there, config, repeat))
+    found = compare(load(*folders).runs, primary="p50_ms/lowest")
+    decided = {row.treatment: (row.figure, row.verdict) for row in found.rows if row.primary}
+    assert decided == {"xsched": ("p50_ms/priority_0", WORSE)}
+
+
+def test_a_run_without_a_configuration_does_not_undo_what_the_others_declare(
+    tmp_path: Path,
+) -> None:
+    declared = {"sweep": {"primary": "p50_ms/urgent"}}
+    arms = (("native", 20.0), ("xsched", 10.0))
+    folders = [
+        write_run(tmp_path / f"{arm}{n}", arm, {"urgent": MadeTask([ms + n] * 9)}, declared, n)
+        for arm, ms in arms
+        for n in range(3)
+    ]
+    died = write_run(tmp_path / "died", "native", {"urgent": MadeTask([1.0])}, status=Status.FAILED)
+    (died / files.CONFIG).write_text("{}")
+    runs = load(*folders).runs
+    for found in (compare(runs), compare([*load(died).runs, *runs])):
+        assert [row.figure for row in found.primary] == ["p50_ms/urgent"]
+
+
 def test_below_200_requests_p90_decides(tmp_path: Path) -> None:
     """p99 of 60 is the maximum, which one stall decides."""
     few = {"native": times(20, requests=199), "xsched": times(10, requests=199)}

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from runner.config.errors import UserError
 from runner.config.schema import Config, ExpectConfig, TaskConfig
 from runner.metrics.measurement import Measurement
-from runner.results.claims import check_figures
+from runner.proof.checks import Verdict
+from runner.results.claims import check_claims, check_figures
 from runner.results.expectations import (
     INCONCLUSIVE,
     MET,
@@ -359,3 +360,45 @@ def test_a_claim_that_cannot_be_judged_is_refused(claim: dict[str, Any], says: s
 )
 def test_a_claim_that_can_be_judged_is_taken(claim: dict[str, Any]) -> None:
     check_figures(config(ExpectConfig(what="w", **claim)))
+
+
+def test_what_a_comparison_leaves_out_is_no_evidence() -> None:
+    """A run that its limit cut lacks its slowest requests."""
+    note = "the window was cut at limit_s=5 (urgent 5/30)"
+    cut = [
+        replace(each, summary=replace(each.summary, cut=True, notes=(note,)))
+        for each in sweep(50, 51, 52)
+    ]
+    (found,) = evaluate([ExpectConfig(of="arm=xsched", at_most=200)], cut)
+    assert (found.verdict, found.value) == (INCONCLUSIVE, None)
+
+
+def test_what_a_refused_run_had_was_not_in_effect() -> None:
+    runs = [
+        replace(
+            each,
+            summary=replace(
+                each.summary, status=Status.FAILED, proof=Verdict.FAILED, level="block"
+            ),
+        )
+        for each in sweep(50, 51, 52)
+    ]
+    claims = [
+        ExpectConfig(metric="level", of="arm=xsched", equals="block"),
+        ExpectConfig(metric="proof", of="arm=xsched", equals="failed"),
+    ]
+    assert [found.verdict for found in evaluate(claims, runs)] == [INCONCLUSIVE, MET]
+
+
+def test_a_figure_cannot_be_claimed_to_grow_with_a_text() -> None:
+    class Point:
+        def __init__(self, level: str) -> None:
+            self.level = level
+
+        def setting(self, key: str) -> str | None:
+            return self.level
+
+    claim = ExpectConfig(proportional_to="xsched.level", at_least=0.9)
+    points = [Point(level) for level in ("block", "deactivate", "interrupt")]
+    with pytest.raises(UserError, match=r"cannot grow with xsched\.level=block"):
+        check_claims(config(claim), points)

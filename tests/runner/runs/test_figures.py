@@ -402,3 +402,16 @@ def test_the_level_s_probes_are_figures_if_they_are_many() -> None:
         proof = Proof(suspensions=(probe,) * count)
         result = TrialResult(Status.FINISHED, "", requests, {}, proof)
         assert ("preemption_p50_ms/a" in figures(spec, result).figures) == known
+
+
+def test_a_task_that_starved_has_no_part_in_a_figure_and_is_named() -> None:
+    """Its window ends by time, so it lacks nothing that was asked for."""
+    spec = dataclasses.replace(trial(a=2, b=1), duration_s=0.06)
+    rows = {0: [(0, 0, 30), (30, 30, 60)], 1: [(0, 0, 90)]}
+    requests = read(spec, record(rows))
+    known = {task.model: 0.01 for task in spec.tasks}
+    made = found(spec, requests, known)
+    assert "p50_ms/a" in made.figures
+    assert not {"jain", "antt", "p50_ms/system", "p50_ms/b"} & made.figures.keys()
+    said = summarise(spec, TrialResult(Status.FINISHED, "", requests, known), "made").notes
+    assert "censored: b completed no request in the window" in said

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -222,3 +223,18 @@ def test_its_holder_touches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         os.utime(tmp_path / "lock", (1, 1))
         time.sleep(0.5)
         assert (tmp_path / "lock").stat().st_mtime > 1
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_who_is_in_another_container_of_this_machine_is_not_told_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: bool
+) -> None:
+    """One boot, another host: its process number is somebody else's here."""
+    told: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda pid, _: told.append(pid))
+    path, me = tmp_path / "lock", Owner.me()
+    with held(path, False, silent):
+        owner = replace(me, pid=me.pid + 1, host=me.host if here else "a container")
+        path.write_bytes(msgspec.json.encode(owner))
+        locks.interrupt(path)
+    assert told == ([owner.pid] if here else [])

@@ -273,6 +273,16 @@ def test_an_arm_without_xsched_runs_once_for_all_pairs() -> None:
     assert list(native.values.values()) == ["native", None, None]
 
 
+def test_two_spellings_of_a_value_do_not_serve_a_third_one() -> None:
+    """Batches of one are the default, and those of eight are not."""
+    bert = ("task_set=two_bert", "platform=host")
+    said = r"model\.batch_size=null,1: null and 1 are the same measurement"
+    with pytest.raises(UserError, match=said):
+        plan([*bert, "arm=native,xsched", "model.batch_size=null,1,8"], compose)
+    made = plan([*bert, "arm=native", "model.batch_size=null,1"], compose).points
+    assert [each.values["model.batch_size"] for each in made] == [None]
+
+
 def test_values_in_braces_give_the_same_keys() -> None:
     with pytest.raises(UserError, match="its values do not all give the same keys"):
         plan([*SMOKE, "xsched={threshold:4,batch_size:4},{threshold:8}"], compose)

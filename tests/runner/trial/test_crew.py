@@ -13,7 +13,7 @@ import pytest
 
 from models import ModelSpec
 from runner.platforms.contract import WindowFindings
-from runner.proof.checks import Proof
+from runner.proof.checks import Check, Proof
 from runner.proof.marks import Marks
 from runner.trial import interruption, limits
 from runner.trial.crew import Crew, Lost
@@ -225,3 +225,13 @@ def test_the_outcome_of_the_trial_has_the_marks_of_all_in_their_order(follow: Fo
         ("first", [7]),
         ("second", [5]),
     ]
+
+
+def test_the_outcome_of_the_trial_has_the_checks_of_all_each_once(follow: Follow) -> None:
+    """A call that went past the second process's queue; one server says the same to both."""
+    server = Check("server", True, "as it was")
+    calls = [Check("calls in the window", passed, "calls") for passed in (True, False)]
+    first, second = (replace(DONE, found=WindowFindings(checks=(one, server))) for one in calls)
+    outcome = follow([first], [second])
+    assert isinstance(outcome, Outcome)
+    assert outcome.found.checks == (calls[0], server, calls[1])

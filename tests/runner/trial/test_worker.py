@@ -65,9 +65,9 @@ def test_a_closed_loop_keeps_so_many_in_flight() -> None:
 def test_what_is_in_flight_finds_room() -> None:
     recording = Recording.create(1, capacity=3)
     writer = recording.writer(0)
-    run_task(
-        at_once, None, 10, time.monotonic_ns(), writer, StopSignal(), lambda: True, in_flight=8
-    )
+    asked = (at_once, None, 10, time.monotonic_ns(), writer, StopSignal(), lambda: True)
+    with pytest.raises(RuntimeError, match="no room"):
+        run_task(*asked, in_flight=8)
     assert recording.progress(0) == (3, 0)
 
 
@@ -152,9 +152,11 @@ def test_a_task_whose_trace_has_ended_sleeps_until_the_stop() -> None:
     assert recording.progress(0) == (2, 0)
 
 
-def test_a_full_recording_ends_the_task() -> None:
+def test_a_full_recording_ends_the_trial() -> None:
+    """Not only the task: the others would have the device for themselves."""
     recording, stop = Recording.create(1, capacity=3), StopSignal()
     writer = recording.writer(0)
-    run_task(at_once, None, 10, time.monotonic_ns(), writer, stop, lambda: True)
+    with pytest.raises(RuntimeError, match="no room for more than 3 requests of one task"):
+        run_task(at_once, None, 10, time.monotonic_ns(), writer, stop, lambda: True)
     assert recording.progress(0) == (3, 0)
     assert not recording.all_done([0])
