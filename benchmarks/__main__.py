@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from argparse import ArgumentParser
 
 from benchmarks import report
 
@@ -19,7 +20,12 @@ ORDER = [
 
 
 def main(names: list[str]) -> None:
-    for name in names or ORDER:
+    options = ArgumentParser(prog="python -m benchmarks", description="Write docs/performance.md.")
+    options.add_argument("name", nargs="*", help=", ".join(ORDER))
+    asked = options.parse_args(names).name or ORDER
+    if unknown := [name for name in asked if name not in ORDER]:
+        options.error(f"{unknown[0]}: there is no such benchmark: {', '.join(ORDER)}")
+    for name in asked:
         module = importlib.import_module(f"benchmarks.{name}")
         print(f"{name}: {module.TITLE}", flush=True)
         figures = module.run()

@@ -7,7 +7,7 @@ the other).
 """
 
 import math
-import sys
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from statistics import fmean, variance
 
@@ -52,6 +52,8 @@ def ratio(busy: Sequence[float], idle: Sequence[float]) -> tuple[float, Interval
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit("usage: python -m benchmarks.neighbours IDLE BUSY")
-    end_well(lambda: main(*sys.argv[1:]))
+    options = ArgumentParser(prog="python -m benchmarks.neighbours", description=__doc__)
+    options.add_argument("idle", metavar="IDLE")
+    options.add_argument("busy", metavar="BUSY")
+    asked = options.parse_args()
+    end_well(lambda: main(asked.idle, asked.busy))

@@ -1,11 +1,12 @@
 """``python -m benchmarks.rejudge SWEEP…``: the windows of kept runs, judged by today's rules from
 their marks and requests alone. For runs that were recorded before a rule was made or changed."""
 
-import sys
+from argparse import ArgumentParser
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from runner.commands.command import end_well
 from runner.config.resolve import as_config, resolve
 from runner.config.schema import Config
 from runner.config.spec import TaskSpec, TrialSpec
@@ -106,4 +107,7 @@ def _marks(run: Run, task: TaskSpec, alone: Interception, requests: TaskRequests
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    options = ArgumentParser(prog="python -m benchmarks.rejudge", description=__doc__)
+    options.add_argument("sweeps", nargs="+", metavar="SWEEP")
+    asked = options.parse_args()
+    end_well(lambda: main(asked.sweeps))

@@ -12,6 +12,7 @@ import shlex
 import shutil
 import sys
 import tempfile
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import takewhile
@@ -54,10 +55,14 @@ DISTRIBUTIONS = ("p90", "latency_cdf", "p99")
 
 
 def main(arguments: list[str]) -> None:
-    name, *sweeps = arguments
-    target = RESULTS / name
-    target.mkdir(parents=True, exist_ok=True)
-    for given in sweeps:
+    options = ArgumentParser(prog="python -m benchmarks.results", description=__doc__)
+    options.add_argument("name", help="of docs/results/NAME/remarks.yaml, and of the page")
+    options.add_argument("sweeps", nargs="*", metavar="[SECTION=]SWEEP")
+    asked = options.parse_args(arguments)
+    name, target = asked.name, RESULTS / asked.name
+    if not (target / "remarks.yaml").is_file():
+        options.error(f"{target} has no remarks.yaml")
+    for given in asked.sweeps:
         section, _, sweep = given.rpartition("=")
         print(keep(Path(sweep), target, section))
     remarks = yaml.safe_load((target / "remarks.yaml").read_text())

@@ -16,6 +16,8 @@ RUNS = (
     "a sweep's folder or exported zip, runs' folders, ids of MLflow runs, or mlflow:EXPERIMENT; "
     "several sweeps of the same points are repeats of each other"
 )
+#: What is wrong with a path that was given, and not with this program.
+OF_A_PATH = {errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS}
 
 
 class Parser(argparse.ArgumentParser):
@@ -54,6 +56,9 @@ def end_well(work: Callable[[], int | None]) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except OSError as error:
+        if error.errno in OF_A_PATH and error.filename is not None:
+            print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+            sys.exit(2)
         if error.errno != errno.ENOSPC:
             raise
         print(f"error: {error.filename or 'what is shown'}: {error.strerror}", file=sys.stderr)

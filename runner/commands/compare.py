@@ -53,7 +53,7 @@ def _run(asked: Namespace) -> None:
     from runner.results.comparison import compare
     from runner.results.console import console
     from runner.results.outcome import Outcome
-    from runner.runs.files import write_json
+    from runner.runs.files import as_json
     from runner.runs.load import load
 
     runs = load(*asked.paths, uri=asked.uri)
@@ -64,7 +64,7 @@ def _run(asked: Namespace) -> None:
     tables.show_comparison(comparison, everything)
     _write(asked.csv, lambda path: path.write_text(tables.as_csv(comparison)))
     _write(asked.latex, lambda path: path.write_text(tables.as_latex(comparison, everything)))
-    _write(asked.json, lambda path: write_json(path, tables.as_plain(comparison)))
+    _write(asked.json, lambda path: path.write_bytes(as_json(tables.as_plain(comparison))))
     console.finish()
 
 

@@ -46,11 +46,13 @@ def export(folder: Path, target: Path, force: bool = False) -> str:
     sweep = read(folder)
     if target.exists() and not force:
         raise UserError("", "", f"{target} is there already", remedy="--force overwrites it")
+    if target.exists() and not target.is_file():
+        raise UserError("", "", f"{target} is no file", remedy="name the zip that is to be written")
     packed = contents([sweep])
     traces = traces_of(sweep.runs)
     packed["README.md"] = _readme(sweep, sorted(packed), traces).encode()
     try:
-        archive.write(target, packed)
+        archive.write(target.resolve(), packed)
     except OSError as error:
         raise UserError("", "", f"{target} cannot be written: {error.strerror}") from error
     size = target.stat().st_size / 2**20

@@ -125,7 +125,7 @@ def _told(folder: Path) -> list[str]:
 
     try:
         sweep = load(folder)
-    except UserError as error:
+    except (UserError, OSError) as error:
         return [folder.name, str(error).partition("\n")[0]]
     began = min((run.provenance.time for run in sweep if run.provenance.time), default="")
     ended = Counter(run.status.lower() for run in sweep)

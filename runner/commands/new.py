@@ -1,6 +1,7 @@
 """``python -m runner.new NAME``: a task set and an experiment of one's own, to begin with."""
 
 import re
+import shlex
 from pathlib import Path
 
 from runner.commands.command import end_well, parser
@@ -12,7 +13,9 @@ TEMPLATES = {
     group: Path(__file__).with_name(f"new_{group}.yaml") for group in ("task_set", "experiment")
 }
 #: A choice in Hydra's grammar, and a plain name for folders and MLflow.
-NAME = re.compile(r"[A-Za-z]\w{0,49}")
+NAME = re.compile(r"[A-Za-z]\w{0,49}", re.ASCII)
+#: What YAML, Hydra or Python take for something else than a name.
+TAKEN = {"true", "false", "null", "yes", "no", "on", "off", "nan", "inf"}
 
 
 def main() -> None:
@@ -37,24 +40,25 @@ def main() -> None:
 def new(name: str, folder: Path) -> str:
     """Write the files; returns what to tell about them. Raises `UserError`, and has written nothing
     then."""
-    if not NAME.fullmatch(name):
-        allowed = "a letter, then up to 49 letters, digits and _"
+    if not NAME.fullmatch(name) or name.lower() in TAKEN:
+        allowed = "a letter of a to z, then up to 49 letters, digits and _; no word of YAML"
         raise UserError("NAME", name, "not a name that a choice can have", allowed)
     files = {group: folder / group / f"{name}.yaml" for group in TEMPLATES}
     for group, file in files.items():
-        for there in (file, CONF / group / file.name):
-            if there.exists():
-                remedy = "take another NAME" + (" or --dir" if there == file else "")
-                raise UserError("NAME", name, f"{there} is there already", remedy=remedy)
+        for known in (file, CONF / group / file.name):
+            if known.exists():
+                remedy = "take another NAME" + (" or --dir" if known == file else "")
+                raise UserError("NAME", name, f"{known} is there already", remedy=remedy)
+    there = shlex.quote(str(folder))
     try:
         for group, file in files.items():
             file.parent.mkdir(parents=True, exist_ok=True)
             text = TEMPLATES[group].read_text()
-            file.write_text(text.replace("NAME", name).replace("FOLDER", str(folder)))
+            file.write_text(text.replace("NAME", name).replace("FOLDER", there))
     except OSError as error:
         problem = f"cannot be written: {error.strerror}: {error.filename}"
         raise UserError("--dir", folder, problem, remedy="choose another folder") from error
-    command = f"python -m runner --config-dir {folder}"
+    command = f"python -m runner --config-dir {there}"
     return "\n".join(
         [
             *(f"written: {file}" for file in files.values()),

@@ -43,6 +43,11 @@ SPELLED_OUT = (
     *("--config-dir", "--config-name", "--config-path", "--cfg", "--help", "--version"),
     *("--quiet", "--verbose", "--json", "--strict"),
 )
+#: Options of Hydra that mean nothing here, and what does.
+WITHOUT_US = {
+    "--shell-completion": "python -m runner.list names what there is",
+    "--experimental-rerun": "python -m runner.replay RUN",
+}
 #: Places that Hydra would write to; everything here goes below output_root.
 PLACES = ("hydra.run", "hydra.sweep")
 
@@ -226,6 +231,11 @@ def own_folder(options: Sequence[str], conf: Path) -> Path | None:
         remedy = OPTIONS if key == SEE else f"a key stands without dashes; {key}"
         remedy = f"did you mean: {options_like[0]}" if options_like else remedy
         raise UserError("", "", f"{unknown[0]}: there is no such option", remedy=remedy)
+    for option, remedy in WITHOUT_US.items():
+        if getattr(known, option.lstrip("-").replace("-", "_")):
+            raise UserError("", "", f"{option} is not taken", remedy=remedy)
+    if known.resolve and known.cfg is None:
+        raise UserError("", "", "--resolve goes with --cfg", remedy="--cfg job --resolve")
     if known.config_path is not None and not Path(known.config_path).is_dir():
         remedy = "it takes the absolute path of a whole conf/; --config-dir adds files of your own"
         raise UserError("--config-path", known.config_path, "is no folder", remedy=remedy)

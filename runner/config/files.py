@@ -23,7 +23,15 @@ from omegaconf.errors import OmegaConfBaseException
 
 from runner.config.errors import UserError, did_you_mean, nearest
 from runner.config.hydra_errors import FURTHER_TASK, Said, no_group
-from runner.config.limits import LAUNCHER, REFERENCE, SETTINGS, check_limits, problem, refusal
+from runner.config.limits import (
+    LAUNCHER,
+    REFERENCE,
+    SETTINGS,
+    UNREADABLE,
+    check_limits,
+    problem,
+    refusal,
+)
 from runner.config.schema import is_key, is_path, keys_and_groups, keys_in, takes_list
 from runner.config.shorthand import name_of, written_out
 
@@ -75,7 +83,7 @@ class FileConfigSource(HydrasSource):
         check_limits(path)
         try:
             loaded = super().load_config(config_path)
-        except (ValueError, LookupError, ArithmeticError, OmegaConfBaseException) as error:
+        except (*UNREADABLE, OmegaConfBaseException) as error:
             raise problem(path, f"cannot be read: {error}") from error
         place = _place(path, config_path, loaded.header["package"])
         # A file holds keys and values, or its limits have been passed.
@@ -203,7 +211,7 @@ def _paths(place: tuple[str, ...], node: Any) -> Iterator[tuple[tuple[str, ...],
 
 def _check_content(path: Path, place: Place, content: Mapping[str, Any]) -> None:
     own = {key: value for key, value in content.items() if key != "defaults"}
-    defaults = content.get("defaults") or []
+    defaults = content.get("defaults", [])
     if not isinstance(defaults, list):
         raise problem(path, f"defaults: {defaults}: not understood", remedy=DEFAULTS)
     for entry in defaults:

@@ -83,6 +83,10 @@ def _check_events(path: Path, events: Iterable[yaml.Event]) -> None:
             raise problem(path, f"comes to more than {MOST_NODES:,} keys and values", line)
 
 
+#: What the readers of YAML raise, besides their own errors, over what has passed.
+UNREADABLE = (ValueError, LookupError, ArithmeticError, TypeError, AttributeError)
+
+
 def _check_number(path: Path, text: str, line: int) -> None:
     """Python takes minutes over the longest numbers, and refuses those below."""
     if text[0] in "-+.0123456789" and NUMBER.fullmatch(text):
@@ -90,7 +94,10 @@ def _check_number(path: Path, text: str, line: int) -> None:
 
 
 def check_text(path: Path, text: str, line: int | None = None) -> None:
-    """One reference at most: two in each of a chain of texts would double its length each time."""
+    """One reference at most: two in each of a chain of texts would double its length each time. Of
+    what is given to Hydra's grammar (a sweep's or a campaign's words), quoting is undone there."""
+    if "\\" in text:
+        check_text(path, text.replace("\\", ""), line)
     if re.search("[\0\ud800-\udfff]", text):
         raise problem(path, f"a text with {text[:40]!a}, which is no character", line)
     found = REFERENCE.search(text)

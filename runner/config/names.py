@@ -2,6 +2,7 @@
 become keys, metrics of MLflow and scopes of figures; of places."""
 
 import re
+from pathlib import Path
 
 from runner.config.errors import UserError
 from runner.config.schema import Config
@@ -25,6 +26,10 @@ def check_names(config: Config) -> None:
             raise UserError(
                 key, repr(place), "it names no place", remedy="name one, or leave it out"
             )
+    folder = str(Path(config.output_root).absolute())
+    if not folder.isprintable():
+        remedy = "choose a folder whose path a line of text can hold"
+        raise UserError("output_root", ascii(folder)[1:-1], "not a plain path", remedy=remedy)
     server = config.platform.server
     if server is not None and not ADDRESS.fullmatch(server):
         raise UserError("platform.server", server, "it is no address", "host:port")

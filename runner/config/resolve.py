@@ -43,6 +43,8 @@ def typed(composed: DictConfig) -> DictConfig:
     """A composed configuration without Hydra's own part. Merging the plain values into the schema
     anew is what finds a key that was added with ``+``."""
     ours = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+    for key in OmegaConf.missing_keys(ours):
+        raise UserError(str(key), "???", "it has no value yet", remedy="give it one")
     plain = OmegaConf.to_container(ours)
     assert isinstance(plain, dict)
     merged = OmegaConf.merge(_schema(), plain)

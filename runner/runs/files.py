@@ -1,6 +1,7 @@
 """The files of runs and sweeps: their names, and the one place that writes and reads them."""
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from runner.proof.checks import Proof
 from runner.proof.marks import Marks
 from runner.runs import durable, migrate
 from runner.runs.record import OLD, Conclusion, Logged, Provenance, Seal, Summary, SweepRecord
+from runner.runs.store import shown
 
 if TYPE_CHECKING:
     from runner.config.schema import Config
@@ -130,12 +132,14 @@ def read_sweep(folder: Path) -> SweepRecord:
 
 
 def write_config(folder: Path, config: "Config", trial: TrialSpec) -> None:
-    """config.yaml: every value spelled out, platform and placement as resolved."""
+    """config.yaml: every value spelled out, platform and placement as resolved, but for a
+    password."""
     from omegaconf import OmegaConf
 
     resolved = OmegaConf.structured(config)
     resolved.platform.name, resolved.platform.placement = trial.platform, trial.placement
-    header = CONFIG_HEADER.format(folder=folder.absolute())
+    resolved.tracking.uri = config.tracking.uri and shown(config.tracking.uri)
+    header = CONFIG_HEADER.format(folder=shlex.quote(str(folder.absolute())))
     durable.write(folder / CONFIG, (header + OmegaConf.to_yaml(resolved)).encode())
 
 
@@ -332,9 +336,9 @@ def broken(folder: Path, summary: Summary) -> str:
             return f"{name} cannot be read: {getattr(error, 'strerror', error)}"
         if Seal.of(content) != seal:
             return f"{name} is not what was recorded"
-    if not listed and (folder / REQUESTS).exists():
-        try:
+    try:
+        if not listed and (folder / REQUESTS).exists():
             read_requests(folder / REQUESTS)
-        except UserError as error:
-            return str(error)
+    except (UserError, OSError) as error:
+        return str(error)
     return ""

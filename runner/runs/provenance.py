@@ -20,6 +20,7 @@ import psutil
 from runner.platforms.device import DeviceOrigin, GpuInfo, GpuSettings, TorchBuild
 from runner.platforms.machine import available_cores, cpu_model
 from runner.runs.record import Code, Environment, Load, Provenance, Where
+from runner.runs.store import shown
 
 LIBRARIES = (
     "hydra-core",
@@ -150,7 +151,7 @@ def present(device: DeviceOrigin) -> Provenance:
     """What a run of this process has around it. device: what the platform says of its own."""
     return Provenance(
         time=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=("python", "-m", "runner", *sys.argv[1:]),
+        command=typed(),
         code=code(),
         environment=environment(),
         xsched_variables={k: v for k, v in os.environ.items() if k.startswith("XSCHED")},
@@ -159,6 +160,11 @@ def present(device: DeviceOrigin) -> Provenance:
 
 
 # --- told to others ---------------------------------------------------------------------
+
+
+def typed() -> tuple[str, ...]:
+    """The words of this process's command, without passwords."""
+    return ("python", "-m", "runner", *map(shown, sys.argv[1:]))
 
 
 def told(command: str) -> str:

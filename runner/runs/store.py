@@ -41,8 +41,12 @@ DAMAGED = re.compile("already exists|no such|malformed|not a database")
 
 
 def uri(configured: str | None, output_root: Path) -> str:
-    """The store: as configured, else MLFLOW_TRACKING_URI, else SQLite below the output folder."""
-    if not (chosen := configured or os.environ.get(VARIABLE)):
+    """The store: as configured, else MLFLOW_TRACKING_URI, else SQLite below the output folder. The
+    variable may also have the password of what is configured, which no record has."""
+    said = os.environ.get(VARIABLE)
+    if said and configured in (None, shown(said)):
+        configured = said
+    if not (chosen := configured):
         return sqlite_uri((output_root / DATABASE).absolute())
     file = sqlite_file(chosen)
     return sqlite_uri(file) if file else chosen
@@ -118,9 +122,9 @@ def local_path(artifact_uri: str) -> Path | None:
     return Path(unquote(parts.path)) if local else None
 
 
-def shown(uri: str) -> str:
-    """Without a password."""
-    return re.sub(r"//[^/@]*@", "//", uri)
+def shown(text: str) -> str:
+    """A URI, or a text with some, without user and password."""
+    return re.sub(r"//[^\s/@]*@", "//", text)
 
 
 # --- can it be used? -----------------------------------------------------------------------------
@@ -202,7 +206,7 @@ def _remedy(file: Path) -> str:
 
 def first_line(error: Exception) -> str:
     """Of messages with statements and their parameters."""
-    return str(error).partition("\n")[0] or type(error).__name__
+    return shown(str(error).partition("\n")[0]) or type(error).__name__
 
 
 # --- a client ------------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from runner.config.settings import select
+from runner.config.errors import UserError, did_you_mean
+from runner.config.settings import CALLED_BY, select
 from runner.metrics.names import figure_named
 from runner.runs.record import Figure, SweepRecord
 from runner.runs.run import Run
@@ -43,7 +44,18 @@ class Sweep:
         return tuple(dict.fromkeys(key for run in self.runs for key in run.values))
 
     def select(self, selector: str) -> tuple[Run, ...]:
-        """The runs that a selector means, ``arm=xsched xsched.threshold=64``."""
+        """The runs that a selector means, ``arm=xsched xsched.threshold=64``. Raises `UserError`
+        for what is none, and for a key that no run has."""
+        keys = {"arm", *self.swept, *(key for run in self.runs for key in run.parameters)}
+        known = keys | {key.removesuffix(".name") for key in keys} | {*CALLED_BY}
+        for token in selector.split():
+            key, equals, _ = token.partition("=")
+            if not equals:
+                allowed = "key=value, separated by blanks"
+                raise UserError("selector", token, "not understood", allowed)
+            if key not in known:
+                remedy = did_you_mean(key, known)
+                raise UserError("selector", token, "no run has that key", remedy=remedy)
         return tuple(select(selector, self.runs))
 
     def figures(self, *names: str) -> pa.Table:

@@ -7,7 +7,6 @@ which is all that a launcher is told.
 
 import os
 import shutil
-import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -16,7 +15,7 @@ from itertools import groupby
 from pathlib import Path
 
 from runner.config.schema import Config
-from runner.runs import files, locks
+from runner.runs import files, locks, provenance
 from runner.sweep.plan import Planned, spoken
 
 #: In the sweep's folder, a folder for each job while a command is at it.
@@ -82,8 +81,7 @@ def write(
         around = (_amount(jobs[:number]), _amount(jobs[number + 1 :]))
         place = Path(JOBS, f"{command}-{number}")
         (folder / place).mkdir(parents=True)
-        typed = ("python", "-m", "runner", *sys.argv[1:])
-        job = Job(tuple(steps), began_s, process(), typed, server, *around)
+        job = Job(tuple(steps), began_s, process(), provenance.typed(), server, *around)
         files.write_json(folder / place / JOB, job)
         places.append(str(place))
     return places

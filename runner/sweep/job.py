@@ -18,6 +18,7 @@ from runner.results.console import console
 from runner.runs import files, locks, provenance, solo, tracking
 from runner.runs.load import run_in
 from runner.runs.record import Summary, Where
+from runner.runs.store import shown
 from runner.runs.summary import summarise
 from runner.sweep import agenda, resume
 from runner.sweep.agenda import Job, Standing, Step
@@ -196,7 +197,7 @@ def _measure(
             provenance.present(platform.provenance()),
             where=where,
             command=job.command,
-            overrides=step.overrides,
+            overrides=tuple(map(shown, step.overrides)),
             load_before=load_before,
             load_after=provenance.load(),
             weights={m.pretrained: m.weights_sha256 for m in models if m.pretrained},

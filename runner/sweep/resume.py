@@ -5,7 +5,6 @@ import hashlib
 import json
 import shlex
 import shutil
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -19,6 +18,7 @@ from runner.platforms.contract import Platform
 from runner.runs import durable, files, provenance
 from runner.runs.record import Entry, Summary, SweepRecord
 from runner.runs.repeats import Configured, differing
+from runner.runs.store import shown
 from runner.sweep.display import show_warnings
 from runner.sweep.plan import Planned, name
 from runner.trial.status import Status
@@ -199,7 +199,7 @@ def write(
     """sweep.json: before the first run, so that a killed sweep can be resumed, and at the end. What
     is new or still to be run is pending, until its result is found. Runs that are there already
     keep their entry and their command. Raises OSError."""
-    command = shlex.join(["python", "-m", "runner", *sys.argv[1:]])
+    command = shlex.join(provenance.typed())
     try:
         before = files.read_sweep(folder)
     except UserError:
@@ -235,7 +235,7 @@ def _entry(point: Planned, command: str) -> Entry:
         folder=point.folder,
         arm=point.arm,
         repeat=point.repeat,
-        overrides=tuple(point.overrides),
+        overrides=tuple(map(shown, point.overrides)),
         command=command,
         status=Status.PENDING,
         config_hash=point.trial.config_hash,

@@ -72,6 +72,10 @@ EXPERIMENTS = {
     "a file elsewhere": (f"{GLOBAL}defaults:\n  - /arm: ../../../etc/x\n", "not understood"),
     "a target among ours": (f"{GLOBAL}model: {GADGET}\n", "model._target_"),
     "a variable read": (f"{GLOBAL}tracking: {{uri: '${{oc.env:HOME}}'}}\n", "line 2: ${oc.env"),
+    "a variable read in a sweep's words": (
+        f"{GLOBAL}hydra: {{sweeper: {{params: {{tracking.uri: 'http://localhost/$\\{{oc.env:HOME}}'}}}}}}\n",
+        "a text may look up one key",
+    ),
     "a resolver in the defaults": (
         f"{GLOBAL}defaults:\n  - override /arm: ${{oc.env:HOME}}\n",
         "line 3: ${oc.env",

@@ -108,3 +108,20 @@ def test_the_page_draws_its_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(tmp_path)
     exec(compile(code.replace("paper.zip", str(THRESHOLDS)), "docs/analysis.md", "exec"), {})
     assert (tmp_path / "p99.pdf").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("selector", "says"),
+    [
+        ("xsched", "selector=xsched: not understood"),
+        ("arm = xsched", "not understood"),
+        ("arn=xsched", "selector=arn=xsched: no run has that key"),
+        ("xsched.treshold=64", "did you mean: xsched.threshold"),
+    ],
+)
+def test_a_selector_that_means_nothing_is_refused(selector: str, says: str) -> None:
+    sweep = runner.load(THRESHOLDS)
+    with pytest.raises(UserError, match=says):
+        sweep.select(selector)
+    assert sweep.select("arm=xsched xsched.threshold=5") == ()
+    assert sweep.select("model=bert_mini") == sweep.runs

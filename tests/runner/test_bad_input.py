@@ -74,6 +74,13 @@ CASES = {
     "MPS on host": (["platform.mps=on"], "platform.mps=on", "allowed: auto"),
     "more device cores than there are": (["platform.device_cores=999"], "=999", "allowed: 1 to"),
     "a wrong second point": (["-m", "xsched.threshold=8,2"], "xsched.batch_size=4", "point 2 of 2"),
+    "a value that is still to be given": (["seed=???"], "seed=???", "give it one"),
+    "an option of Hydra's that means nothing here": (
+        ["--experimental-rerun=x"],
+        "--experimental-rerun is not taken",
+        "runner.replay RUN",
+    ),
+    "an option without its other": (["--resolve"], "--resolve goes with --cfg", "--cfg job"),
     "an interval": (["-m", "seed=interval(0,1)"], "seed=", "a list (4,8,16)"),
     "an interval of nothing": (["seed=interval()"], "seed=interval()", "cannot be read"),
     "a range that is empty": (["seed=range(17,4,4)"], "seed=range(17,4,4)", "ends before stop"),

@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from runner.commands.export import CONFIG_DIR
 from runner.config.errors import UserError
-from runner.config.limits import check_limits, check_text, problem
+from runner.config.limits import UNREADABLE, check_limits, check_text, problem
 
 MINUTES, COMMON, EXPERIMENTS, RUN, WHY = "minutes", "common", "experiments", "run", "why"
 #: Of the runner, what a file may give.
@@ -83,7 +83,7 @@ def _content(path: Path) -> dict[Any, Any]:
     check_limits(path)
     try:
         content: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-    except (yaml.YAMLError, OmegaConfBaseException, ValueError, ArithmeticError) as error:
+    except (yaml.YAMLError, OmegaConfBaseException, *UNREADABLE) as error:
         said = getattr(error, "problem", None) or error
         raise problem(path, f"cannot be read: {said}") from error
     return dict(content)

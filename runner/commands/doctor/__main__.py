@@ -3,10 +3,12 @@
 import json
 import os
 import sys
+from argparse import Namespace
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from runner.commands.command import parser
+from runner.commands.command import end_well, parser
 from runner.commands.doctor import bundle
 from runner.commands.doctor.checks import look
 from runner.commands.doctor.lines import Printer, verdict
@@ -29,20 +31,23 @@ def main() -> None:
     add("--uri", help="the tracking store (tracking.uri)")
     add("--bundle", type=Path, metavar="FILE", help="pack all that others need to know into a zip")
     asked = options.parse_args()
+    end_well(lambda: _run(asked))
+
+
+def _run(asked: Namespace) -> int:
     if asked.bundle is not None and not os.access(asked.bundle.absolute().parent, os.W_OK):
         remedy = "name a file in a folder that is there and may be written"
         print(f"error: --bundle {asked.bundle}: cannot be written\n  {remedy}", file=sys.stderr)
-        sys.exit(2)
+        return 2
+    with suppress(AttributeError):  # what a test has put in its place
+        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     machine = Machine(asked.home, asked.device, asked.uri, OUTPUT_ROOT)
     printer = Printer(sys.stdout)
     lines = []
-    try:
-        for line in look(machine):
-            lines.append(line)
-            if not asked.json:
-                printer.show(line)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    for line in look(machine):
+        lines.append(line)
+        if not asked.json:
+            printer.show(line)
     if asked.json:
         report = {"verdict": verdict(lines), "lines": [asdict(line) for line in lines]}
         print(json.dumps(report, indent=2, ensure_ascii=False, default=str))
@@ -53,9 +58,9 @@ def main() -> None:
             bundle.write(asked.bundle, lines)
         except OSError as error:
             print(f"error: --bundle {asked.bundle}: {error.strerror}", file=sys.stderr)
-            sys.exit(2)
+            return 2
         print(f"{asked.bundle} is packed: look at it, then it can be sent", file=sys.stderr)
-    sys.exit(verdict(lines).exit_code)
+    return verdict(lines).exit_code
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -84,3 +85,10 @@ def test_streams_that_are_closed_or_full_are_no_fault_of_ours(
     assert done.returncode == code
     assert "Traceback" not in done.stderr
     assert ("No space left" in done.stderr) is (closed == ">/dev/full")
+
+
+def test_a_path_that_cannot_be_used_is_wrong_input(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        end_well(lambda: Path("a" * 300).write_text(""))
+    assert ended.value.code == 2
+    assert f"error: {'a' * 300}: File name too long" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -208,3 +209,19 @@ def test_nothing_slow_is_imported(sweep: Path) -> None:
         timeout=60,
     )
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def test_json_goes_where_it_is_told_to(sweep: Path, tmp_path: Path) -> None:
+    """Through a link, and into a device: neither is replaced."""
+    (tmp_path / "there.json").write_text("old")
+    (tmp_path / "link.json").symlink_to("there.json")
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    for name in ("link.json", "pipe"):
+        done = forked_command(sweep, "--json", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "link.json").is_symlink()
+    assert json.loads((tmp_path / "there.json").read_text())["baseline"] == "native"
+    assert (tmp_path / "pipe").is_fifo()
+    assert os.read(reader, 1) == b"{"
+    os.close(reader)

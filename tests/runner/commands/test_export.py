@@ -227,6 +227,13 @@ def test_it_overwrites_only_when_it_is_told_to(paper: Path, sweep: Path, tmp_pat
     assert "6 runs" in done.stdout
     assert zipfile.is_zipfile(paper)
     assert not list(tmp_path.glob(".*"))
+    (tmp_path / "link.zip").symlink_to(paper)
+    done = command("export", sweep, tmp_path / "link.zip", "--force", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "link.zip").is_symlink()
+    refused = command("export", sweep, "/dev/null", "--force", cwd=tmp_path)
+    assert (refused.returncode, Path("/dev/null").is_char_device()) == (2, True)
+    assert "/dev/null is no file" in refused.stderr
 
 
 def test_what_is_no_sweep_is_said(sweep: Path, tmp_path: Path) -> None:

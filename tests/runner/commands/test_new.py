@@ -31,8 +31,18 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert not (tmp_path / "experiment" / "detector.yaml").exists()
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "../x", "a b", "a=b", "1a", "a.yaml", "a" * 51])
+@pytest.mark.parametrize(
+    "name",
+    ["", "a/b", "../x", "a b", "a=b", "1a", "a.yaml", "a" * 51, "größe", "true", "Null", "yes"],
+)
 def test_a_name_that_no_choice_can_have_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a name that a choice can have"):
         new(name, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_with_a_blank_is_quoted_where_it_is_typed(tmp_path: Path) -> None:
+    folder = tmp_path / "my dir"
+    said = new("detector", folder)
+    assert f"--config-dir '{folder}' task_set=detector" in said
+    assert f"--config-dir '{folder}' " in (folder / "experiment" / "detector.yaml").read_text()

@@ -51,3 +51,13 @@ def test_a_place_that_is_none_is_refused(group: str, key: str, place: str) -> No
     setattr(getattr(config, group) if group else config, key, place)
     with pytest.raises(UserError, match=f"{key}=.*: it (names no place|is no address)"):
         check_names(config)
+
+
+@pytest.mark.parametrize("folder", ["a\nb", "a\tb", "a\udcff"])
+def test_a_folder_that_no_line_can_hold_is_refused(folder: str) -> None:
+    config = named()
+    config.output_root = folder
+    with pytest.raises(UserError, match=r"output_root=.*: not a plain path"):
+        check_names(config)
+    config.output_root = "größe / o u t: [c"
+    check_names(config)

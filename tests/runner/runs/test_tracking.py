@@ -2,6 +2,7 @@ import errno
 import json
 import os
 import shutil
+import sys
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -14,11 +15,12 @@ from mlflow import MlflowClient
 from mlflow.entities import Run as InMlflow
 
 from runner.config.errors import UserError
-from runner.config.schema import Config
-from runner.platforms.device import DeviceFacts
+from runner.config.resolve import resolve
+from runner.config.schema import Config, TaskConfig
+from runner.platforms.device import DeviceFacts, DeviceOrigin
 from runner.platforms.gpu.telemetry import EPOCH_NS, GPU, TELEMETRY
 from runner.proof.checks import Verdict
-from runner.runs import files, store, view
+from runner.runs import files, provenance, store, view
 from runner.runs.load import load, sweep_in
 from runner.runs.record import (
     Code,
@@ -485,3 +487,22 @@ def test_a_store_that_can_be_used_leaves_no_word(tmp_path: Path, uri: str) -> No
     to.reach()
     to.tell(tmp_path)
     assert not (tmp_path / UNUSABLE).exists()
+
+
+def test_no_record_has_the_password_of_a_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = Config()
+    config.tracking.uri = "http://bob:secret@host:1"
+    config.task_set.tasks = {"a": TaskConfig()}
+    files.write_config(tmp_path, config, resolve(config))
+    monkeypatch.setattr(sys, "argv", ["runner", "tracking.uri=http://bob:secret@host:1"])
+    recorded = (tmp_path / files.CONFIG).read_text()
+    assert "uri: http://host:1" in recorded
+    assert "secret" not in recorded + str(provenance.present(DeviceOrigin()).command)
+    assert "secret" not in store.first_line(OSError("refused: http://bob:secret@host:1/api"))
+    asked = "http://host:1"
+    assert store.uri(asked, tmp_path) == asked
+    monkeypatch.setenv(store.VARIABLE, "http://bob:secret@host:1")
+    assert store.uri(asked, tmp_path) == "http://bob:secret@host:1", "whoever logs later says it"
+    assert store.uri("http://other:1", tmp_path) == "http://other:1"

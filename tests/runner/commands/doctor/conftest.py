@@ -13,6 +13,7 @@ from runner.platforms.device import TorchBuild
 from runner.platforms.gpu import installed_torch
 from runner.platforms.gpu.management.open import opened
 from runner.platforms.gpu.vendors import VENDORS
+from runner.sweep import turns
 from tests.runner.platforms.gpu.test_management import FakeNvml
 
 #: The files of XSched that matter for a CUDA device.
@@ -25,11 +26,12 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.setattr(turns, "LOCKS", folder)
     return folder
 
 
 @pytest.fixture
-def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+def bare(tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """No GPU, no XSched."""
     for name, vendor in VENDORS.items():
         there = replace(vendor, device_node=str(tmp_path / "no-node"))

@@ -83,9 +83,7 @@ def test_the_command_packs_it_beside_what_it_says(
     monkeypatch.setattr("runner.commands.doctor.__main__.look", lambda _: iter(lines))
     path = tmp_path / "bundle.zip"
     monkeypatch.setattr(sys, "argv", ["doctor", "--json", "--bundle", str(path)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 0
+    main()
     assert json.loads(capsys.readouterr().out)["verdict"] == "ok"
     assert "report.json" in packed(path)
     nowhere = tmp_path / "nowhere" / "bundle.zip"
