@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
+from xsched_bindings.host.warm import unpinned
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -46,7 +48,7 @@ def afresh(start: Start) -> Process:
     return subprocess.Popen(
         [sys.executable, "-m", start.module, str(start.connection)],
         pass_fds=start.fds,
-        env={**start.environment, "PYTHONPATH": path},
+        env={**unpinned(start.environment), "PYTHONPATH": path},
         stdin=subprocess.DEVNULL,
         stderr=start.stderr,
         start_new_session=True,  # Ctrl-C in the terminal is the parent's business alone

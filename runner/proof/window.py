@@ -20,7 +20,8 @@ from runner.proof.order import (
     preemptions,
 )
 from runner.proof.outputs import check_outputs
-from runner.proof.turns import check_turns, given, merged, taken
+from runner.proof.replay import merged
+from runner.proof.turns import check_turns, given, taken
 from xsched_bindings.policies import POLICIES, Policy
 
 #: The policy with a trial's hints, fresh.
@@ -65,7 +66,8 @@ def judge(
     served = [
         Served(
             task,
-            spans[task.name],
+            # A queue that has the next request when one ends has had work all along.
+            merged(spans[task.name], 0),
             of[task.name],
             solo[task.model],
             busy=(device_s.get(task.name) or solo[task.model]) / solo[task.model],
@@ -77,7 +79,7 @@ def judge(
     if trial.arm.runs_tasks_alone:
         return Judged(tuple(checks))
     if len(served) < 2:
-        if trial.uses_xsched:
+        if trial.uses_xsched and len(trial.tasks) > 1:
             checks.append(undecided("fewer than two tasks completed a request", {}))
         return Judged(tuple(checks))
     return _scheduled(ran, make_policy, served, checks)

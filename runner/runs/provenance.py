@@ -53,6 +53,10 @@ MAX_DIFF = 100_000
 NO_FACTS = ("index", "pci", "memory_mib", "version")
 DIGITS = 12
 #: Of a command: what says where its author keeps things, and what is added to every command.
+#: Variables that may change what is measured.
+VARIABLES = re.compile(
+    "XSCHED|(CUDA|CUBLAS|CUDNN|NVIDIA|HIP|HSA|ROCR?|AMD|GPU|PYTORCH|TORCH|OMP|MKL|GOMP|KMP)_"
+)
 NOT_TOLD = ("output_root=", "tracking.uri=", "hydra.", "hydra/")
 ABSOLUTE = re.compile(r"(?<![\w.…~/-])~?/(?:[^\s/'\"`|,]+/)*([^\s/'\"`|,]+)")
 
@@ -154,7 +158,7 @@ def present(device: DeviceOrigin) -> Provenance:
         command=typed(),
         code=code(),
         environment=environment(),
-        xsched_variables={k: v for k, v in os.environ.items() if k.startswith("XSCHED")},
+        xsched_variables={k: v for k, v in sorted(os.environ.items()) if VARIABLES.match(k)},
         device=device,
     )
 

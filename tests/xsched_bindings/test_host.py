@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from multiprocessing.connection import wait
 
@@ -11,6 +13,7 @@ import psutil
 import pytest
 
 from models import ModelSpec
+from tests.conftest import environment
 from xsched_bindings.errors import DeviceLost
 from xsched_bindings.host import Device, DeviceSession, HostScheduler, HostStream
 from xsched_bindings.types import PolicyType, PreemptLevel, SchedulerType, SuspendFlag
@@ -180,7 +183,41 @@ def test_the_log_tells_what_a_preemption_let_pass(session: DeviceSession) -> Non
 def test_niceness_is_the_executors(session: DeviceSession) -> None:
     stream = session.open_stream([synthetic(1, 0)], niceness=7)
     request(stream)
-    assert os.getpriority(os.PRIO_PROCESS, stream.pid) == 7
+    device = os.getpriority(os.PRIO_PROCESS, session.pid)
+    assert os.getpriority(os.PRIO_PROCESS, stream.pid) == min(19, device + 7)
+
+
+#: What a process sees that is nicer than others, or whose user binds threads by OpenMP.
+LOOK = """
+import os
+from xsched_bindings.host import Device
+with Device("runner.platforms.host.programs:load", [max(os.sched_getaffinity(0))]) as device:
+    with device.connect() as session:
+        model = {"name": "bert_mini", "size": 8, "batch_size": 1}
+        session.load(model)
+        streams = [session.open_stream([model], niceness=n) for n in (0, 7)]
+        for each in streams:
+            each.submit(each.programs[0])
+            each.synchronize()
+        print(*(os.getpriority(os.PRIO_PROCESS, each.pid) for each in streams))
+        print(*(session.cores == os.sched_getaffinity(each.pid) for each in streams))
+        print(session.cores == {max(os.sched_getaffinity(0))})
+"""
+
+
+def test_neither_a_nice_parent_nor_its_openmp_moves_the_executors() -> None:
+    """torch pins whoever imports it if OpenMP is told to."""
+    bound = {"OMP_PROC_BIND": "true", "GOMP_CPU_AFFINITY": f"{min(os.sched_getaffinity(0))}"}
+    nice = os.getpriority(os.PRIO_PROCESS, 0)
+    done = subprocess.run(
+        [sys.executable, "-c", LOOK],
+        env=environment() | bound,
+        preexec_fn=lambda: os.nice(3),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(nice + 3), str(min(19, nice + 10)), *["True"] * 3]
 
 
 @pytest.mark.parametrize("queued", [False, True])

@@ -83,6 +83,14 @@ def test_up_gives_each_queue_its_part_of_the_timeslice_in_turn() -> None:
     assert policy.decide(both, 1_000_000).run == {1}
 
 
+def test_up_gives_no_queue_a_slice_without_length() -> None:
+    """Its end would be now, and be asked about now."""
+    policy = UtilizationPartition()
+    policy.hint_utilization(1, 100)
+    policy.hint_utilization(2, 0)
+    assert policy.decide({1: None, 2: 0}, 5).wake_at_ns == 1_005
+
+
 def test_up_passes_the_turn_on_when_the_running_queue_goes_idle() -> None:
     policy = UtilizationPartition()
     policy.hint_utilization(1, 50)

@@ -61,7 +61,8 @@ class DeviceSession(WarmSession):
         """A hardware queue of its own that can run the programs `specs`.
 
         waiters: how many threads will wait for completions on it, each with its own marker.
-        niceness: 0 to 19, the operating system's own priority hint for the executor.
+        niceness: 0 to 19 above the device's, the operating system's own priority hint for the
+            executor.
         """
         command_read, command_write = os.pipe()
         replies = [os.pipe() for _ in range(waiters)]

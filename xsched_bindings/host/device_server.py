@@ -46,7 +46,7 @@ class _Device(WarmServer):
         command_fd, gate_fd, memory_fd, *reply_fds = fds
 
         def run() -> None:
-            os.setpriority(os.PRIO_PROCESS, 0, question["niceness"])
+            os.nice(question["niceness"])
             memory = Memory(memory_fd)
             try:
                 execute(programs, command_fd, reply_fds, gate_fd, memory)

@@ -30,7 +30,13 @@ ONE_THREAD = {
     "MKL_NUM_THREADS": "1",
     "JE_ARROW_MALLOC_CONF": "background_thread:false",  # pyarrow's allocator
 }
+#: With these of the user's, OpenMP pins the thread that imports it, after we have chosen its cores.
+PINNING = {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"}
 ROOT = Path(__file__).parents[2]
+
+
+def unpinned(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in environment.items() if name not in PINNING}
 
 
 class WarmProcess:
@@ -58,7 +64,7 @@ class WarmProcess:
         self.process = subprocess.Popen(
             [sys.executable, "-m", module, told],
             pass_fds=[theirs.fileno()],
-            env={**environment, **ONE_THREAD, "PYTHONPATH": path},
+            env={**unpinned(environment), **ONE_THREAD, "PYTHONPATH": path},
             stdin=subprocess.DEVNULL,
             stderr=stderr,
             start_new_session=True,  # Ctrl-C in the terminal is the parent's business alone

@@ -21,10 +21,17 @@ from xsched_bindings.types import (
     UTILIZATION_MIN,
 )
 
+#: A slice of no length would be decided about without end. XSched counts microseconds.
+SHORTEST_SLICE_NS = 1_000
+
 
 def _check(tasks: Sequence[Task], k: int) -> Problem | None:
     if found := missing(UTILIZATION, tasks, "policy up starves a task without a utilization"):
         return found
+    for task in tasks:
+        if task.hint(UTILIZATION) == 0:
+            problem = "policy up never gives such a task its turn"
+            return Problem(UTILIZATION.name, 0, problem, f"1 to {UTILIZATION_MAX}")
     total = sum(task.hint(UTILIZATION) or 0 for task in tasks)
     if total > UTILIZATION_MAX:
         return Problem(
@@ -72,7 +79,7 @@ class UtilizationPartition(Policy):
         total = sum(self._utilization.values())
         if not total:
             return TIMESLICE_DEFAULT_US * 1_000
-        return self._timeslice_ns * self._utilization[queue] // total
+        return max(self._timeslice_ns * self._utilization[queue] // total, SHORTEST_SLICE_NS)
 
     def _next(self, at_work: list[int]) -> int | None:
         """The next ready queue after the running one, round robin in the order of handles."""

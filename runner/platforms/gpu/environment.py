@@ -15,6 +15,11 @@ from xsched_bindings.library import find
 #: Of the shell, what would change which GPU number 0 is under ``HIP_VISIBLE_DEVICES``; AMD SMI,
 #: which the parent asks, follows none of them.
 OTHERS_OF_HIP = ("ROCR_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "CUDA_VISIBLE_DEVICES")
+#: Of the shell, what would have launches wait for each other, or share the way to the GPU.
+SERIAL = {
+    *("CUDA_LAUNCH_BLOCKING", "CUDA_DEVICE_MAX_CONNECTIONS"),
+    *("HIP_LAUNCH_BLOCKING", "AMD_SERIALIZE_KERNEL", "AMD_SERIALIZE_COPY"),
+}
 #: Streams that share a hardware queue wait for each other, whatever their priority.
 HARDWARE_QUEUES = "GPU_MAX_HW_QUEUES"
 #: Where drivers put libcuda.so.1, beside the loader's own cache: containers, WSL, Tegra.
@@ -71,7 +76,8 @@ class Environment:
 
     def _without_xsched(self, folder: Path | None) -> dict[str, str]:
         """What every arm's processes have in common."""
-        variables = shim.without_shim(os.environ, folder)
+        ours = {name: text for name, text in os.environ.items() if name not in SERIAL}
+        variables = shim.without_shim(ours, folder)
         if self._name == "cuda":
             return {name: text for name, text in variables.items() if name not in mps.CLIENTS}
         kept = {name: text for name, text in variables.items() if name not in OTHERS_OF_HIP}

@@ -30,7 +30,7 @@ ANSWER_S = 10.0
 END_S = 5.0
 SHARED_MEMORY = Path("/dev/shm")
 #: What a runner that was killed leaves for the next one to clear.
-RECORD = Path(tempfile.gettempdir()) / "xsched-runner-server.json"
+RECORD = Path(tempfile.gettempdir()) / f"xsched-runner-server-{os.getuid()}.json"
 
 
 def binary(library_folder: Path) -> Path:
@@ -149,14 +149,13 @@ class XServer:
 
 def clear_stale() -> None:
     """Remove the shared memory that a killed runner of ours noted and left."""
-    try:
+    with suppress(OSError, ValueError, LookupError, TypeError):  # then it is none of ours
+        if RECORD.stat().st_uid != os.getuid():
+            return
         record = json.loads(RECORD.read_text())
-    except (OSError, ValueError):
-        return
-    if began(record["runner"]) == record["began"]:
-        return  # that runner is alive
-    _unlink(record["shared"])
-    RECORD.unlink(missing_ok=True)
+        if began(record["runner"]) != record["began"]:  # else that runner is alive
+            _unlink(path for path in record["shared"] if Path(path).parent == SHARED_MEMORY)
+            RECORD.unlink(missing_ok=True)
 
 
 def _unlink(paths: Iterable[str]) -> None:

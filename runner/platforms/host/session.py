@@ -148,8 +148,9 @@ class HostSession:
         return prove(self, peers, self._say)
 
     def hardware_hints(self) -> tuple[dict[str, int], dict[str, int]]:
-        """The executors' niceness."""
-        asked = {lane.task.name: self._niceness(lane.task) for lane in self.lanes}
+        """The executors' niceness, which is the device's or above it."""
+        base = os.getpriority(os.PRIO_PROCESS, self._device.pid)
+        asked = {lane.task.name: min(19, base + self._niceness(lane.task)) for lane in self.lanes}
         return asked, {lane.task.name: lane.stream.niceness for lane in self.lanes}
 
     def schedule(self) -> None:

@@ -282,6 +282,10 @@ def test_a_wrong_value_is_named_with_what_is_allowed(key: str, value: object, sa
 def test_no_tasks_and_too_much_utilization_are_refused() -> None:
     with pytest.raises(UserError, match="at least one task"):
         resolve(Config())
+    never = config(a=TaskConfig(utilization=60), b=TaskConfig(utilization=0))
+    never.xsched.policy = "up"
+    with pytest.raises(UserError, match="utilization=0: policy up never gives such a task"):
+        resolve(never)
     made = config(a=TaskConfig(utilization=60), b=TaskConfig(utilization=50))
     made.xsched.policy = "up"
     with pytest.raises(UserError, match="=110: the shares exceed the device"):

@@ -1,5 +1,6 @@
 """Turns by hand: who had the device when, as marks a millisecond apart."""
 
+from dataclasses import replace
 from itertools import cycle
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 
 from runner.proof.checks import Check
 from runner.proof.marks import Served
-from runner.proof.turns import Turns, check_turns, given, merged, taken
+from runner.proof.replay import merged
+from runner.proof.turns import Turns, check_turns, given, taken
 from tests.runner.proof.traces import MS, served, task
 from xsched_bindings.policies import create_policy
 
@@ -130,3 +132,38 @@ def test_spans_with_hardly_a_gap_are_one() -> None:
     spans = np.array([(0, 10), (11, 20), (25, 30)]) * MS
     assert merged(spans).tolist() == [[0, 20 * MS], [25 * MS, 30 * MS]]
     assert merged(spans[:0]).tolist() == []
+
+
+def test_shares_that_kernels_of_such_lengths_have_by_themselves_are_told_by_turns() -> None:
+    """Nobody schedules: kernels of 3 and of 1 ms in turn, as the policy's 75 and 25 %."""
+    times = np.arange(0.0, WHOLE_MS, 4.0)
+    ran = [(FIRST, times + 3, 3.0), (SECOND, times + 4, 1.0)]
+    tasks = [
+        replace(served(of, [(0, WHOLE_MS)], at.tolist(), parts=100), alone_s=ms / 10)
+        for of, at, ms in ran
+    ]
+    assert taken(tasks).share == pytest.approx([0.75, 0.25], abs=0.01)
+    check = judged(tasks, up(100, 75, 25))
+    assert not check.passed
+    assert "turns lasted 3.0 ms" in check.finding
+    unknown = judged(tasks, up(8, 75, 25))
+    assert (unknown.passed, unknown.decided) == (True, False), "so short a turn tells nothing"
+
+
+@pytest.mark.parametrize(
+    ("lengths", "passed"), [((28, 12), True), ((1, 1), False)], ids=["scheduled", "not scheduled"]
+)
+@pytest.mark.parametrize("whose", [0, 1])
+def test_of_what_a_ring_has_lost_nothing_is_taken_for_a_share(
+    whose: int, lengths: tuple[float, float], passed: bool
+) -> None:
+    policy = create_policy("up")
+    policy.set_timeslice(40_000)
+    policy.hint_utilization(0, 70)
+    policy.hint_utilization(1, 30)
+    tasks = by_turns(*lengths)
+    marks = tasks[whose].marks
+    lost = int(0.4 * len(marks.at_ns))
+    late = replace(marks, at_ns=marks.at_ns[lost:], dropped=lost)
+    tasks[whose] = replace(tasks[whose], marks=late)
+    assert check_turns([given(policy, tasks)], taken(tasks), tasks).passed is passed

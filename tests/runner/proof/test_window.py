@@ -155,6 +155,8 @@ def test_a_window_in_which_one_task_alone_completed_requests_shows_nothing() -> 
     assert (check.name, check.passed, check.decided) == ("window", True, False)
     assert "fewer than two tasks" in check.finding
     assert names(judged(trial("native"), nobody_urgent=True)) == ["outputs"]
+    alone = judged(replace(spec, tasks=spec.tasks[1:]), nobody_urgent=True)
+    assert "window" not in names(alone), "it is measured for its level alone"
 
 
 def test_policies_that_take_turns_are_judged_by_shares() -> None:
@@ -178,3 +180,34 @@ def test_nothing_is_said_of_tasks_that_ran_one_after_another() -> None:
 def test_arms_that_there_are() -> None:
     for arm in Arm:
         judged(trial(str(arm)))
+
+
+def test_a_queue_that_has_the_next_request_at_once_has_had_work_all_along() -> None:
+    """Two requests in flight: under lax they are critical once the queue has been ready for 60 ms,
+    and not each for itself."""
+    made = trial(low=1)
+    laxity_us = {"high": 60_000, "low": 0}
+    tasks = [
+        replace(task, priority=2 - number, hints=(("laxity_us", laxity_us[task.name]),))
+        for number, task in enumerate(made.tasks)
+    ]
+    spec = replace(made, policy="lax", tasks=tuple(tasks))
+    begun = np.arange(0, 400, 40) * MS
+    whole, none = np.array([WHOLE * MS]), np.zeros((0, 3), np.int64)
+    low = (np.r_[0.5:60, 401:WHOLE] * MS).astype(np.int64)
+    found = judge(
+        spec,
+        lambda of: pure_policy(of, dict(enumerate(of.tasks))),
+        [
+            TaskRequests("high", 2, 10, begun, begun, begun + 40 * MS, none),
+            TaskRequests("low", 1, 1, whole * 0, whole * 0, whole, none),
+        ],
+        [
+            Marks("high", 1, 40, begun + 40 * MS, np.zeros(0), counted=400),
+            Marks("low", len(low), len(low), low, np.zeros(0), counted=len(low)),
+        ],
+        [Interception("high", 40, 40), Interception("low", len(low), len(low))],
+        {ModelSpec(**each.model.as_dict()): 1.2 for each in spec.tasks},
+    )
+    assert found.checks[-1].passed, found.checks[-1].finding
+    assert found.against_policy == pytest.approx(0, abs=0.01)

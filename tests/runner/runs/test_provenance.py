@@ -22,11 +22,13 @@ def test_it_names_machine_libraries_and_command() -> None:
     assert (provenance.load().load_1min or 0) >= 0
 
 
-def test_variables_of_xsched_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XSCHED_POLICY", "GBL")
-    monkeypatch.setenv("OTHER", "x")
-    assert provenance.present(DeviceOrigin()).xsched_variables["XSCHED_POLICY"] == "GBL"
-    assert "OTHER" not in provenance.present(DeviceOrigin()).xsched_variables
+def test_variables_that_may_matter_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    telling = {"XSCHED_POLICY": "GBL", "CUDA_LAUNCH_BLOCKING": "1", "OMP_PROC_BIND": "true"}
+    for name, text in {**telling, "OTHER": "x", "CUDAX": "x"}.items():
+        monkeypatch.setenv(name, text)
+    told = provenance.present(DeviceOrigin()).xsched_variables
+    assert telling.items() <= told.items()
+    assert not {"OTHER", "CUDAX"} & told.keys()
 
 
 def git(folder: Path, *arguments: str) -> None:

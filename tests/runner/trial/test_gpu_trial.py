@@ -478,18 +478,36 @@ def test_shared_memory_of_a_killed_runner_is_cleared_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(xserver, "RECORD", tmp_path / "record.json")
-    ours, other = tmp_path / "ours", tmp_path / "other"
-    for path in (ours, other):
+    monkeypatch.setattr(xserver, "SHARED_MEMORY", tmp_path / "shared")
+    (tmp_path / "shared").mkdir()
+    ours, other, elsewhere = (tmp_path / each for each in ("shared/ours", "shared/other", "mine"))
+    for path in (ours, other, elsewhere):
         path.write_text("")
-    alive = {"runner": os.getpid(), "began": psutil.Process().create_time(), "shared": [str(ours)]}
+    noted = [str(ours), str(elsewhere)]
+    alive = {"runner": os.getpid(), "began": psutil.Process().create_time(), "shared": noted}
     xserver.RECORD.write_text(json.dumps(alive))
     xserver.clear_stale()
     assert ours.exists(), "its runner is alive"
     xserver.RECORD.write_text(json.dumps(alive | {"began": 1.0}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "getuid", lambda: 65534)
+        xserver.clear_stale()
+    assert ours.exists(), "another user wrote that"
     xserver.clear_stale()
     assert not ours.exists()
     assert other.exists()
+    assert elsewhere.exists()
     assert not xserver.RECORD.exists()
+
+
+@pytest.mark.parametrize("content", ["", "null", "[]", "{}", '{"runner": "x"}'])
+def test_what_is_no_record_is_left_alone(
+    content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(xserver, "RECORD", tmp_path / "record.json")
+    xserver.RECORD.write_text(content)
+    xserver.clear_stale()
+    assert xserver.RECORD.read_text() == content
 
 
 # --- faults --------------------------------------------------------------------------------------

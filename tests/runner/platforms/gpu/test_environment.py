@@ -7,7 +7,7 @@ import pytest
 
 from runner.config.schema import Config
 from runner.platforms.gpu import rocm
-from runner.platforms.gpu.environment import Environment, driver
+from runner.platforms.gpu.environment import SERIAL, Environment, driver
 from runner.platforms.gpu.platform import GpuPlatform, open_platform
 from runner.platforms.gpu.rocm import NoRocm, Rocm
 from tests.runner.gpu_double import DoublePlatform
@@ -85,3 +85,13 @@ def test_the_driver_is_never_the_shim(double: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("LD_LIBRARY_PATH", str(double))
     found = driver()
     assert found is None or found.parent != double
+
+
+@pytest.mark.parametrize("name", ["cuda", "hip"])
+def test_what_would_serialise_launches_is_not_handed_on(
+    name: str, double: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in sorted(SERIAL):
+        monkeypatch.setenv(variable, "1")
+    for xsched in (True, False):
+        assert not SERIAL & DoublePlatform(double, name=name).environment(xsched).keys()
