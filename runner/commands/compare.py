@@ -58,7 +58,8 @@ def _run(asked: Namespace) -> None:
 
     runs = load(*asked.paths, uri=asked.uri)
     metrics = list(METRICS) if "all" in (asked.metric or ()) else asked.metric
-    comparison = compare(runs.runs, asked.baseline, asked.primary, metrics, asked.invalid)
+    primary = asked.primary or runs.concluded_by
+    comparison = compare(runs.runs, asked.baseline, primary, metrics, asked.invalid)
     everything = asked.all or bool(asked.metric)
     tables.show(Outcome(runs, comparison))
     tables.show_comparison(comparison, everything)

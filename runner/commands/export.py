@@ -103,9 +103,14 @@ def _files(sweep: Sweep) -> dict[str, Path | bytes]:
     }
 
 
+def origins_of(runs: Iterable[Run]) -> list[Provenance]:
+    """Of the runs that got as far as to have one."""
+    return [run.provenance for run in runs if run.provenance.is_known] or [Provenance()]
+
+
 def _patches(runs: Iterable[Run]) -> dict[str, Path | bytes]:
     """What differed from the commit, if the runs agree on it and recorded all of it."""
-    diffs = {run.provenance.code.diff for run in runs}
+    diffs = {origin.code.diff for origin in origins_of(runs)}
     patch = diffs.pop() if len(diffs) == 1 else ""
     return {PATCH: patch.encode()} if patch and len(patch) < MAX_DIFF else {}
 
@@ -150,7 +155,7 @@ def _readme(sweep: Sweep, packed: list[str], traces: dict[Path, str]) -> str:
     """How to read the zip and run it again, in a checkout of the runner, without a path of the
     machine that it comes from."""
     rules = Environment(trim_blocks=True, undefined=StrictUndefined)
-    origins = [run.provenance for run in sweep]
+    origins = origins_of(sweep)
     weights = {file: sha256 for origin in origins for file, sha256 in origin.weights.items()}
     kinds = sorted(Counter(Path(name).suffix for name in packed).items())
     text = rules.from_string(README.read_text()).render(

@@ -30,8 +30,9 @@ def _log(folder: Path, uri: str | None) -> int:
     runs = sweep_in(folder) if (folder / files.SWEEP).is_file() else load(folder)
     if not runs:
         raise UserError("", "", f"{folder}: none of its runs has ended")
-    output_root = runs[0].folder.absolute().parents[1]
-    place = store.uri(uri or runs[0].parameters.get("tracking.uri"), output_root)
+    output_root = runs[0].folder.resolve().parents[1]
+    said = next((run.parameters for run in runs if run.parameters), {})
+    place = store.uri(uri or said.get("tracking.uri"), output_root)
     store.check(place)
     problems = tracking.log_missing(runs, tracking.Tracking(place))
     for problem in problems:

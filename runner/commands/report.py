@@ -48,7 +48,8 @@ def _report(asked: Namespace) -> Path:
     title = source.stem if source and source.is_file() else ""
     must = bool(asked.baseline or asked.primary)
     found = read_findings(runs.folder)
-    return build(Outcome.of(runs, found, asked.baseline, asked.primary, must), folder, title)
+    primary = asked.primary or runs.concluded_by
+    return build(Outcome.of(runs, found, asked.baseline, primary, must), folder, title)
 
 
 def _folder(source: Path | None) -> Path:

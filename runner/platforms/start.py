@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-from xsched_bindings.host.warm import unpinned
+from xsched_bindings.openmp import unpinned
 
 ROOT = Path(__file__).parents[2]
 

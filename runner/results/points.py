@@ -48,9 +48,11 @@ class Point:
 
     @cached_property
     def counted(self) -> list[Run]:
-        """Runs whose figures are shown: the valid ones or, if there is none, the finished ones."""
+        """Runs whose figures are shown: those that are compared or, if there is none, the valid
+        ones, or else the finished ones."""
         finished = [run for run in self.runs if run.status is Status.FINISHED]
-        return [run for run in finished if run.summary.valid] or finished
+        valid = [run for run in finished if run.summary.valid]
+        return [run for run in valid if not left_out(run)] or valid or finished
 
     @cached_property
     def priorities(self) -> list[int]:

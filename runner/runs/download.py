@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,13 +70,16 @@ class Reader:
         """A run whose artifacts are downloaded."""
         held = tempfile.TemporaryDirectory(prefix="xsched-runner-")
         artifacts = self._artifacts(logged)
-        for name in files.OF_A_RUN:
-            try:
-                artifacts._download_file(name, f"{held.name}/{name}")
-            except Exception as error:  # as above
-                if name == files.SUMMARY:
-                    raise self._unreadable(logged.info.run_id, error) from error
-        return read_run(Path(held.name), entry, held)
+        folder = Path(held.name)
+        try:
+            artifacts._download_file(files.SUMMARY, str(folder / files.SUMMARY))
+        except Exception as error:  # as above
+            raise self._unreadable(logged.info.run_id, error) from error
+        summary = files.read_summary(folder)
+        for name in files.others_of(summary):
+            with suppress(Exception):  # a run without one of its files says so
+                artifacts._download_file(name, str(folder / name))
+        return read_run(folder, entry, held)
 
     def _artifacts(self, logged: "Logged") -> Any:
         """Has ``_download_file``, which is one request. MLflow's public function asks first where

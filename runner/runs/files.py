@@ -321,6 +321,12 @@ def _parquet(table: pa.Table) -> bytes:
     return bytes(buffer.getvalue())
 
 
+def others_of(summary: Summary | None) -> list[str]:
+    """The files of a run beside its summary: what any may have, and telemetry where it lists it."""
+    listed = summary.files if summary else None
+    return [*OF_A_RUN[1:], *(name for name in listed or () if name == TELEMETRY)]
+
+
 def broken(folder: Path, summary: Summary) -> str:
     """Why a run is not what was measured, "" if it is: its files must be those that its record
     lists, and a result lists some in any case. Version 1 listed none, and a run that failed early

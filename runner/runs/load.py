@@ -69,11 +69,14 @@ def _once(batches: list[list[Run]]) -> list[list[Run]]:
     """Without runs that were given twice, as by their own folder and by their sweep's, or by a copy
     of it: counted twice they would be repeats that agree to the nanosecond."""
     seen: set[object] = set()
-    kept = []
+    kept: list[list[Run]] = []
     for batch in batches:
-        new = [each for each in batch if not seen & {*_names(each)}]
-        seen |= {name for each in new for name in _names(each)}
-        kept.append(new)
+        kept.append([])
+        for each in batch:
+            names = {*_names(each)}
+            if not seen & names:
+                kept[-1].append(each)
+            seen |= names
     return kept
 
 

@@ -290,12 +290,14 @@ class SweepRecord:
 @dataclass(frozen=True, kw_only=True)
 class Conclusion:
     """conclusion.json: what a sweep comes to, made anew whenever something that it is made `of`, a
-    digest, has changed. verdicts: sentences, what matters most first. primary: the figure that
-    decides, "" where nothing is compared. table: that figure of every point, in Markdown. picture:
-    its drawing, in the sweep's folder, "" for none. metrics: that figure of every point, and its
-    ratio to the baseline's, by a name that MLflow takes."""
+    digest, has changed. asked: the figure that was to decide, None for that by default. verdicts:
+    sentences, what matters most first. primary: the figure that decides, "" where nothing is
+    compared. table: that figure of every point, in Markdown. picture: its drawing, in the sweep's
+    folder, "" for none. metrics: that figure of every point, and its ratio to the baseline's, by a
+    name that MLflow takes."""
 
     of: str = ""
+    asked: str | None = None
     verdicts: tuple[str, ...] = ()
     primary: str = ""
     table: str = ""

@@ -23,7 +23,7 @@ from runner.runs import files
 from runner.runs.record import Entry, Provenance, Summary
 from runner.trial.status import Status
 
-PRIORITY_KEY = re.compile(r"task_set\.tasks\.[^.]+\.priority")
+PRIORITY_KEY = re.compile(r"task_set\.tasks\..+\.priority")  # names may have dots
 
 
 @dataclass(frozen=True, eq=False)

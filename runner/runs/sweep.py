@@ -9,6 +9,7 @@ import pyarrow as pa
 from runner.config.errors import UserError, did_you_mean
 from runner.config.settings import CALLED_BY, select
 from runner.metrics.names import figure_named
+from runner.runs import files
 from runner.runs.record import Figure, SweepRecord
 from runner.runs.run import Run
 
@@ -35,13 +36,19 @@ class Sweep:
     def name(self) -> str:
         """The folder's, else the task sets'."""
         if self.folder is not None:
-            return self.folder.absolute().name
+            return self.folder.resolve().name
         return ", ".join(dict.fromkeys(run.task_set for run in self.runs))
 
     @property
     def swept(self) -> tuple[str, ...]:
         """Keys other than the arm that the runs differ in."""
         return tuple(dict.fromkeys(key for run in self.runs for key in run.values))
+
+    @property
+    def concluded_by(self) -> str | None:
+        """The figure that was to decide when it was last concluded, which may be another than when
+        its runs began; None for what they declare."""
+        return files.read_conclusion(self.folder).asked if self.folder else None
 
     def select(self, selector: str) -> tuple[Run, ...]:
         """The runs that a selector means, ``arm=xsched xsched.threshold=64``. Raises `UserError`

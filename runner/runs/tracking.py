@@ -48,6 +48,10 @@ NOTE_TAG = "mlflow.note.content"
 #: What finds a folder's runs again: its place, what was measured (the identity of a sweep), and a
 #: checksum of the result.
 FOLDER_TAG, IDENTITY_TAG, RESULT_TAG = "folder", "config_hash", "result"
+#: Of a run that is about to be deleted, in place of its result.
+DISCARDED = "discarded"
+#: The experiment of runs that failed before they had a configuration.
+UNNAMED = "failed"
 #: A server that cannot be used is looked at again after so long.
 AGAIN_S = 60.0
 #: In a sweep's folder while its jobs run and the store cannot be used.
@@ -177,7 +181,7 @@ class Tracking:
         from mlflow.exceptions import MlflowException
 
         configured = self.experiment or run.parameters.get("tracking.experiment")
-        name = str(configured or run.task_set)
+        name = str(configured or run.task_set or UNNAMED)
         if found := client.get_experiment_by_name(name):
             return str(found.experiment_id)
         tags = {EXPERIMENT_KIND: "custom_model_development"}
@@ -204,6 +208,9 @@ class Tracking:
         same = f"tags.{IDENTITY_TAG} = '{identity[IDENTITY_TAG]}'"
         for found in client.search_runs([experiment], same):
             run_id, tags = found.info.run_id, found.data.tags
+            if tags.get(RESULT_TAG) == DISCARDED:
+                _discard(client, run_id)
+                continue
             has_it = run_id == known or tags.get(RESULT_TAG) == identity[RESULT_TAG]
             if RunStatus.is_terminated(RunStatus.from_string(found.info.status)):
                 finished = run_id if has_it else finished
@@ -226,7 +233,7 @@ class Tracking:
     # ---------------------------------------------------------------------- a sweep
 
     def _log_sweep(self, sweep: Sweep, folder: Path, client: "MlflowClient") -> Logged:
-        experiment = self._experiment_of(client, sweep[0])
+        experiment = self._experiment_of(client, next((r for r in sweep if r.task_set), sweep[0]))
         place = str(folder.absolute()).encode(errors="surrogateescape")
         identity = _identity(folder, sweep.record.identity, place)
         if known := self._finished(client, experiment, identity):
@@ -248,7 +255,9 @@ class Tracking:
         client.set_tag(parent, NOTE_TAG, _note(sweep.record.command, found, parent))
         # The store takes the latest, and of equally late ones the largest.
         at_ms = _written_ms(folder / files.CONCLUDED) if found.metrics else ended_ms
-        metrics = [Metric(name, value, at_ms, 0) for name, value in found.metrics.items()]
+        gone = client.get_run(parent).data.metrics.keys() - found.metrics.keys()
+        known = {**dict.fromkeys(gone, math.nan), **found.metrics}
+        metrics = [Metric(name, value, at_ms, 0) for name, value in known.items()]
         for part in _parts(metrics, METRICS_PER_CALL):
             client.log_batch(parent, metrics=part)
         made = client.get_run(parent).info
@@ -370,7 +379,9 @@ def _link(path: Path, other: Path) -> bool:
 
 
 def _discard(client: "MlflowClient", run_id: str) -> None:
-    """Deleted runs are kept by MLflow for a while: they are to have ended, too."""
+    """Deleted runs are kept by MLflow for a while: they are to have ended, too. Between the two it
+    has no result that anybody could take for whole."""
+    client.set_tag(run_id, RESULT_TAG, DISCARDED)
     client.set_terminated(run_id, "KILLED")
     client.delete_run(run_id)
 

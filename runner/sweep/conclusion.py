@@ -75,7 +75,7 @@ def conclude(judgement: Judgement, folder: Path) -> list[str]:
         console.print("judged already: nothing that it depends on has changed")
         wrong = []
     else:
-        wrong = _keep(outcome, folder, made_of)
+        wrong = _keep(judgement, outcome, folder, made_of)
     if (page := folder / files.REPORT / files.REPORT_PAGE).is_file():
         console.print(f"report: {page}", soft_wrap=True)
     return wrong
@@ -99,7 +99,7 @@ def _show(outcome: Outcome) -> None:
 # --- what is written -----------------------------------------------------------------------------
 
 
-def _keep(outcome: Outcome, folder: Path, made_of: str) -> list[str]:
+def _keep(judgement: Judgement, outcome: Outcome, folder: Path, made_of: str) -> list[str]:
     """All files, each whatever becomes of the others, and conclusion.json once they are there."""
     wrong = []
     for write in (_expectations, _comparison, _report):
@@ -109,7 +109,8 @@ def _keep(outcome: Outcome, folder: Path, made_of: str) -> list[str]:
             wrong.append(_said(error))
     if not wrong:
         with suppress(OSError):  # then it is concluded again
-            files.write_json(folder / files.CONCLUDED, _conclusion(outcome, folder, made_of))
+            made = _conclusion(judgement, outcome, folder, made_of)
+            files.write_json(folder / files.CONCLUDED, made)
     return wrong
 
 
@@ -118,16 +119,22 @@ def _said(error: Exception) -> str:
 
 
 def _expectations(outcome: Outcome, folder: Path) -> None:
+    path = folder / files.EXPECTATIONS
     if outcome.findings:
-        files.write_json(folder / files.EXPECTATIONS, outcome.findings)
+        files.write_json(path, outcome.findings)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _comparison(outcome: Outcome, folder: Path) -> None:
+    stem = folder / files.COMPARISON
     if comparison := outcome.comparison:
-        stem = folder / files.COMPARISON
         durable.write(stem.with_suffix(".csv"), tables.as_csv(comparison).encode())
         durable.write(stem.with_suffix(".tex"), tables.as_latex(comparison).encode())
         files.write_json(stem.with_suffix(".json"), tables.as_plain(comparison))
+    else:
+        for kind in (".csv", ".tex", ".json"):
+            stem.with_suffix(kind).unlink(missing_ok=True)
 
 
 def _report(outcome: Outcome, folder: Path) -> None:
@@ -136,17 +143,25 @@ def _report(outcome: Outcome, folder: Path) -> None:
     build(outcome, folder / files.REPORT)
 
 
-def _conclusion(outcome: Outcome, folder: Path, made_of: str) -> Conclusion:
+def _conclusion(judgement: Judgement, outcome: Outcome, folder: Path, made_of: str) -> Conclusion:
     arms = outcome.comparison.arms if outcome.comparison else []
     rows = outcome.comparison.primary if outcome.comparison else []
-    metrics = {_metric(row.figure, row.arm, row.values): row.value.value for row in arms}
+    of_set = "{}/".format if len({row.task_set for row in arms}) > 1 else "".format
+    metrics = {
+        _metric(of_set(row.task_set) + row.figure, row.arm, row.values): row.value.value
+        for row in arms
+    }
     for row in rows:
         if row.ratio is not None:
             interval = row.interval or Interval(math.nan, math.nan)
             known = {"ratio": row.ratio, "ratio_low": interval.low, "ratio_high": interval.high}
-            metrics |= {_metric(k, row.treatment, row.values): v for k, v in known.items()}
+            metrics |= {
+                _metric(of_set(row.task_set) + key, row.treatment, row.values): value
+                for key, value in known.items()
+            }
     return Conclusion(
         of=made_of,
+        asked=judgement.primary,
         verdicts=tuple(mark.text for mark in (*outcome.verdicts, *outcome.asides)),
         primary=arms[0].figure if arms else "",
         table=as_markdown(sections.points_table(outcome.points, outcome.comparison)),

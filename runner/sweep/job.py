@@ -13,7 +13,6 @@ from runner.config.errors import UserError
 from runner.config.resolve import resolve
 from runner.platforms.choose import choose_placement, settle, shared
 from runner.platforms.contract import Platform, PlatformError
-from runner.proof.checks import Verdict
 from runner.results.console import console
 from runner.runs import files, locks, provenance, solo, tracking
 from runner.runs.load import run_in
@@ -107,7 +106,9 @@ def _where(step: Step, job: Job) -> Where:
 def _todo(job: Job, sweep: Path, here: Mapping[str, Where]) -> tuple[Step, ...]:
     """What has no result, and with that what has one of another device: what is compared shares
     one. Another command's job may have been quicker."""
-    there = {step.folder: resume.result(sweep / step.folder) for step in job.steps}
+    there = {
+        step.folder: resume.result(sweep / step.folder, step.config.outcome) for step in job.steps
+    }
     missing = [step for step in job.steps if there[step.folder] is None]
     apart = []
     for step in job.steps if missing else ():
@@ -123,14 +124,11 @@ def _todo(job: Job, sweep: Path, here: Mapping[str, Where]) -> tuple[Step, ...]:
 
 
 def _set_aside(steps: Sequence[Step], sweep: Path) -> None:
-    """Make place for them. A result that is measured anew is none in MLflow either."""
+    """Make place for them. What is measured anew has no figures from before in MLflow either."""
     for step in steps:
-        store = tracking.open_store(step.config)
-        if (
-            store
-            and resume.result(sweep / step.folder)
-            and (why := store.withdraw(sweep / step.folder))
-        ):
+        store, before = tracking.open_store(step.config), files.read_summary(sweep / step.folder)
+        shown = before is not None and before.status.has_figures
+        if store and shown and (why := store.withdraw(sweep / step.folder)):
             _not_logged(f"{step.name} is still there from before: {why}")
     resume.set_aside(steps, sweep)
 
@@ -188,7 +186,7 @@ def _measure(
         summary = summarise(trial, result, step.name)
         summary = replace(
             summary,
-            as_expected=as_expected(config.outcome, summary),
+            as_expected=resume.as_expected(config.outcome, summary),
             sweep=sweep.name,
             folder=str(folder),
             where=where,
@@ -247,10 +245,3 @@ def _log(store: tracking.Store, folder: Path) -> None:
 
 def _not_logged(problem: str) -> None:
     console.print(f"  not logged to MLflow: {problem}", soft_wrap=True)
-
-
-def as_expected(outcome: str, summary: Summary) -> bool:
-    """Whether the run ended as it was meant to; a refusal is a run whose proof failed."""
-    if outcome == "refusal":
-        return summary.status is Status.FAILED and summary.proof is Verdict.FAILED
-    return summary.status is Status.FINISHED

@@ -100,7 +100,7 @@ def _primaries(runs: Sweep) -> tuple[str | None, dict[Run, Figure]]:
     if not ended:
         return None, {}
     try:
-        deciding = primary_of(points_of(ended), declared_primary(ended))
+        deciding = primary_of(points_of(ended), runs.concluded_by or declared_primary(ended))
     except UserError:  # no run has it
         return None, {}
     found = {}
@@ -140,6 +140,6 @@ def _verdicts(runs: Sweep) -> list[TreatmentResult]:
                 interval=(row.interval.low, row.interval.high) if row.interval else None,
                 verdict=row.verdict,
             )
-            for row in compare(runs.runs).primary
+            for row in compare(runs.runs, primary=runs.concluded_by).primary
         ]
     return []

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from runner.config.errors import UserError
 from runner.config.settings import depends, flat, setting
 from runner.platforms.contract import Platform
+from runner.proof.checks import Verdict
 from runner.runs import durable, files, provenance
 from runner.runs.record import Entry, Summary, SweepRecord
 from runner.runs.repeats import Configured, differing
@@ -168,14 +169,23 @@ def adopt(points: Sequence[Planned], record: SweepRecord) -> None:
 def missing(points: Iterable[Planned], folder: Path) -> list[Planned]:
     """What has no result yet, in the order of the points, which is balanced also where some are
     left out."""
-    return [each for each in points if result(folder / each.folder) is None]
+    return [each for each in points if result(folder / each.folder, each.config.outcome) is None]
 
 
-def result(run_folder: Path) -> Summary | None:
-    """The run's summary, if it is what was to be measured, and whole."""
+def result(run_folder: Path, outcome: str) -> Summary | None:
+    """The run's summary, if it is what was to be measured, and whole. outcome: that is asked for
+    now, and may have been another then."""
     summary = files.read_summary(run_folder)
-    good = summary and summary.as_expected and not files.broken(run_folder, summary)
-    return summary if good else None
+    if not summary or not (summary.as_expected and as_expected(outcome, summary)):
+        return None
+    return None if files.broken(run_folder, summary) else summary
+
+
+def as_expected(outcome: str, summary: Summary) -> bool:
+    """Whether the run ended as it was meant to; a refusal is a run whose proof failed."""
+    if outcome == "refusal":
+        return summary.status is Status.FAILED and summary.proof is Verdict.FAILED
+    return summary.status is Status.FINISHED
 
 
 def set_aside(runs: Iterable[HasFolder], folder: Path) -> None:

@@ -16,6 +16,7 @@ from typing import IO, Any, Self
 
 from xsched_bindings.errors import DeviceLost
 from xsched_bindings.host.processes import stands_still
+from xsched_bindings.openmp import unpinned
 
 Spec = Mapping[str, Any]
 
@@ -30,13 +31,7 @@ ONE_THREAD = {
     "MKL_NUM_THREADS": "1",
     "JE_ARROW_MALLOC_CONF": "background_thread:false",  # pyarrow's allocator
 }
-#: With these of the user's, OpenMP pins the thread that imports it, after we have chosen its cores.
-PINNING = {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"}
 ROOT = Path(__file__).parents[2]
-
-
-def unpinned(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: text for name, text in environment.items() if name not in PINNING}
 
 
 class WarmProcess:

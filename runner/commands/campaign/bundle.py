@@ -62,7 +62,7 @@ def _readme(
 ) -> str:
     """Without a path of the machine that it comes from."""
     rules = Environment(trim_blocks=True, undefined=StrictUndefined)
-    origins = [run.provenance for sweep in sweeps for run in sweep]
+    origins = export.origins_of(run for sweep in sweeps for run in sweep)
     words = ["python", "-m", "runner.campaign", campaign.path.name, *campaign.more]
     text = rules.from_string(README.read_text()).render(
         name=campaign.name,

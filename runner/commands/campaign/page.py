@@ -83,7 +83,7 @@ def _outcome(folder: Path | None) -> Outcome | None:
         runs = load(folder) if folder else None
     except UserError:
         return None
-    return Outcome.of(runs, read_findings(folder)) if runs else None
+    return Outcome.of(runs, read_findings(folder), primary=runs.concluded_by) if runs else None
 
 
 def _row(each: Told) -> Line:

@@ -13,7 +13,7 @@ from runner.results.report.drawn import draw
 from runner.results.report.environment import environment
 from runner.results.report.page import Drawing, Page
 from runner.results.wording import about, baseline_name
-from runner.runs import files
+from runner.runs import durable, files
 from runner.runs.provenance import told
 
 NO_NAME = re.compile(r"[^\w.-]")
@@ -31,8 +31,17 @@ def build(outcome: Outcome, folder: Path, title: str = "") -> Path:
     page = _page(outcome, folder, title or outcome.runs.name)
     path = folder / files.REPORT_PAGE
     with _writing(path):
-        path.write_text(page.html())
+        durable.write(path, page.html().encode())
+        _remove_others(page, folder / files.FIGURES)
     return path
+
+
+def _remove_others(page: Page, folder: Path) -> None:
+    """Drawings of an earlier page that this one has not."""
+    stems = {each.stem for drawings in page.drawings.values() for each in drawings}
+    for old in [*folder.glob("*.png"), *folder.glob("*.pdf")]:
+        if old.stem not in stems:
+            old.unlink()
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from runner.platforms.gpu.platform import GpuPlatform
 from runner.platforms.gpu.vendors import VENDORS
 from runner.proof.checks import Verdict
 from runner.runs.record import Summary
-from runner.sweep.job import as_expected
+from runner.sweep.resume import as_expected
 from runner.sweep.turns import device_lock
 from runner.trial.status import Status
 from tests.runner.gpu_double import DoublePlatform, trial

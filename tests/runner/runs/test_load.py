@@ -1,14 +1,18 @@
 import gc
 import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from runner.config.errors import UserError
-from runner.runs import archive
+from runner.platforms.gpu.telemetry import TELEMETRY
+from runner.runs import archive, files
 from runner.runs.download import Reader
 from runner.runs.load import load
+from runner.runs.record import Seal
 from runner.runs.run import Run
 from runner.runs.tracking import Tracking, log_missing
 from runner.trial.status import Status
@@ -168,6 +172,9 @@ def test_a_run_named_twice_is_one_run(tmp_path: Path) -> None:
     folder = write_repeats(tmp_path / "sweep", {"native": [[1.0]], "xsched": [[1.0]]})
     runs = load(folder, folder / "native-r0", str(folder) + "/")
     assert sorted(repeats(runs)) == [("native-r0", 0), ("xsched-r0", 0)]
+    alone = write_run(tmp_path / "alone", "native", {"urgent": MadeTask([1.0])})
+    shutil.copytree(alone, tmp_path / "copy of alone")
+    assert len(load(alone, f"{alone}/", tmp_path / "copy of alone", alone)) == 1
 
 
 def test_a_copy_of_a_sweep_is_no_further_repeat(tmp_path: Path) -> None:
@@ -349,3 +356,20 @@ def test_no_store_is_made_by_asking_for_one(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no tracking store"):
         load("mlflow:made", uri=f"sqlite:///{tmp_path / 'none.db'}")
     assert not (tmp_path / "none.db").exists()
+
+
+def test_a_run_with_telemetry_is_read_back_whole(tmp_path: Path) -> None:
+    """As of any GPU: its record lists a file that other runs do not have."""
+    sweep = sweep_of(tmp_path / "sweep", 2)
+    for run in sweep:
+        pq.write_table(TELEMETRY.empty_table(), run.folder / files.TELEMETRY)
+        content = (run.folder / files.TELEMETRY).read_bytes()
+        summary = files.read_summary(run.folder)
+        assert summary
+        listed = {**(summary.files or {}), files.TELEMETRY: Seal.of(content)}
+        files.write_json(run.folder / files.SUMMARY, replace(summary, files=listed))
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    assert log_missing(load(sweep.folder), Tracking(uri)) == []
+    back = load("mlflow:made", uri=uri)
+    assert [(run.status, run.summary.reason) for run in back] == [(Status.FINISHED, "")] * 2
+    assert (back[0].folder / files.TELEMETRY).read_bytes() == content

@@ -239,6 +239,15 @@ def test_figures_are_computed_from_the_requests_by_name(tmp_path: Path) -> None:
         run.figure("p50ms/a")
 
 
+def test_a_name_with_a_dot_has_its_priority_like_others(tmp_path: Path) -> None:
+    tasks = {"llama3.1": MadeTask([10.0] * 3, 3), "bert": MadeTask([500.0] * 3, 1)}
+    run = read_run(write_run(tmp_path / "run", "native", tasks))
+    assert run.measured.extremes == (1, 3)
+    highest = run.figure("p50_ms/highest")
+    assert highest
+    assert highest.value == 10.0
+
+
 def test_tasks_that_ran_alone_have_nothing_of_all_together(tmp_path: Path) -> None:
     tasks = {"a": MadeTask([10.0] * 3), "b": MadeTask([10.0] * 3)}
     alone, together = (

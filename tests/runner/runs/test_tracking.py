@@ -1,5 +1,6 @@
 import errno
 import json
+import math
 import os
 import shutil
 import sys
@@ -29,6 +30,7 @@ from runner.runs.record import (
     Figure,
     Logged,
     Provenance,
+    Summary,
     SweepRecord,
     TaskSummary,
 )
@@ -259,6 +261,50 @@ def test_a_run_that_another_takes_the_place_of_is_withdrawn(uri: str, tmp_path: 
     assert [run.info.run_name for run in by_id(uri).values()] == ["r1"]
     assert Tracking("sqlite:////elsewhere.db").withdraw(sweep[1].folder) == "", "not logged there"
     assert len(by_id(uri)) == 1
+
+
+def test_what_was_about_to_be_deleted_is_not_taken_for_a_result(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the end of half a run and its deletion."""
+
+    class Killed(BaseException): ...
+
+    def killed(*_: object, **__: object) -> None:
+        raise Killed
+
+    (run,) = sweep_of(tmp_path / "sweep", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "log_batch", killed)
+        patch.setattr(MlflowClient, "delete_run", killed)
+        with pytest.raises(Killed):
+            Tracking(uri).log(run)
+    assert Tracking(uri).log(run) == ""
+    (logged,) = by_id(uri).values()
+    assert logged.info.status == "FINISHED"
+    assert logged.data.metrics
+
+
+def test_what_a_sweep_no_longer_comes_to_is_no_number(uri: str, tmp_path: Path) -> None:
+    sweep, store = sweep_of(tmp_path / "sweep", 2), Tracking(uri)
+    for metrics in ({"ratio/xsched": 0.5, "p99_ms/native": 2.0}, {"p50_ms/native": 1.0}):
+        files.write_json(tmp_path / "sweep" / files.CONCLUDED, Conclusion(metrics=metrics))
+        assert log_missing(sweep, store) == []
+    told = found(uri, tmp_path / "sweep").data.metrics
+    assert {name: value for name, value in told.items() if not math.isnan(value)} == metrics
+
+
+def test_a_run_that_failed_before_it_had_a_configuration_is_logged_with_the_others(
+    uri: str, tmp_path: Path
+) -> None:
+    """Though it comes first."""
+    folder = tmp_path / "sweep"
+    (folder / "died").mkdir(parents=True)
+    files.write_json(folder / "died" / files.SUMMARY, Summary.failed("died", "no device"))
+    write_run(folder / "ran", "native", {"urgent": MadeTask([1.0])})
+    sweep = load(write_sweep(folder, [{"folder": "died"}, {"folder": "ran"}]))
+    assert log_missing(sweep, Tracking(uri)) == []
+    assert {run.info.run_name for run in by_id(uri).values()} == {"died", "ran", "sweep"}
 
 
 def test_nothing_is_asked_of_a_store_that_has_all(uri: str, tmp_path: Path) -> None:

@@ -10,9 +10,11 @@ import pytest
 from runner.config.errors import UserError
 from runner.config.schema import ExpectConfig
 from runner.results.console import console
+from runner.results.expectations import read_findings
 from runner.runs import files
 from runner.runs.load import load
 from runner.sweep.conclusion import Judgement, conclude
+from runner.sweep.result import result_of
 from tests.conftest import blank
 from tests.runner.results.report import made_up
 from tests.runner.run_folders import MadeTask, write_run, write_sweep
@@ -170,3 +172,50 @@ def test_what_is_no_expectation_is_one_message(config: dict[str, Any], tmp_path:
 def test_without_a_run_there_is_nothing_to_judge_by(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no run has ended"):
         Judgement.declared(load(write_sweep(tmp_path / "empty", [])))
+
+
+def test_what_no_longer_holds_does_not_stay(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = made_up.sweep(tmp_path, {"arm": ["native", "xsched"]}, 3)
+    assert conclude(Judgement([SLOW], None), folder) == []
+    assert {path.name for path in folder.iterdir()} >= CONCLUSIONS
+    old = folder / files.REPORT / files.FIGURES / "heat_map.png"
+    old.write_text("of an earlier page")
+    judge_anew(folder, Judgement([], None), capsys)
+    assert read_findings(folder) == []
+    assert not old.exists()
+    assert [*(folder / files.REPORT / files.FIGURES).glob("*.png")]
+    for path in folder.glob(f"native-*/{files.REQUESTS}"):
+        path.unlink()
+    assert conclude(Judgement([], None), folder) == []
+    assert not {path.name for path in folder.iterdir()} & CONCLUSIONS
+
+
+def test_figures_of_several_task_sets_have_a_name_each(tmp_path: Path) -> None:
+    entries = [
+        {"folder": write_run(tmp_path / f"{name}-{arm}{n}", arm, tasks, config, n).name}
+        for name, scale in (("light", 1.0), ("heavy", 10.0))
+        for arm, ms in (("native", 2.0), ("xsched", 1.0))
+        for n in range(3)
+        for tasks in [{"urgent": MadeTask([scale * (ms + n / 100)] * 9, 1)}]
+        for config in [{"task_set": {"name": name, "tasks": {"urgent": {"priority": 1}}}}]
+    ]
+    folder = write_sweep(tmp_path, entries)
+    assert conclude(Judgement([], "p50_ms/urgent"), folder) == []
+    metrics = files.read_conclusion(folder).metrics
+    assert metrics["light/p50_ms/urgent/native"] == pytest.approx(2.01, rel=0.01)
+    assert metrics["heavy/p50_ms/urgent/native"] == pytest.approx(20.1, rel=0.01)
+    assert {"light/ratio/xsched", "heavy/ratio/xsched"} <= metrics.keys()
+
+
+def test_everybody_judges_by_the_figure_that_it_was_concluded_by(tmp_path: Path) -> None:
+    folder = made_up.sweep(tmp_path, {"arm": ["native", "xsched"]}, 3)
+    assert conclude(Judgement([], "p50_ms/urgent"), folder) == []
+    assert files.read_conclusion(folder).primary == "p50_ms/urgent"
+    found = result_of(folder, 0)
+    assert (found.primary, {each.figure for each in found.verdicts}) == (
+        "p50_ms/urgent",
+        {"p50_ms/urgent"},
+    )
+    assert load(folder).concluded_by == "p50_ms/urgent"

@@ -15,7 +15,7 @@ from runner.runs import files, provenance, solo, store
 from runner.runs.load import load
 from runner.runs.record import Summary, Where
 from runner.runs.run import Run, read_run
-from runner.sweep import job
+from runner.sweep import job, resume
 from runner.sweep.derive import problems_of
 from runner.trial.status import Status
 from tests.faults import instant, started
@@ -197,7 +197,7 @@ def test_the_first_trial_of_a_repeat_measures_solo_times_and_its_other_arms_take
 def test_a_refusal_may_be_what_was_to_be_shown(
     outcome: str, status: Status, proof: Verdict, expected: bool
 ) -> None:
-    assert job.as_expected(outcome, Summary(name="a", status=status, proof=proof)) is expected
+    assert resume.as_expected(outcome, Summary(name="a", status=status, proof=proof)) is expected
 
 
 def test_a_device_that_is_in_use_is_refused_without_waiting(

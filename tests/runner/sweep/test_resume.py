@@ -11,6 +11,7 @@ import pytest
 
 from runner.config.resolve import resolve
 from runner.config.schema import Config, TaskConfig
+from runner.proof.checks import Verdict
 from runner.runs.files import read_sweep
 from runner.runs.load import load
 from runner.runs.record import Summary, SweepRecord
@@ -289,6 +290,23 @@ def test_what_is_done_is_what_is_whole(tmp_path: Path) -> None:
     assert resume.missing(POINTS_OF_TWO, tmp_path) == [POINTS_OF_TWO[1]]
     (tmp_path / POINTS_OF_TWO[0].folder / "summary.json").write_text("[" * 100_000)
     assert resume.missing(POINTS_OF_TWO, tmp_path) == POINTS_OF_TWO
+
+
+def test_what_was_meant_to_be_refused_is_no_result(tmp_path: Path) -> None:
+    """Nor the other way round, whatever was meant then."""
+    ended = {"refused": (Status.FAILED, Verdict.FAILED), "ran": (Status.FINISHED, Verdict.PROVEN)}
+    for each, (status, proof) in ended.items():
+        (tmp_path / each).mkdir()
+        keep(tmp_path / each, Summary(name=each, status=status, as_expected=True, proof=proof))
+    found = {
+        (each, outcome): resume.result(tmp_path / each, outcome) is not None
+        for each in ended
+        for outcome in ("result", "refusal")
+    }
+    assert [each for each, good in found.items() if good] == [
+        ("refused", "refusal"),
+        ("ran", "result"),
+    ]
 
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"runs": 3}', "[" * 100_000, '"text"'])
