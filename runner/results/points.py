@@ -56,8 +56,8 @@ class Point:
 
     @cached_property
     def priorities(self) -> list[int]:
-        """The most urgent first."""
-        measured = {p for run in self.counted for p in run.measured.priorities}
+        """Of tasks with requests, the most urgent first."""
+        measured = {task.priority for run in self.counted for task in run.tasks.values()}
         return sorted(measured, reverse=True)
 
     def response_ms(self, priority: int) -> list[Times]:

@@ -474,11 +474,13 @@ def _swept(sweep: Sweep) -> list[str]:
 
 def _params(run: Run) -> dict[str, Any]:
     """What the run was configured with, without what was swept and it does not depend on."""
-    none = {key for key, value in run.values.items() if value is None}
+    none = [key for key, value in run.values.items() if value is None]
     return {
         key: value
         for key, value in run.parameters.items()
-        if value is not None and key not in none and key.partition(".")[0] not in NO_PARAMS
+        if value is not None
+        and key.partition(".")[0] not in NO_PARAMS
+        and not any(key == each or key.startswith(f"{each}.") for each in none)
     }
 
 

@@ -85,8 +85,11 @@ def save(figure: Figure, *paths: Path) -> None:
 
 
 def plain_log(axis: Any, values: Sequence[float]) -> None:
-    """A logarithmic axis over `values` with a few ticks at round numbers, written as such."""
-    finite = [value for value in values if np.isfinite(value) and value > 0]
+    """A logarithmic axis over `values` with a few ticks at round numbers, written as such; a linear
+    one where a value is zero, which no logarithm shows."""
+    finite = [value for value in values if np.isfinite(value)]
+    if min(finite, default=1.0) <= 0:
+        return
     axis.axes.set(**{f"{axis.axis_name}scale": "log"})
     if finite:
         low, high = min(finite) / LOG_MARGIN, max(finite) * LOG_MARGIN

@@ -429,6 +429,10 @@ def test_what_was_swept_and_a_run_does_not_depend_on_is_no_param(uri: str, tmp_p
     params = found(uri, folder).data.params
     assert params["xsched.batch_size"] == "1"
     assert "xsched.threshold" not in params
+    other = write_run(tmp_path / "other", "native", {"a": MadeTask([1.0])}, config)
+    of_a_group = Entry(folder="other", arm="native", values={"xsched": None})
+    assert Tracking(uri).log(read_run(other, of_a_group)) == ""
+    assert not [key for key in found(uri, other).data.params if key.startswith("xsched")]
 
 
 def test_a_run_of_an_older_version_is_not_logged_again(uri: str, run: Path) -> None:

@@ -18,7 +18,7 @@ from runner.runs.load import load
 from runner.runs.record import SweepRecord
 from runner.runs.sweep import Sweep
 from tests.runner.results.report import made_up
-from tests.runner.run_folders import at_clock, seal
+from tests.runner.run_folders import MadeTask, at_clock, seal, write_run, write_sweep
 
 ARMS = ["native", "xsched", "xsched_null"]
 
@@ -294,3 +294,38 @@ def test_levels_stand_in_their_order_however_they_ran(tmp_path: Path) -> None:
     folder = made_up.sweep(tmp_path, {"arm": ["xsched"], "xsched.level": levels})
     shown = [point.values["xsched.level"] for point in points_of(load(folder))]
     assert shown == ["block", "deactivate", "interrupt"]
+
+
+def test_a_priority_that_completed_nothing_has_no_figure_and_the_page_is_made(
+    tmp_path: Path,
+) -> None:
+    """And a figure of zero is on its axis."""
+    entries = []
+    for arm, quick in (("native", 0.0), ("xsched", 1.0)):
+        for repeat in range(3):
+            urgent = MadeTask([20.0 - 15 * quick] * 20, 3, configured={"deadline_us": 10_000})
+            tasks = {"urgent": urgent, "starved": MadeTask([], 0)}
+            folder = write_run(tmp_path / f"{arm}{repeat}", arm, tasks, repeat=repeat)
+            entries.append({"folder": folder.name, "arm": arm, "repeat": repeat})
+    outcome = Outcome.of(load(write_sweep(tmp_path, entries)), primary="slo_attainment/urgent")
+    page = build(outcome, tmp_path / "report").read_text()
+    assert "priority 0" not in page
+    assert (tmp_path / "report" / "figures" / "slo_attainment.png").is_file()
+
+
+def test_what_is_not_compared_is_in_no_figure_either(tmp_path: Path) -> None:
+    note = "the window was cut at limit_s=5 (urgent 9/30)"
+    entries = []
+    for arm in ("native", "xsched"):
+        for repeat in range(4):
+            cut = {"cut": True, "notes": (note,)} if (arm, repeat) == ("xsched", 3) else {}
+            ms = 900.0 if cut else 10.0
+            name = f"{arm}{repeat}"
+            write_run(tmp_path / name, arm, {"urgent": MadeTask([ms] * 9)}, repeat=repeat, **cut)
+            entries.append({"folder": name, "arm": arm, "repeat": repeat})
+    outcome = Outcome.of(load(write_sweep(tmp_path, entries)))
+    (_, xsched) = outcome.points
+    assert [run.repeat for run in xsched.counted] == [0, 1, 2]
+    estimate = xsched.estimate("max_ms", 0)
+    assert estimate
+    assert estimate.value == pytest.approx(10.0)
