@@ -66,10 +66,11 @@ class Served:
 
     @property
     def lets_through(self) -> int:
-        """Marks that may follow a suspension, as the level says: of one request, for the next one
-        waits for its end."""
+        """Marks that may follow a suspension, as the level says: of the requests in flight, for the
+        next one waits for the end of one."""
         commands = bound(self.task.level, self.task.threshold)
-        return self.marks.allowed(min(commands, self.marks.commands))
+        in_flight = self.marks.commands * self.task.arrival.in_flight
+        return self.marks.allowed(min(commands, in_flight))
 
     @property
     def part_ns(self) -> float:

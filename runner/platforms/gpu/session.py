@@ -112,7 +112,8 @@ class GpuSession:
     # --- set-up ----------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Load the models and open every task's stream."""
+        """Load the models and open every task's stream. Raises RuntimeError if two tasks that are
+        to have one each get the same: PyTorch has so many, and then hands them out again."""
         ranks = self._device.hints(len(self.trial.priorities))
         for task in self._tasks:
             self._say(f"loading {task.model.name}")
@@ -124,6 +125,12 @@ class GpuSession:
             )
             work = self._device.load(task.model, stream, task.arrival.in_flight)
             self.lanes.append(GpuLane(task, stream, work))
+        there = len({lane.stream.pointer for lane in self.lanes})
+        if self.trial.arm.streams is not Streams.shared and there < len(self.lanes):
+            raise RuntimeError(
+                f"PyTorch has {there} streams for the {len(self.lanes)} tasks of a process: fewer "
+                "tasks, or platform.placement=processes"
+            )
 
     def calibrate(self, models: Sequence[ModelSpec]) -> dict[ModelSpec, float]:
         return solo_times(self.lanes, models, self._say)

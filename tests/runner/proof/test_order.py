@@ -292,3 +292,12 @@ def test_another_stretch_begins_with_those_who_should_run_and_with_nobody_else()
     low = replace(marks(None), spans=served(LOW, spans, []).spans)
     held = held_back(hpf(1, 0), [high, low])
     assert [each.from_ns for each in held] == [begin * MS for begin, _ in URGENT]
+
+
+def test_of_several_requests_in_flight_each_may_have_commands_let_through() -> None:
+    """Of three commands a request, six may follow at 16/8 with two in flight: of both."""
+    deep = replace(task("low"), threshold=16, batch_size=8)
+    small = served(deep, [(0, 100)], [1, 2, 3], parts=3)
+    assert small.lets_through == 3
+    two = replace(deep, arrival=replace(deep.arrival, in_flight=2))
+    assert replace(small, task=two).lets_through == 6
