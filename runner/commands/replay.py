@@ -141,9 +141,11 @@ def _again(original: Run, overrides: list[str]) -> int:
     quoted = place.replace("\\", "\\\\").replace("'", "\\'")  # for Hydra's override grammar
     logged = ("--config-path", str(original.folder.absolute()), "--config-name", "config")
     # The file of an old run does not say it, and today's default is another.
-    lead_in = [f"{key}={value}" for key, value in original.parameters.items() if key == LEAD_IN]
+    as_then = [f"{key}={value}" for key, value in original.parameters.items() if key == LEAD_IN]
+    if original.parameters.get("platform.devices"):  # it ran on one of them
+        as_then.append(f"platform.devices=['{original.parameters.get('platform.device')}']")
     given = {each.partition("=")[0].lstrip("+") for each in overrides}
-    ours = [*OVERRIDES, *lead_in, f"{OUTPUT_ROOT}'{quoted}'"]
+    ours = [*OVERRIDES, *as_then, f"{OUTPUT_ROOT}'{quoted}'"]
     kept = [each for each in ours if each.partition("=")[0] not in given]
     try:
         runner.run([*logged, *kept, *overrides])

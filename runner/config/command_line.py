@@ -95,7 +95,12 @@ def _written_out(override: Override) -> str:
     plain = [shorthand.written_out(path, each) for each in values]
     if not name and plain == values:
         return override.input_line or ""
-    return f"{key}={','.join(map(Transformer.str, plain))}"
+    written, value = ",".join(map(Transformer.str, plain)), override.value()
+    if "sort(" in (override.input_line or ""):
+        problem = "values with a unit would be sorted as texts"
+        raise UserError(*_given(override), problem, remedy="write them in their order")
+    shuffled = isinstance(value, ChoiceSweep) and value.shuffle
+    return f"{key}=shuffle({written})" if shuffled else f"{key}={written}"
 
 
 def _values(override: Override) -> list[Any]:

@@ -110,7 +110,8 @@ def _is_small(centre: float, error: float, freedom: int, margin: float) -> bool:
 def sign_flips(changes: ArrayLike) -> float:
     """Two-sided p of a mean change, exact whatever the distribution: without an effect each repeat
     could as well have come out the other way round (Fisher 1935). So it is the share of all ways to
-    flip the signs that give a mean at least as far from zero."""
+    flip the signs that give a mean at least as far from zero; of very many, of some drawn at
+    random, always the same."""
     values = np.asarray(changes, dtype=np.float64)
     sums = np.abs(_signs(len(values)) @ values)
     return float((sums >= sums[0] * (1 - 1e-12)).mean())

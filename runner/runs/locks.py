@@ -86,23 +86,38 @@ def held(
     doing: what others are told. across: whether other machines may see the file, too.
 
     Raises OSError where the file can neither be opened nor made."""
-    descriptor = _open(path)
-    _HELD.add(descriptor)
+    descriptor = _taken(path, wait, say)
     try:
-        if not _take(descriptor):
-            owner = _owner(descriptor)
-            if not wait:
-                raise Taken(owner)
-            say(owner)
-            while not _take(descriptor):
-                interruption.check()
-                time.sleep(LOOK_S)
         if across:
             _await_other_machines(descriptor, wait, say)
         _sign(descriptor, Owner.me(doing))
         with _touching(descriptor) if across else nullcontext():
             yield
     finally:
+        _close(descriptor)
+
+
+def _taken(path: Path, wait: bool, say: Callable[[Owner], object]) -> int:
+    """A descriptor of the file that is there, locked: while somebody waited it may have been
+    cleared away, and another one made."""
+    while True:
+        descriptor = _open(path)
+        _HELD.add(descriptor)
+        try:
+            if not _take(descriptor):
+                owner = _owner(descriptor)
+                if not wait:
+                    raise Taken(owner)
+                say(owner)
+                while not _take(descriptor):
+                    interruption.check()
+                    time.sleep(LOOK_S)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), path.stat()):
+                    return descriptor
+        except BaseException:
+            _close(descriptor)
+            raise
         _close(descriptor)
 
 

@@ -140,7 +140,8 @@ def clear(folder: Path, places: Sequence[str]) -> None:
             shutil.rmtree(folder / place, ignore_errors=True)
         for each in (folder / JOBS).glob("*.lock"):
             if not locks.alive(each):
-                each.unlink()
+                with suppress(locks.Taken), locks.held(each, wait=False, say=print):
+                    each.unlink()
         (folder / JOBS).rmdir()
 
 

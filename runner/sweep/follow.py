@@ -29,14 +29,18 @@ class Slurm:
     def __init__(self, name: str) -> None:
         self._name = name
         self._has_jobs: bool | None = True  # until they are seen to be gone
+        self._seen = False
         self._asked_s = self._answered_s = time.monotonic()
 
     def has_jobs(self) -> bool | None:
-        """Asked now and then. None where Slurm does not answer, and False where it has not for so
-        long that nobody should wait for it any more."""
+        """Asked now and then. None where Slurm does not answer, or has not had any yet, for they
+        may still be on their way; False where it has not answered for so long that nobody should
+        wait for it any more."""
         if time.monotonic() - self._asked_s > ASK_S:
             told = self._call("squeue", "--noheader", "--format=%i")
-            self._has_jobs = None if told is None else bool(told.strip())
+            has_some = bool(told and told.strip())
+            self._seen = self._seen or has_some
+            self._has_jobs = has_some if told is not None and self._seen else None
             self._asked_s = time.monotonic()
             if told is not None:
                 self._answered_s = self._asked_s

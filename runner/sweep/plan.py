@@ -160,11 +160,11 @@ def _choices(override: Override) -> list[tuple[str, Values]]:
             else f"a sweep has one {key}",
             remedy=f"run one after another: {key}={values[0]}, then {key}={values[1]}",
         )
-    if len(values) > 1 and key == "platform.devices":
+    told = [dict(_told(key, value)) for value in values]
+    if len(values) > 1 and "platform.devices" in told[0]:
         listed = ",".join(given.replace("[", " ").replace("]", " ").replace(",", " ").split())
         remedy = f"platform.devices=[{listed}]"
         raise UserError(key, given, "repeats are spread over one list of GPUs", remedy=remedy)
-    told = [dict(_told(key, value)) for value in values]
     if len({tuple(each) for each in told}) > 1:
         remedy = f"{key}={{a:1,b:2}},{{a:3,b:4}}"
         raise UserError(key, given, "its values do not all give the same keys", remedy=remedy)

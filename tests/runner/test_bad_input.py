@@ -80,6 +80,11 @@ CASES = {
         "--experimental-rerun is not taken",
         "runner.replay RUN",
     ),
+    "texts that would be sorted": (
+        ["-m", "xsched.timeslice_us=sort(3ms,20ms,1ms)"],
+        "xsched.timeslice_us=",
+        "write them in their order",
+    ),
     "an option without its other": (["--resolve"], "--resolve goes with --cfg", "--cfg job"),
     "an interval": (["-m", "seed=interval(0,1)"], "seed=", "a list (4,8,16)"),
     "an interval of nothing": (["seed=interval()"], "seed=interval()", "cannot be read"),

@@ -303,6 +303,20 @@ def test_a_run_has_the_lead_in_again_that_it_had(
     assert f"task_set.lead_in_s={lead_in_s or 0.0}" in asked
 
 
+def test_a_run_of_one_of_several_gpus_has_that_one_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = {"platform": {"name": "cuda", "devices": ["0", "1"], "device": "1"}}
+    write_run(tmp_path / "run", "native", {"a": MadeTask([1.0])}, place)
+    asked: list[str] = []
+    monkeypatch.setattr(runner, "run", asked.extend)
+    replay._again(replay.found(str(tmp_path / "run"), None), [])
+    assert "platform.devices=['1']" in asked
+    asked.clear()
+    replay._again(replay.found(str(tmp_path / "run"), None), ["platform.devices=[0]"])
+    assert not any(each.startswith("platform.devices=['1']") for each in asked)
+
+
 def test_dry_shows_the_differences_and_runs_nothing(place: Path, tmp_path: Path) -> None:
     copy, before = tmp_path / "run", sweeps(place)
     shutil.copytree(second(place), copy)

@@ -107,3 +107,10 @@ def test_files_are_written_out_and_what_they_said_is_kept(tmp_path: Path) -> Non
         "tasks": {"a": {"model": {"name": "bert_mini"}, "arrival": {"process": "closed"}}},
     }
     assert FileConfigSource.used == {"task_set/x.yaml": said.encode()}
+
+
+def test_values_with_units_stay_shuffled_if_they_were() -> None:
+    (plain,) = parsed(["xsched.timeslice_us=shuffle(1ms,2ms,3ms)"])
+    assert plain.input_line == "xsched.timeslice_us=shuffle(1000,2000,3000)"
+    (plain,) = parsed(["xsched.timeslice_us=1ms,2ms"])
+    assert plain.input_line == "xsched.timeslice_us=1000,2000"

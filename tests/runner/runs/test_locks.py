@@ -238,3 +238,28 @@ def test_who_is_in_another_container_of_this_machine_is_not_told_to_end(
         path.write_bytes(msgspec.json.encode(owner))
         locks.interrupt(path)
     assert told == ([owner.pid] if here else [])
+
+
+def test_a_lock_that_was_cleared_away_while_somebody_waited_is_nobody_s(tmp_path: Path) -> None:
+    """Whoever waited has the file that is there then, so that no third one has another."""
+    path, inside = tmp_path / "lock", threading.Event()
+    leave = threading.Event()
+
+    def wait_and_hold() -> None:
+        with held(path, True, silent):
+            inside.set()
+            leave.wait(20)
+
+    with held(path, False, silent):
+        waiting = threading.Thread(target=wait_and_hold)
+        waiting.start()
+        time.sleep(0.3)
+        path.unlink()
+    assert inside.wait(10)
+    try:
+        with pytest.raises(Taken), held(path, False, silent):
+            pass
+        assert locks.alive(path)
+    finally:
+        leave.set()
+        waiting.join()

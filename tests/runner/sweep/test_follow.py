@@ -109,6 +109,18 @@ def test_a_slurm_that_is_gone_is_not_waited_for(
     assert 1.5 < time.monotonic() - began < 20
 
 
+def test_a_submission_that_takes_its_time_is_not_lost(
+    tmp_path: Path, jobs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slurm's queue is empty until it has taken the jobs."""
+    squeue = tmp_path / "squeue"
+    squeue.write_text("#!/bin/sh\nexit 0\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    later(2.5, lambda: end(tmp_path, *jobs))
+    follow.follow(lambda: time.sleep(3), tmp_path, jobs, follow.Slurm("a sweep"))
+
+
 def test_jobs_that_wait_in_the_queue_are_not_lost(tmp_path: Path, jobs: list[str]) -> None:
     later(2.5, lambda: end(tmp_path, *jobs))
     queue = Queue(3.0)

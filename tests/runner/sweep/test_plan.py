@@ -273,6 +273,11 @@ def test_an_arm_without_xsched_runs_once_for_all_pairs() -> None:
     assert list(native.values.values()) == ["native", None, None]
 
 
+def test_lists_of_gpus_are_not_swept_over_in_braces_either() -> None:
+    with pytest.raises(UserError, match="repeats are spread over one list of GPUs"):
+        plan([*SMOKE, "platform={devices:[0]},{devices:[1]}"], compose)
+
+
 def test_two_spellings_of_a_value_do_not_serve_a_third_one() -> None:
     """Batches of one are the default, and those of eight are not."""
     bert = ("task_set=two_bert", "platform=host")
