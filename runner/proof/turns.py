@@ -88,10 +88,11 @@ def taken(served: Sequence[Served]) -> Turns:
     who = np.repeat(np.arange(len(served)), [len(each.marks.at_ns) for each in served])
     order = np.argsort(at_ns, kind="stable")
     since = np.searchsorted(times, at_ns[order], side="left") - 1
-    within = (since >= 0) & several[since] & (at_ns[order] > seen_since(served))
+    from_ns = seen_since(served)
+    within = (since >= 0) & several[since] & (at_ns[order] > from_ns)
     at_ns, who, since = at_ns[order][within], who[order][within], since[within]
     stretches = np.cumsum(~several)[since]
-    begins = np.array(times)[since]
+    begins = np.maximum(np.array(times)[since], from_ns)
     lasted = at_ns - np.maximum(np.concatenate([at_ns[:1] * 0, at_ns[:-1]]), begins)
     time = np.bincount(who, minlength=len(served)) * [each.part_ns for each in served]
     pieces = zip(stretches.tolist(), who.tolist(), lasted.tolist(), strict=True)

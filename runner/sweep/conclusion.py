@@ -4,6 +4,7 @@ from the runs, and made anew whenever something that it depends on has changed."
 import hashlib
 import math
 import re
+import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -140,6 +141,8 @@ def _comparison(outcome: Outcome, folder: Path) -> None:
 def _report(outcome: Outcome, folder: Path) -> None:
     from runner.results.report.build import build
 
+    # Of the sweep's own report, drawings of an earlier one that this has not would stay.
+    shutil.rmtree(folder / files.REPORT / files.FIGURES, ignore_errors=True)
     build(outcome, folder / files.REPORT)
 
 

@@ -32,16 +32,7 @@ def build(outcome: Outcome, folder: Path, title: str = "") -> Path:
     path = folder / files.REPORT_PAGE
     with _writing(path):
         durable.write(path, page.html().encode())
-        _remove_others(page, folder / files.FIGURES)
     return path
-
-
-def _remove_others(page: Page, folder: Path) -> None:
-    """Drawings of an earlier page that this one has not."""
-    stems = {each.stem for drawings in page.drawings.values() for each in drawings}
-    for old in [*folder.glob("*.png"), *folder.glob("*.pdf")]:
-        if old.stem not in stems:
-            old.unlink()
 
 
 @contextmanager

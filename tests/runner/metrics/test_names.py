@@ -103,3 +103,6 @@ def test_a_task_without_requests_is_not_left_out_of_what_is_said_of_all() -> Non
     for name in ("jain", "antt", "stp", "p99_ms/system", "p99_ms/lowest", "p99_ms/b"):
         assert figure_named(name).of(starved) is None, name
     assert figure_named("p99_ms/a").of(starved) is not None
+    share = figure_named("share/a").of(starved)
+    assert share
+    assert share.value == 1.0

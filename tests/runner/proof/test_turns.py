@@ -163,7 +163,7 @@ def test_of_what_a_ring_has_lost_nothing_is_taken_for_a_share(
     policy.hint_utilization(1, 30)
     tasks = by_turns(*lengths)
     marks = tasks[whose].marks
-    lost = int(0.4 * len(marks.at_ns))
+    lost = int(0.7 * len(marks.at_ns))
     late = replace(marks, at_ns=marks.at_ns[lost:], dropped=lost)
     tasks[whose] = replace(tasks[whose], marks=late)
     assert check_turns([given(policy, tasks)], taken(tasks), tasks).passed is passed
