@@ -127,8 +127,8 @@ def _set_aside(steps: Sequence[Step], sweep: Path) -> None:
     """Make place for them. What is measured anew has no figures from before in MLflow either."""
     for step in steps:
         store, before = tracking.open_store(step.config), files.read_summary(sweep / step.folder)
-        shown = before is not None and before.status.has_figures
-        if store and shown and (why := store.withdraw(sweep / step.folder)):
+        has_figures = before is not None and before.status.has_figures
+        if store and has_figures and (why := store.withdraw(sweep / step.folder)):
             _not_logged(f"{step.name} is still there from before: {why}")
     resume.set_aside(steps, sweep)
 

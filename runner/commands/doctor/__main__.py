@@ -39,8 +39,8 @@ def _run(asked: Namespace) -> int:
         remedy = "name a file in a folder that is there and may be written"
         print(f"error: --bundle {asked.bundle}: cannot be written\n  {remedy}", file=sys.stderr)
         return 2
-    with suppress(AttributeError):  # what a test has put in its place
-        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    with suppress(AttributeError):  # where something else is in its place, as under a test
+        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # a TextIO has none
     machine = Machine(asked.home, asked.device, asked.uri, OUTPUT_ROOT)
     printer = Printer(sys.stdout)
     lines = []
