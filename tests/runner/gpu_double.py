@@ -61,8 +61,6 @@ class Marks(DoubleRing):
 
 
 class Stream:
-    """Units of the probe are two commands, as on a GPU."""
-
     priority = 0
 
     def __init__(self, folder: Path) -> None:
@@ -71,15 +69,15 @@ class Stream:
         self.probe = Marks(folder)
         self.worked_s = 0.0
 
-    def submit_probe(self, units: int) -> None:
-        self.stream.submit(2 * units, COMMAND_US, self.probe, every=2)
+    def submit_probe(self, commands: int) -> None:
+        self.stream.submit(commands, COMMAND_US, self.probe, every=1)
 
     def synchronize(self) -> None:
         self.stream.synchronize()
 
 
 class DoubleAccelerator:
-    unit_s = 2 * COMMAND_US / 1e6
+    probe_s = COMMAND_US / 1e6
 
     def __init__(self, folder: str, platform: str) -> None:
         self._folder, self._platform = Path(folder), platform

@@ -12,7 +12,7 @@ from xsched_bindings.errors import LibraryNotFound
 from xsched_bindings.library import find
 from xsched_bindings.types import PreemptLevel
 
-UNITS = 60
+COMMANDS = 120
 
 
 def installation() -> Path | None:
@@ -33,11 +33,11 @@ class BusyStream:
         self.stream, self.queue = stream, queue
 
     def submit(self) -> int:
-        self.stream.submit_probe(UNITS)
-        return 2 * UNITS  # a unit is two commands
+        self.stream.submit_probe(COMMANDS)
+        return COMMANDS
 
     def completed(self) -> int:
-        return int(2 * self.stream.probe.count)
+        return int(self.stream.probe.count)
 
     def synchronize(self) -> None:
         self.stream.synchronize()

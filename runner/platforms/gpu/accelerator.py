@@ -71,8 +71,8 @@ class Stream(Protocol):
     @property
     def priority(self) -> int: ...
 
-    def submit_probe(self, units: int) -> None:
-        """Enqueue that many units, each a command of fixed work and a mark."""
+    def submit_probe(self, commands: int) -> None:
+        """Enqueue that many commands of fixed work, each of which ends with its mark."""
 
     @property
     def probe(self) -> Ring:
@@ -92,8 +92,8 @@ class Accelerator(Protocol):
     """The device as a session needs it."""
 
     @property
-    def unit_s(self) -> float:
-        """How long a probe unit takes on an idle device."""
+    def probe_s(self) -> float:
+        """How long a command of a probe takes."""
 
     def hints(self, ranks: int) -> list[int]:
         """The hardware's own priority hint for each of so many ranks, most urgent first."""

@@ -80,11 +80,12 @@ __device__ static double fingerprint(const void *result, int64 values, int type)
 
 // ring: in the host's memory, the count and an unused number, then so many rows of ticks and value.
 // next: the count in the device's memory, where it is read faster. values: how many `result` has,
-// 0 where there is none.
+// 0 where there is none. work: ticks that pass before the mark, for commands that do nothing else.
 extern "C" __global__ void mark(int64 *ring, int64 rows, int64 *next, const void *result,
-                                int64 values, int type)
+                                int64 values, int type, int64 work)
 {
-    int64 ticks = clock_ticks(); // before the fingerprint: the result is there already
+    int64 begin = clock_ticks(), ticks = begin; // before the fingerprint, whose result is there
+    while (ticks - begin < work) ticks = clock_ticks();
     Bits value;
     value.whole = 0x7ff8000000000000; // not a number
     if (values > 0) value.number = fingerprint(result, values, type);

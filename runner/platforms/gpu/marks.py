@@ -50,7 +50,8 @@ class MarkRing(HostRing):
         where = (self._memory.data_ptr(), rows, self._next.data_ptr())
         self._result = _Arguments(*where)
         self._stream = c_void_p(stream)
-        self._plain = _Launch(self._stream, 1, _Arguments(*where))
+        self._own = _Arguments(*where)
+        self._plain = _Launch(self._stream, 1, self._own)
         self._last = _Launch(self._stream, THREADS, self._result)
 
     @contextmanager
@@ -63,8 +64,9 @@ class MarkRing(HostRing):
         finally:
             self._stream.value = own
 
-    def mark(self) -> None:
-        """Enqueue one."""
+    def mark(self, work: int = 0) -> None:
+        """Enqueue one. work: ticks of the device's clock that it takes."""
+        self._own.work = work
         self._plain()
 
     def mark_result(self, result: Tensor) -> None:
@@ -98,6 +100,7 @@ class _Arguments(Structure):
         ("result", c_void_p),
         ("length", c_int64),
         ("type", c_int),
+        ("work", c_int64),
     )
 
 

@@ -40,12 +40,14 @@ from xsched_bindings.types import (
     SchedulerType,
 )
 
-#: Probe units that lower tasks are ahead by, which is also the latest moment of a suspension.
-HEAD_START = 8
+#: A suspension comes when so many commands of its probe have run, and then at any moment of whole
+#: batches, at least so many commands: what is in flight goes up and down with each batch.
+STARTED = 2
+MOMENTS = 6
 #: So long this process may be late with a suspension: the work must not have run out by then.
 LATE_S = 0.01
-#: A queue is quiet that has completed nothing for so many units, and for so long.
-QUIET_UNITS = 4
+#: A queue is quiet that has completed nothing for so many commands' time, and for so long.
+QUIET_COMMANDS = 4
 QUIET_S = 0.004
 SAMPLE_S = 0.0003
 #: For a hint to reach the policy, which takes it in a thread or process of its own.
@@ -224,40 +226,38 @@ class GpuSession:
     def _suspension(self, lane: GpuLane, queue: Queue, disturbed: int) -> proof.Suspension:
         """Suspend at a random moment and count what completes. disturbed: how often the machine was
         too slow for that."""
-        unit_s, task = self._device.unit_s, lane.task
+        probe_s, task = self._device.probe_s, lane.task
         limit = proof.bound(task.level, task.threshold)
-        quiet_s = max(QUIET_UNITS * unit_s, QUIET_S) * patience(disturbed)
-        units = self._probe_units(task)
-        end = lane.stream.probe.count + units
-        lane.stream.submit_probe(units)
-        time.sleep(self._random.uniform(2, HEAD_START) * unit_s)
-        suspended_s = time.monotonic()
+        quiet_s = max(QUIET_COMMANDS * probe_s, QUIET_S) * patience(disturbed)
+        moments = task.batch_size * ceil(MOMENTS / task.batch_size)
+        # So many that some are pending when the suspended queue is quiet.
+        commands = STARTED + moments + task.threshold + 1 + ceil(LATE_S / probe_s)
+        end = lane.stream.probe.count + commands
+        lane.stream.submit_probe(commands)
+        time.sleep(self._random.uniform(STARTED, STARTED + moments) * probe_s)
+        suspended_s, before = time.monotonic(), lane.stream.probe.count
         queue.suspend()
         if task.level is PreemptLevel.interrupt:
             time.sleep(INTERRUPT_S)
         at_suspension = lane.stream.probe.count
-        last_s = _last_change(lambda: lane.stream.probe.count, limit / 2 * unit_s + quiet_s)
+        last_s = _last_change(lambda: lane.stream.probe.count, limit * probe_s + quiet_s)
         quiet_at = lane.stream.probe.count
         time.sleep(quiet_s)
-        quiet, units = lane.stream.probe.count == quiet_at, quiet_at - at_suspension
+        quiet = lane.stream.probe.count == quiet_at
         queue.resume()
         lane.stream.synchronize()
         return proof.Suspension(
             task.name,
             task.level,
             task.threshold,
-            passed=max(0, 2 * units - 1),
+            passed=quiet_at - at_suspension,
             pending=end - quiet_at,
             quiet=quiet,
             resumed=lane.stream.probe.count == end,
             quiet_ms=max(0.0, last_s - suspended_s) * 1e3,
             batch_size=task.batch_size,
-            may_have_passed=2 * units + 1,
+            may_have_passed=quiet_at - before,
         )
-
-    def _probe_units(self, task: TaskSpec) -> int:
-        """So many that some are pending when a suspended queue is quiet."""
-        return task.threshold // 2 + 1 + HEAD_START + ceil(LATE_S / self._device.unit_s)
 
     def _asked_of_server(self) -> list[dict[str, Any]]:
         return [

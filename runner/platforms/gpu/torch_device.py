@@ -33,11 +33,12 @@ TIES = 20
 
 
 class TorchStream:
-    """A stream, and the marks of its probes."""
+    """A stream, and the marks of its probes. work_ticks: how long a command of a probe takes,
+    by the device's clock."""
 
-    def __init__(self, stream: torch.cuda.Stream, sleep_cycles: int) -> None:
+    def __init__(self, stream: torch.cuda.Stream, work_ticks: int) -> None:
         self.stream = stream
-        self._sleep_cycles = sleep_cycles
+        self._work_ticks = work_ticks
         self.probe = MarkRing(self.pointer)
 
     @property
@@ -48,11 +49,9 @@ class TorchStream:
     def priority(self) -> int:
         return int(self.stream.priority)
 
-    def submit_probe(self, units: int) -> None:
-        with torch.cuda.stream(self.stream):
-            for _ in range(units):
-                torch.cuda._sleep(self._sleep_cycles)
-                self.probe.mark()
+    def submit_probe(self, commands: int) -> None:
+        for _ in range(commands):
+            self.probe.mark(self._work_ticks)
 
     def synchronize(self) -> None:
         self.stream.synchronize()
@@ -70,10 +69,13 @@ class TorchDevice:
         if pci and (fault := rocm.another_gpu(pci, pci_address())):
             raise RuntimeError(fault)
         torch.set_num_threads(1)
-        self._cycles_per_us = _cycles_per_us()
-        self.unit_s = probe_work_us / 1e6
+        self.probe_s = probe_work_us / 1e6
         #: For `tie`; it never gets a queue.
         self._own = TorchStream(torch.cuda.Stream(DEVICE), 0)
+        begin = self.tie()
+        self._cycles_per_us = _cycles_per_us()  # which takes long enough to count ticks meanwhile
+        end = self.tie()
+        self._ticks_per_us = (end.ticks - begin.ticks) / (end.host_ns - begin.host_ns) * 1e3
 
     def hints(self, ranks: int) -> list[int]:
         least, greatest = torch.cuda.Stream.priority_range()  # type: ignore[call-arg]  # it is static
@@ -84,7 +86,7 @@ class TorchDevice:
             stream = torch.cuda.default_stream(DEVICE)
         else:
             stream = torch.cuda.Stream(DEVICE, priority=hint or 0)
-        return TorchStream(stream, int(self._probe_work_us * self._cycles_per_us))
+        return TorchStream(stream, int(self._probe_work_us * self._ticks_per_us))
 
     def load(self, model: ModelSpec, stream: Stream, in_flight: int = 1) -> Work:
         assert isinstance(stream, TorchStream)

@@ -33,23 +33,24 @@ static thread_local Place threadIdx;
 static pthread_barrier_t barrier;
 double sums[64];
 static void __syncthreads() { pthread_barrier_wait(&barrier); }
-static long long ticks;
-static long long clock_ticks() { return ticks; }
+static long long ticks, tick;
+static long long clock_ticks() { long long now = ticks; ticks += tick; return now; }
 """
 CALLS = """
-extern "C" void block(int threads, long long now) {
+extern "C" void block(int threads, long long now, long long goes_on) {
     blockDim.x = threads;
     ticks = now;
+    tick = goes_on;
     pthread_barrier_init(&barrier, 0, threads);
 }
 extern "C" void thread(int number, long long *ring, long long rows, long long *next,
-                       const void *result, long long values, int type) {
+                       const void *result, long long values, int type, long long work) {
     threadIdx.x = number;
-    mark(ring, rows, next, result, values, type);
+    mark(ring, rows, next, result, values, type, work);
 }
 """
 
-Mark = Callable[[int, Tensor | None], None]
+Mark = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +75,9 @@ def ring() -> tuple[HostRing, c_void_p]:
 def mark(kernel: CDLL, ring: tuple[HostRing, c_void_p]) -> Mark:
     next_mark = np.zeros(1, np.int64)
 
-    def mark(now: int, result: Tensor | None) -> None:
+    def mark(now: int, result: Tensor | None, work: int = 0) -> None:
         threads = 1 if result is None else THREADS
-        kernel.block(c_int(threads), c_int64(now))
+        kernel.block(c_int(threads), c_int64(now), c_int64(min(work, 1)))
         arguments = (
             ring[1],
             c_int64(ROWS),
@@ -84,6 +85,7 @@ def mark(kernel: CDLL, ring: tuple[HostRing, c_void_p]) -> Mark:
             c_void_p(None if result is None else result.data_ptr()),
             c_int64(0 if result is None else result.numel()),
             c_int(0 if result is None else TYPES[result.dtype]),
+            c_int64(work),
         )
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(lambda number: kernel.thread(number, *arguments), range(threads)))
@@ -97,6 +99,14 @@ def test_a_mark_says_when(mark: Mark, ring: tuple[HostRing, c_void_p]) -> None:
     assert ring[0].count == 6
     assert_array_equal(ring[0].since(3).ticks, [13, 14, 15])
     assert all(isnan(value) for value in ring[0].since(3).values)
+
+
+def test_a_mark_with_work_says_when_that_is_done(
+    mark: Mark, ring: tuple[HostRing, c_void_p]
+) -> None:
+    mark(100, None, work=7)
+    mark(200, None)
+    assert_array_equal(ring[0].since(0).ticks, [107, 200])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
