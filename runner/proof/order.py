@@ -119,7 +119,8 @@ def _held(
     part: float,
 ) -> Held:
     each, at_ns = served[number], served[number].marks.at_ns
-    first, last = np.searchsorted(at_ns, (from_ns, end.at_ns), side="right")
+    until_ns = _worked_until(served, number, from_ns, end.at_ns)
+    first, last = np.searchsorted(at_ns, (from_ns, until_ns), side="right")
     marks = int(last - first)
     too_many = marks - each.lets_through
     explained_ns = (each.lets_through + 1) * each.part_ns * len(served)
@@ -137,6 +138,18 @@ def _held(
         on_ns=int(at_ns[last]) if number in end.ready and last < len(at_ns) else None,
         at_stake=bool(seen) and end.at_ns - from_ns > explained_ns + 1.5 * allowed_ns,
     )
+
+
+def _worked_until(served: Sequence[Served], number: int, from_ns: int, until_ns: int) -> int:
+    """When the others had left their last mark of a stretch. Then the device is free, and who was
+    interrupted in mid-command may leave its mark before the others' host hears of their end."""
+    others_ns = [
+        each.marks.at_ns[np.searchsorted(each.marks.at_ns, until_ns, side="right") - 1]
+        for other, each in enumerate(served)
+        if other != number and len(each.marks.at_ns) and each.marks.at_ns[0] <= until_ns
+    ]
+    last_ns = int(max(others_ns, default=until_ns))
+    return last_ns if last_ns > from_ns else until_ns
 
 
 def against(held: Sequence[Held]) -> float | None:

@@ -19,6 +19,7 @@ from runner.proof.order import (
 )
 from tests.runner.proof.traces import MS, served, task
 from xsched_bindings.policies import Policy, create_policy
+from xsched_bindings.types import PreemptLevel
 
 HIGH, LOW = task("high", 1), task("low", 0)
 #: The urgent task's requests: ten of 40 ms, 100 ms apart.
@@ -62,6 +63,18 @@ def test_a_task_that_stops_within_what_its_level_lets_through_passes() -> None:
     assert check.evidence["late"] == 0
     assert check.evidence["against_policy"] == 0
     assert check.evidence["preemptions"] == 10
+
+
+def test_who_goes_on_when_the_device_is_free_is_not_late_though_the_host_has_not_heard() -> None:
+    high = served(HIGH, URGENT, [end - 0.5 for _, end in URGENT], parts=1)
+    interrupted = replace(LOW, level=PreemptLevel.interrupt)
+
+    def late(went_on_ms: float) -> int:
+        low = served(interrupted, [(0, 1200)], [end - went_on_ms for _, end in URGENT])
+        return sum(each.late for each in held_back(hpf(1, 0), [high, low]))
+
+    assert late(went_on_ms=0.2) == 0
+    assert late(went_on_ms=0.7) == 10, "the urgent request was not over"
 
 
 def test_a_decision_may_take_its_time() -> None:

@@ -39,6 +39,7 @@ HONEST: dict[str, dict[str, Any]] = {
     "block, 16 commands": {"threshold": 16},
     "block, 32 commands": {"threshold": 32},
     "deactivate": {"level": "deactivate"},
+    "interrupt": {"level": "interrupt"},
     "null control": {"arm": "xsched_null"},
     "shares": SHARES,
 }
