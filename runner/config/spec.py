@@ -117,6 +117,12 @@ class TrialSpec:
         return self.arm.uses_xsched
 
     @property
+    def takes_time_slices(self) -> bool:
+        """Whether queues are interrupted by XSched's TSG: the GPU's time slices of the process."""
+        interrupts = any(task.level is PreemptLevel.interrupt for task in self.tasks)
+        return self.uses_xsched and self.cuda_lv3 == "tsg" and interrupts
+
+    @property
     def lead_in_ns(self) -> int:
         return round(self.lead_in_s * 1e9)
 

@@ -130,8 +130,11 @@ class Peers(Protocol):
     def gather(self, value: Any = None) -> list[Any]:
         """Wait for all processes; everybody's values in the order of the processes."""
 
-    def in_turn(self, action: Callable[[], Any]) -> list[Any]:
-        """Everybody does `action` while the others stand still; everybody's results."""
+    def in_turn(
+        self, action: Callable[[], Any], meanwhile: Callable[[], None] | None = None
+    ) -> list[Any]:
+        """Everybody does `action` while the others stand still, or do `meanwhile` again and again;
+        everybody's results."""
 
 
 #: Shorter ones may be what a busy machine does to a process that wants to run. Measured: at most

@@ -27,7 +27,7 @@ DOUBLINGS = 3
 
 
 class Provable(Protocol):
-    """What a session supplies, each over the tasks of its own process."""
+    """What a session supplies, over the tasks of its own process if nothing else is said."""
 
     @property
     def trial(self) -> TrialSpec: ...
@@ -35,8 +35,8 @@ class Provable(Protocol):
     def hardware_hints(self) -> tuple[Mapping[str, int], Mapping[str, int]]:
         """The hardware's own hint that each task was given, and has."""
 
-    def suspensions(self) -> Sequence[Suspension]:
-        """Probes of the level, on queues of the app-managed scheduler."""
+    def suspensions(self, peers: Peers) -> Sequence[Suspension]:
+        """Probes of the level of all processes' tasks, on queues of the app-managed scheduler."""
 
     def schedule(self) -> None:
         """Put the measurement's queues on the streams, under the trial's scheduler, with hints."""
@@ -59,7 +59,7 @@ def prove(session: Provable, peers: Peers, say: Callable[[str], None]) -> Proof:
         checks.append(check_hardware_hint(asked, found))
     if trial.uses_xsched:
         say("proving the preemption level")
-        suspensions = [*chain(*peers.in_turn(session.suspensions))]
+        suspensions = [*session.suspensions(peers)]
         checks.append(check_level(suspensions))
         say("proving interception")
         session.schedule()

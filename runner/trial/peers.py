@@ -16,19 +16,27 @@ class Peers:
         self.mine, self.count = mine, count
         self._parent = parent
 
-    def gather(self, value: Any = None) -> list[Any]:
-        """Wait for all processes; everybody's values in the order of the processes."""
+    def gather(self, value: Any = None, meanwhile: Callable[[], None] | None = None) -> list[Any]:
+        """Wait for all processes; everybody's values in the order of the processes. meanwhile: done
+        again and again until all are there."""
         if self.count == 1:
             return [value]
         self._parent.send(Gather(value))
+        while meanwhile and not self._parent.poll():
+            meanwhile()
         gathered: Gathered = self._parent.recv()
         return gathered.values
 
-    def in_turn(self, action: Callable[[], Any]) -> list[Any]:
-        """Everybody does `action` while the others stand still; everybody's results."""
+    def in_turn(
+        self, action: Callable[[], Any], meanwhile: Callable[[], None] | None = None
+    ) -> list[Any]:
+        """Everybody does `action` while the others stand still, or do `meanwhile` again and again;
+        everybody's results."""
         result = None
         for turn in range(self.count):
             if turn == self.mine:
                 result = action()
-            self.gather()
+                self.gather()
+            else:
+                self.gather(meanwhile=meanwhile)
         return self.gather(result)

@@ -136,6 +136,11 @@ class GpuPlatform:
                 return str(error)
         if not trial.uses_xsched:
             return ""
+        if trial.takes_time_slices and len(trial.tasks) == 1:
+            return (
+                "xsched.cuda_lv3=tsg takes a process's time slice of the GPU away, which stops it "
+                "only beside another task: xsched.level=block, or more tasks than one"
+            )
         try:
             folder = find(self.variables.home)
             self.environment(xsched=True, shim_in_place=trial.shim)
@@ -185,9 +190,9 @@ class GpuPlatform:
         info = self.info()
         if info is None or info.compute_capability is None:
             return tuple(PreemptLevel)  # nothing is known; `missing` says why
-        return cuda_levels(
-            info.compute_capability, tsg=cuda_lv3 == "tsg" and placement == "processes"
-        )
+        if cuda_lv3 == "tsg" and placement != "processes":
+            return (PreemptLevel.block,)
+        return cuda_levels(info.compute_capability, tsg=cuda_lv3 == "tsg")
 
     def uses_mps(self, asked: str, trial: TrialSpec) -> bool:
         reason = self._no_mps(trial) if asked != "off" else ""

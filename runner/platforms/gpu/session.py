@@ -50,10 +50,13 @@ LATE_S = 0.01
 QUIET_COMMANDS = 4
 QUIET_S = 0.004
 SAMPLE_S = 0.0003
+#: For the other contexts to have work when a level is probed beside them.
+BUSY_S = 0.05
 #: For a hint to reach the policy, which takes it in a thread or process of its own.
 HINT_S = 0.05
-#: How long taking away a context's time slice may take to stop what runs (level interrupt).
-INTERRUPT_S = 0.002
+#: What runs may take so long to stop (level interrupt: XSched paper, figure 11, has tens of
+#: microseconds). Shorter than a command of a probe: one that nobody stops must not end unseen.
+INTERRUPT_S = 0.0001
 
 
 @dataclass
@@ -107,6 +110,8 @@ class GpuSession:
         self._device, self._details, self._say = device, details, say
         self._plane: QueueMaker | None = None
         self._random = random.Random(trial.seed)
+        #: Those that take turns on the GPU while a level is probed.
+        self._contexts = len(trial.tasks) if trial.takes_time_slices else 1
         self._asked: list[dict[str, Any]] = []
         #: Commands of a request by task, as the witness counted them.
         self._commands: dict[str, int] = {}
@@ -214,10 +219,23 @@ class GpuSession:
         queue.set_launch_config(lane.task.threshold, lane.task.batch_size)
         return queue
 
-    def suspensions(self) -> list[proof.Suspension]:
+    def suspensions(self, peers: Peers) -> list[proof.Suspension]:
+        """With XSched's TSG the others want the GPU meanwhile: it takes a context's time slice
+        away, and a context that is alone on the GPU goes on without."""
+        if self._contexts == 1:
+            return [*chain(*peers.in_turn(self._suspensions))]
+        found = peers.in_turn(self._suspensions, _busy(self.lanes[0].stream, self._device.probe_s))
+        self.lanes[0].stream.synchronize()
+        peers.gather()  # what comes now is alone again
+        return [*chain(*found)]
+
+    def _suspensions(self) -> list[proof.Suspension]:
         self._library().set_scheduler(SchedulerType.app_managed, PolicyType.unknown)
         found = []
         for lane in self.lanes:
+            if self._contexts > 1:
+                lane.stream.synchronize()
+                time.sleep(BUSY_S)
             with self._open_queue(lane) as queue:
                 suspend = partial(self._suspension, lane, queue)
                 found += probe(suspend, self.trial.probes)
@@ -228,19 +246,20 @@ class GpuSession:
         too slow for that."""
         probe_s, task = self._device.probe_s, lane.task
         limit = proof.bound(task.level, task.threshold)
-        quiet_s = max(QUIET_COMMANDS * probe_s, QUIET_S) * patience(disturbed)
+        step_s = probe_s * self._contexts
+        quiet_s = max(QUIET_COMMANDS * probe_s, QUIET_S) * self._contexts * patience(disturbed)
         moments = task.batch_size * ceil(MOMENTS / task.batch_size)
         # So many that some are pending when the suspended queue is quiet.
         commands = STARTED + moments + task.threshold + 1 + ceil(LATE_S / probe_s)
         end = lane.stream.probe.count + commands
         lane.stream.submit_probe(commands)
-        time.sleep(self._random.uniform(STARTED, STARTED + moments) * probe_s)
+        time.sleep(self._random.uniform(STARTED, STARTED + moments) * step_s)
         suspended_s, before = time.monotonic(), lane.stream.probe.count
         queue.suspend()
         if task.level is PreemptLevel.interrupt:
             time.sleep(INTERRUPT_S)
         at_suspension = lane.stream.probe.count
-        last_s = _last_change(lambda: lane.stream.probe.count, limit * probe_s + quiet_s)
+        last_s = _last_change(lambda: lane.stream.probe.count, limit * step_s + quiet_s)
         quiet_at = lane.stream.probe.count
         time.sleep(quiet_s)
         quiet = lane.stream.probe.count == quiet_at
@@ -311,6 +330,20 @@ class GpuSession:
         """What dies here takes the whole process with it, and the parent sees that."""
         readable([] if stop_fd is None else [stop_fd], timeout_s)
         return ""
+
+
+def _busy(stream: Stream, probe_s: float) -> Callable[[], None]:
+    """What keeps the device at work with a stream's probes while it is called again and again."""
+    ahead, end = ceil(2 * LATE_S / probe_s), 0
+
+    def again() -> None:
+        nonlocal end
+        if (count := stream.probe.count) > end - ahead:
+            stream.submit_probe(ahead)
+            end = max(end, count) + ahead
+        time.sleep(SAMPLE_S)
+
+    return again
 
 
 def _last_change(value: Callable[[], int], watch_s: float) -> float:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -171,7 +172,10 @@ class HostSession:
         queue.set_launch_config(lane.task.threshold, lane.task.batch_size)
         return queue
 
-    def suspensions(self) -> list[proof.Suspension]:
+    def suspensions(self, peers: Peers) -> list[proof.Suspension]:
+        return [*chain(*peers.in_turn(self._suspensions))]
+
+    def _suspensions(self) -> list[proof.Suspension]:
         self._scheduler.set_scheduler(SchedulerType.app_managed, PolicyType.unknown)
         found = []
         for lane in self.lanes:

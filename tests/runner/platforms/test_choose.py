@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from runner.config.arms import Arm
 from runner.config.errors import UserError
 from runner.config.schema import PLATFORMS, Config
 from runner.platforms.choose import choose, choose_placement, get
@@ -84,8 +85,19 @@ def test_tsg_is_for_processes(folder: Path) -> None:
     platform = DoublePlatform(folder)
     made = trial(platform, level="interrupt", cuda_lv3="tsg", placement="processes")
     assert {task.level for task in made.tasks} == {INTERRUPT}
-    with pytest.raises(UserError, match="allowed: block"):
-        trial(platform, level="interrupt", cuda_lv3="tsg", placement="threads")
+    with_all = DoublePlatform(folder, (7, 0))
+    for each in (platform, with_all):
+        with pytest.raises(UserError, match="allowed: block"):
+            trial(each, level="interrupt", cuda_lv3="tsg", placement="threads")
+
+
+def test_tsg_is_for_several_tasks(folder: Path) -> None:
+    platform = DoublePlatform(folder)
+    made = trial(platform, level="interrupt", cuda_lv3="tsg", placement="processes")
+    assert platform.missing(made) == ""
+    alone = replace(made, tasks=made.tasks[:1])
+    assert "beside another task: xsched.level=block" in platform.missing(alone)
+    assert platform.missing(replace(alone, arm=Arm.native)) == ""
 
 
 @pytest.mark.parametrize("arm", ["stream_priority", "default_stream"])

@@ -69,8 +69,12 @@ def test_who_does_what_was_asked_is_proven(
     assert result.proof.verdict is Verdict.PROVEN
 
 
-def test_processes_that_do_what_was_asked_are_proven(server: Path, tmp_path: Path) -> None:
-    result = run(DoublePlatform(server), tmp_path, arm="xsched_null", placement="processes")
+@pytest.mark.parametrize("level", ["block", "interrupt"])
+def test_processes_that_do_what_was_asked_are_proven(
+    server: Path, tmp_path: Path, level: str
+) -> None:
+    asked = {"arm": "xsched_null", "placement": "processes", "cuda_lv3": "tsg"}
+    result = run(DoublePlatform(server), tmp_path, level=level, **asked)
     assert (result.status, result.reason) == (Status.FINISHED, "")
     assert result.proof.verdict is Verdict.PROVEN
 
@@ -129,6 +133,15 @@ def test_an_adversary_is_refused(platform: DoublePlatform, tmp_path: Path, name:
     result = played(platform, tmp_path, name, **changes)
     assert (result.status, result.proof.verdict) == (Status.FAILED, Verdict.FAILED)
     assert word in result.reason
+
+
+def test_the_command_that_nobody_interrupts_is_seen(
+    platform: DoublePlatform, tmp_path: Path
+) -> None:
+    """What runs at a suspension ends, as at level deactivate, and nothing else."""
+    result = played(platform, tmp_path, "lower-level", level="interrupt")
+    assert (result.status, result.proof.verdict) == (Status.FAILED, Verdict.FAILED)
+    assert "1 commands completed after a suspension, at most 0 may" in result.reason
 
 
 @pytest.mark.parametrize("name", IN_THE_WINDOW)

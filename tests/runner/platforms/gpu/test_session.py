@@ -13,6 +13,35 @@ from tests.runner.gpu_double import DoublePlatform, trial
 from tests.xsched_bindings.double import build
 
 
+class Probed:
+    """A stream whose probes complete at once."""
+
+    def __init__(self, pointer: int) -> None:
+        self.pointer, self.probe = pointer, SimpleNamespace(count=0)
+
+    def submit_probe(self, commands: int) -> None:
+        self.probe.count += commands
+
+    def synchronize(self) -> None: ...
+
+
+class Waiting:
+    """The turns of others, with what this process was given to do meanwhile."""
+
+    def __init__(self) -> None:
+        self.asked: list[object] = []
+
+    def gather(self, value: Any = None) -> list[Any]:
+        return [value]
+
+    def in_turn(self, action: Any, meanwhile: Any = None) -> list[Any]:
+        self.asked.append(meanwhile)
+        for _ in range(3):
+            if meanwhile:
+                meanwhile()
+        return [["a suspension"]]
+
+
 class Pool:
     """Hands out so many streams, and then the same again, as PyTorch does."""
 
@@ -22,8 +51,10 @@ class Pool:
     def hints(self, ranks: int) -> list[int]:
         return [0] * ranks
 
+    probe_s = 0.0005
+
     def open_stream(self, hint: int | None, default: bool) -> Any:
-        return SimpleNamespace(pointer=0 if default else next(self._pointers))
+        return Probed(0 if default else next(self._pointers))
 
     def load(self, model: Any, stream: Any, in_flight: int) -> Any:
         return SimpleNamespace()
@@ -48,3 +79,25 @@ def test_one_stream_for_all_is_shared(tmp_path: Path) -> None:
     made = GpuSession(spec, [0, 1, 2], {}, Pool(1), lambda _: None)  # type: ignore[arg-type]
     made.open()
     assert {lane.stream.pointer for lane in made.lanes} == {0}
+
+
+def test_by_time_slices_the_others_keep_the_gpu_at_work_while_one_probes(tmp_path: Path) -> None:
+    """A context that is alone on the GPU does not miss its time slice."""
+    platform = DoublePlatform(build(tmp_path / "xsched"))
+    server = tmp_path / "xsched" / "bin" / "xserver"
+    server.parent.mkdir()
+    server.touch()
+
+    def waited(**xsched: str) -> tuple[Waiting, int]:
+        spec, peers = trial(platform, placement="processes", **xsched), Waiting()
+        made = GpuSession(spec, [1], {}, Pool(1), lambda _: None)  # type: ignore[arg-type]
+        made.open()
+        assert made.suspensions(peers) == ["a suspension"]
+        return peers, made.lanes[0].stream.probe.count
+
+    peers, kept = waited(level="interrupt", cuda_lv3="tsg")
+    assert callable(peers.asked[0])
+    assert kept * Pool.probe_s > 0.05, "as long as a host may be late"
+    for xsched in ({}, {"cuda_lv3": "tsg"}):
+        peers, kept = waited(**xsched)
+        assert (peers.asked, kept) == ([None], 0)
