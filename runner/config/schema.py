@@ -206,7 +206,8 @@ class XSchedConfig:
     cuda_lv3: str = key(
         "trap",
         "cuda: how level interrupt is done: trap, the trap handler that only some GPUs have; tsg, "
-        "the context's time slice, on any GPU and in placement processes alone.",
+        "taking the process's time slice of any GPU away: in placement processes alone, and beside "
+        "other tasks, for a process that has the GPU to itself goes on without one.",
         choices=["trap", "tsg"],
     )
     shim: bool = key(
