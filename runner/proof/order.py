@@ -47,12 +47,11 @@ ALIKE = 0.5
 class Held:
     """A task that had work and that the policy held back, from and until: monotonic nanoseconds.
 
-    by: the tasks that ran instead at its beginning. marks: that it reached meanwhile. late_ns: how
-    long it went on: the shortest delay of the suspension with which the level explains its marks.
-    allowed_ns: how late it may be.
-    still_ns: without a mark of it at the end. on_ns: when it reached its next one, if its request
-    was still in service at the end, else None. at_stake: whether its marks would show that nobody
-    had held it back."""
+    by: the tasks that ran instead at its beginning. marks: that it reached while those that it
+    waits for were at work. late_ns: how long it went on: the shortest delay of the suspension with
+    which the level explains its marks. allowed_ns: how late it may be. still_ns: without a mark of
+    it at the end. on_ns: when it reached its next one, if its request was still in service at the
+    end, else None. at_stake: whether its marks would show that nobody had held it back."""
 
     task: str
     from_ns: int
@@ -81,12 +80,14 @@ def held_back(policy: Policy, served: Sequence[Served], part: float = 1.0) -> li
     a task may go on for at the most."""
     found = []
     since: dict[int, tuple[int, frozenset[int]]] = {}
+    ran: dict[int, frozenset[int]] = {}
     idle: dict[int, Decided] = {}
     begun: dict[int, int] = {}
     ready: frozenset[int] = frozenset()
 
     def end(number: int, at: Decided) -> None:
-        found.append(_held(served, number, *since.pop(number), idle.pop(number, at), part))
+        begin = since.pop(number)
+        found.append(_held(served, number, *begin, ran.pop(number), idle.pop(number, at), part))
 
     for decided in replay(policy, [each.spans for each in served]):
         running = decided.ready & decided.run
@@ -107,6 +108,7 @@ def held_back(policy: Policy, served: Sequence[Served], part: float = 1.0) -> li
                 idle.pop(number, None)
         for number in decided.ready - decided.run - since.keys() if running else ():
             since[number] = decided.at_ns, running
+        ran = {number: ran.get(number, running) | running for number in since}
     return found
 
 
@@ -115,11 +117,12 @@ def _held(
     number: int,
     from_ns: int,
     by: frozenset[int],
+    ran: frozenset[int],
     end: Decided,
     part: float,
 ) -> Held:
     each, at_ns = served[number], served[number].marks.at_ns
-    until_ns = _worked_until(served, number, from_ns, end.at_ns)
+    until_ns = _worked_until([served[other] for other in ran], from_ns, end.at_ns)
     first, last = np.searchsorted(at_ns, (from_ns, until_ns), side="right")
     marks = int(last - first)
     too_many = marks - each.lets_through
@@ -140,15 +143,12 @@ def _held(
     )
 
 
-def _worked_until(served: Sequence[Served], number: int, from_ns: int, until_ns: int) -> int:
-    """When the others had left their last mark of a stretch. Then the device is free, and who was
-    interrupted in mid-command may leave its mark before the others' host hears of their end."""
-    others_ns = [
-        each.marks.at_ns[np.searchsorted(each.marks.at_ns, until_ns, side="right") - 1]
-        for other, each in enumerate(served)
-        if other != number and len(each.marks.at_ns) and each.marks.at_ns[0] <= until_ns
-    ]
-    last_ns = int(max(others_ns, default=until_ns))
+def _worked_until(ran: Sequence[Served], from_ns: int, until_ns: int) -> int:
+    """When those who ran instead had left their last mark of a stretch. Then the device is free,
+    and who was interrupted in mid-command may leave a mark before the host hears of their end."""
+    last = [np.searchsorted(each.marks.at_ns, until_ns, side="right") - 1 for each in ran]
+    pairs = zip(ran, last, strict=True)
+    last_ns = max((int(each.marks.at_ns[at]) for each, at in pairs if at >= 0), default=until_ns)
     return last_ns if last_ns > from_ns else until_ns
 
 

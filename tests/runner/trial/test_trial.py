@@ -32,7 +32,7 @@ from runner.trial.recording import Recording
 from runner.trial.status import Status
 from tests import forked
 from tests.conftest import Run as Command
-from tests.conftest import blank, environment, forked_run
+from tests.conftest import blank, environment, forked_run, undisturbed
 from tests.faults import instant
 from xsched_bindings.host import Device, HostQueue
 from xsched_bindings.types import PreemptLevel
@@ -61,16 +61,6 @@ def runs(root: Path) -> dict[str, Run]:
 def the_run(root: Path) -> Run:
     (only,) = runs(root).values()
     return only
-
-
-def undisturbed(run: Command, *arguments: str) -> None:
-    """Beside other work the device may be shared otherwise, and that is refused: three times, then
-    it is no accident."""
-    for _ in range(3):
-        done = run(*arguments)
-        if done.returncode == 0:
-            break
-    ok(done)
 
 
 def ok(done: "subprocess.CompletedProcess[str]") -> None:
@@ -271,7 +261,7 @@ def policies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     folder = tmp_path_factory.mktemp("policies")
     small = ("model=synthetic", "model.size=150", "model.work_us=300", "task_set.requests=8")
     asked = ("task_set=two_bert", *small, "task_set.lead_in_s=0", "tracking=none", "warmup=0")
-    undisturbed(partial(forked_run, folder), *asked, "-m", f"xsched={','.join(OTHERS)}")
+    ok(undisturbed(partial(forked_run, folder), *asked, "-m", f"xsched={','.join(OTHERS)}"))
     return {each.summary.policy: each for each in runs(folder / "out").values()}
 
 
@@ -298,7 +288,7 @@ def test_closed_loops_at_the_top_say_that_they_hide_the_levels(
     run_forked: Command, tmp_path: Path
 ) -> None:
     small = ("model=synthetic", "model.size=20", "model.work_us=500", "task_set.requests=10")
-    undisturbed(run_forked, "task_set=six_bert_closed", *small, "tracking=none", "warmup=0")
+    ok(undisturbed(run_forked, "task_set=six_bert_closed", *small, "tracking=none", "warmup=0"))
     summary = the_run(tmp_path / "out").summary
     assert summary.proof is Verdict.PROVEN
     assert any("about levels or thresholds" in note for note in summary.notes)
