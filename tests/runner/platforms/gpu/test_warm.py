@@ -178,7 +178,7 @@ def test_who_goes_on_serving(parent: WarmParent, monkeypatch: pytest.MonkeyPatch
     assert parent.serves(environment | {"CUDA_VISIBLE_DEVICES": "1"}, MODELS), "is read later"
     assert not parent.serves(environment | {"LD_LIBRARY_PATH": "/shim"}, MODELS)
     with monkeypatch.context() as patched:
-        patched.setattr(warm, "GROWTH_BYTES", -1)
+        patched.setattr(warm, "GROWTH_BYTES", -(1 << 40))
         assert not parent.serves(environment, MODELS), "it has grown"
     more = MODELS | {ModelSpec("gpt2")}
     assert parent.serves(environment, more)
