@@ -122,7 +122,9 @@ def _held(
     part: float,
 ) -> Held:
     each, at_ns = served[number], served[number].marks.at_ns
-    until_ns = _worked_until([served[other] for other in ran], from_ns, end.at_ns)
+    until_ns = end.at_ns
+    if not ran & end.ready:
+        until_ns = _worked_until([served[other] for other in ran], from_ns, until_ns)
     first, last = np.searchsorted(at_ns, (from_ns, until_ns), side="right")
     marks = int(last - first)
     too_many = marks - each.lets_through
@@ -144,8 +146,9 @@ def _held(
 
 
 def _worked_until(ran: Sequence[Served], from_ns: int, until_ns: int) -> int:
-    """When those who ran instead had left their last mark of a stretch. Then the device is free,
-    and who was interrupted in mid-command may leave a mark before the host hears of their end."""
+    """When those who ran instead, and have ended, had left their last mark of a stretch. Then the
+    device is free, and who was interrupted in mid-command may leave a mark before the host hears of
+    it."""
     last = [np.searchsorted(each.marks.at_ns, until_ns, side="right") - 1 for each in ran]
     pairs = zip(ran, last, strict=True)
     last_ns = max((int(each.marks.at_ns[at]) for each, at in pairs if at >= 0), default=until_ns)

@@ -77,6 +77,15 @@ def test_who_goes_on_when_the_device_is_free_is_not_late_though_the_host_has_not
     assert late(went_on_ms=0.7) == 10, "the urgent request was not over"
 
 
+def test_the_marks_of_a_stretch_that_ends_before_those_it_waits_for_count_all() -> None:
+    """They have ended for the judge at no mark of theirs: their parts may be long."""
+    interrupted = replace(LOW, level=PreemptLevel.interrupt)
+    high = served(HIGH, [(100, 140)], [106, 140], parts=2)
+    low = served(interrupted, [(105, 125)], [107, 125], parts=2)
+    (held,) = held_back(hpf(1, 0), [high, low])
+    assert (held.until_ns, held.late) == (125 * MS, True)
+
+
 def test_a_decision_may_take_its_time() -> None:
     check = judged(marks(2.8))  # two marks are the level's, one the delay's
     assert check.passed
