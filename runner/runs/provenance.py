@@ -43,7 +43,7 @@ QUEUES = (
     (("PBS_JOBID",), "pbs"),
     (("LSB_JOBID",), "lsf"),
 )
-#: Where a file that git does not know yet can change what a run does.
+#: What can change what a run does, files that git does not know yet too.
 CODE = ("conf", "hydra_plugins", "models", "runner", "xsched_bindings")
 SOURCES = (".py", ".yaml", ".html")
 #: Whatever a person has configured git to show instead.
@@ -78,7 +78,7 @@ def _git(*arguments: str) -> str:
 
 @cache
 def code() -> Code:
-    """Commit of the checkout and what differs from it, new files of code included. Without a
+    """Commit of the checkout and in which code it differs from it, new files included. Without a
     checkout of this project (a zip, an installation, a checkout that belongs to another user) a
     checksum of the code itself, so that other code's results are never taken for this one's."""
     top = _git("rev-parse", "--show-toplevel").strip()
@@ -90,7 +90,7 @@ def code() -> Code:
                 digest.update(path.read_bytes())
         return Code(source_sha256=digest.hexdigest())
     new = _git("ls-files", "--others", "--exclude-standard", "--", *CODE).splitlines()
-    diff = _git(*DIFF, "HEAD") + "".join(
+    diff = _git(*DIFF, "HEAD", "--", *CODE) + "".join(
         _git(*DIFF, "--no-index", "--", os.devnull, name) for name in new
     )
     return Code(

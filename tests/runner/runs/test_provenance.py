@@ -41,6 +41,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A repository with one commit, taken for ours."""
     (tmp_path / "runner").mkdir()
     (tmp_path / "runner" / "old.py").write_text("1\n")
+    (tmp_path / "results.zip").write_bytes(b"\0")
     git(tmp_path, "init")
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-m", "x")
@@ -61,6 +62,7 @@ def test_a_clean_checkout_differs_in_nothing(checkout: Path) -> None:
 def test_the_diff_is_a_patch_that_has_new_files_too(checkout: Path) -> None:
     (checkout / "runner" / "old.py").write_text("2\n")
     (checkout / "runner" / "new.py").write_text("3\n")
+    (checkout / "results.zip").write_bytes(b"\0changed")  # of which a patch would have no content
     found = provenance.code()
     assert len(found.diff_sha256) == 64
     git(checkout, "stash", "--include-untracked")
