@@ -248,8 +248,11 @@ class Suspension:
     @property
     def disturbed(self) -> bool:
         """Whether it tells nothing: whoever suspended, or the device, was held up so long that the
-        work ran out by itself, or had not come to rest when it was looked at."""
-        return not self.leaked and not (self.quiet and self.pending)
+        work ran out by itself, or had not come to rest when it was looked at; or, at level
+        interrupt, the command that ran may have ended while the suspension was made."""
+        interrupts = self.level is PreemptLevel.interrupt
+        ended = interrupts and self.may_have_passed > 0
+        return not self.leaked and (ended or not (self.quiet and self.pending))
 
     @property
     def fault(self) -> str:
@@ -284,6 +287,14 @@ def _held_back_too_much(clear: Sequence[Suspension]) -> str:
     )
 
 
+def _never_clear(probes: Sequence[Suspension]) -> str:
+    if not any(probe.quiet and probe.pending for probe in probes):
+        return "the queue never went quiet after a suspension"
+    return (
+        f"the command that ran ended with each of {len(probes)} suspensions, and was to be stopped"
+    )
+
+
 def check_level(evidence: Sequence[Suspension]) -> Check:
     """Of all suspensions, disturbed ones too: none leaked, all work resumed, and each queue was
     held to what was asked and to no less."""
@@ -291,7 +302,7 @@ def check_level(evidence: Sequence[Suspension]) -> Check:
     for task in dict.fromkeys(s.task for s in evidence):
         clear = [s for s in evidence if s.task == task and not s.disturbed]
         if not clear:
-            faults.append(f"{task}: the queue never went quiet after a suspension")
+            faults.append(f"{task}: {_never_clear([s for s in evidence if s.task == task])}")
         elif fault := _held_back_too_much(clear):
             faults.append(f"{task}: {fault}")
     worst = max((s.passed for s in evidence), default=0)

@@ -50,8 +50,9 @@ class Held:
     by: the tasks that ran instead at its beginning. marks: that it reached while those that it
     waits for were at work. late_ns: how long it went on: the shortest delay of the suspension with
     which the level explains its marks. allowed_ns: how late it may be. still_ns: without a mark of
-    it at the end. on_ns: when it reached its next one, if its request was still in service at the
-    end, else None. at_stake: whether its marks would show that nobody had held it back."""
+    it when those had ended. on_ns: when it reached its next one, if its request was still in
+    service at the end, else None. at_stake: whether its marks would show that nobody had held it
+    back."""
 
     task: str
     from_ns: int
@@ -98,8 +99,10 @@ def held_back(policy: Policy, served: Sequence[Served], part: float = 1.0) -> li
         )
         for number in [*since]:
             paused = idle.get(number)
-            if number in decided.run or not running or together:
+            if number in decided.run or not running:
                 end(number, decided)
+            elif together:  # those that it waited for have ended, and begun anew
+                end(number, decided._replace(ready=decided.ready - running))
             elif number not in decided.ready:
                 idle.setdefault(number, decided)
             elif paused and decided.at_ns - paused.at_ns > GAP_NS:
@@ -122,14 +125,14 @@ def _held(
     part: float,
 ) -> Held:
     each, at_ns = served[number], served[number].marks.at_ns
+    allowed_ns = min(LATE_NS, part * (end.at_ns - from_ns))
     until_ns = end.at_ns
     if not ran & end.ready:
-        until_ns = _worked_until([served[other] for other in ran], from_ns, until_ns)
+        until_ns = _worked_until([served[other] for other in ran], from_ns, until_ns, allowed_ns)
     first, last = np.searchsorted(at_ns, (from_ns, until_ns), side="right")
     marks = int(last - first)
     too_many = marks - each.lets_through
     explained_ns = (each.lets_through + 1) * each.part_ns * len(served)
-    allowed_ns = min(LATE_NS, part * (end.at_ns - from_ns))
     seen = not each.marks.dropped or first > 0
     return Held(
         each.task.name,
@@ -139,20 +142,22 @@ def _held(
         marks,
         late_ns=int(at_ns[first + too_many - 1] - from_ns) if too_many > 0 else 0,
         allowed_ns=allowed_ns,
-        still_ns=int(end.at_ns - (at_ns[last - 1] if last > first else from_ns)),
+        still_ns=int(until_ns - (at_ns[last - 1] if last > first else from_ns)),
         on_ns=int(at_ns[last]) if number in end.ready and last < len(at_ns) else None,
-        at_stake=bool(seen) and end.at_ns - from_ns > explained_ns + 1.5 * allowed_ns,
+        at_stake=bool(seen) and until_ns - from_ns > explained_ns + 1.5 * allowed_ns,
     )
 
 
-def _worked_until(ran: Sequence[Served], from_ns: int, until_ns: int) -> int:
+def _worked_until(ran: Sequence[Served], from_ns: int, until_ns: int, allowed_ns: float) -> int:
     """When those who ran instead, and have ended, had left their last mark of a stretch. Then the
     device is free, and who was interrupted in mid-command may leave a mark before the host hears of
-    it."""
-    last = [np.searchsorted(each.marks.at_ns, until_ns, side="right") - 1 for each in ran]
-    pairs = zip(ran, last, strict=True)
-    last_ns = max((int(each.marks.at_ns[at]) for each, at in pairs if at >= 0), default=until_ns)
-    return last_ns if last_ns > from_ns else until_ns
+    it. A host is not later than a suspension may be: what is longer is no excuse, nor are marks
+    that the ring has lost."""
+    last = [int(np.searchsorted(each.marks.at_ns, until_ns, side="right")) - 1 for each in ran]
+    if min(last) < 0:
+        return until_ns
+    last_ns = max(int(each.marks.at_ns[at]) for each, at in zip(ran, last, strict=True))
+    return last_ns if last_ns > from_ns and until_ns - last_ns <= allowed_ns else until_ns
 
 
 def against(held: Sequence[Held]) -> float | None:

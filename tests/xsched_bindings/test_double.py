@@ -16,8 +16,8 @@ from xsched_bindings.types import PolicyType, PreemptLevel, SchedulerType
 COMMAND_US = 500
 #: Commands of a request.
 REQUEST = 20
-#: What a suspension lets through at threshold 4.
-HELD = 4
+#: What a suspension lets through at threshold 4, and as much again while a busy machine decides.
+HELD = 8
 BLOCK, DEACTIVATE, INTERRUPT = PreemptLevel
 
 

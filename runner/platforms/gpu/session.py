@@ -55,7 +55,7 @@ BUSY_S = 0.05
 #: For a hint to reach the policy, which takes it in a thread or process of its own.
 HINT_S = 0.05
 #: What runs may take so long to stop (level interrupt: XSched paper, figure 11, has tens of
-#: microseconds). Shorter than a command of a probe: one that nobody stops must not end unseen.
+#: microseconds). What ends meanwhile tells nothing.
 INTERRUPT_S = 0.0001
 
 
@@ -256,6 +256,7 @@ class GpuSession:
         time.sleep(self._random.uniform(STARTED, STARTED + moments) * step_s)
         suspended_s, before = time.monotonic(), lane.stream.probe.count
         queue.suspend()
+        settled_s = time.monotonic()
         if task.level is PreemptLevel.interrupt:
             time.sleep(INTERRUPT_S)
         at_suspension = lane.stream.probe.count
@@ -273,7 +274,7 @@ class GpuSession:
             pending=end - quiet_at,
             quiet=quiet,
             resumed=lane.stream.probe.count == end,
-            quiet_ms=max(0.0, last_s - suspended_s) * 1e3,
+            quiet_ms=max(0.0, (last_s if limit else settled_s) - suspended_s) * 1e3,
             batch_size=task.batch_size,
             may_have_passed=quiet_at - before,
         )
@@ -334,7 +335,7 @@ class GpuSession:
 
 def _busy(stream: Stream, probe_s: float) -> Callable[[], None]:
     """What keeps the device at work with a stream's probes while it is called again and again."""
-    ahead, end = ceil(2 * LATE_S / probe_s), 0
+    ahead, end = max(2, ceil(2 * LATE_S / probe_s)), 0
 
     def again() -> None:
         nonlocal end

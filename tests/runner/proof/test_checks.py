@@ -124,6 +124,19 @@ def test_a_disturbed_probe_tells_nothing_and_is_counted(change: dict[str, Any]) 
     assert not leaking.disturbed, "to go on is no disturbance"
 
 
+def test_who_lets_the_running_command_end_each_time_interrupts_nothing() -> None:
+    """It may have ended while the suspension was made, which can take as long as a command."""
+    ended = dataclasses.replace(GOOD, level=PreemptLevel.interrupt, passed=0, may_have_passed=1)
+    stopped = dataclasses.replace(ended, may_have_passed=0)
+    assert (ended.disturbed, stopped.disturbed) == (True, False)
+    assert check_level([ended, stopped]).passed
+    assert not enough([ended] * 5 + [stopped], 2)
+    assert enough([ended, stopped, stopped], 2)
+    check = check_level([ended] * 5)
+    assert not check.passed
+    assert "the command that ran ended with each of 5 suspensions" in check.finding
+
+
 @pytest.mark.parametrize(
     ("level", "threshold", "batch", "commands"),
     [

@@ -77,6 +77,37 @@ def test_who_goes_on_when_the_device_is_free_is_not_late_though_the_host_has_not
     assert late(went_on_ms=0.7) == 10, "the urgent request was not over"
 
 
+@pytest.mark.parametrize("last_mark", [1, 20, 36])
+def test_a_host_that_hears_late_of_an_end_is_no_excuse(last_mark: float) -> None:
+    """Or a library could suspend the urgent task when all its commands have run."""
+    high = served(HIGH, URGENT, [begin + last_mark for begin, _ in URGENT], parts=1)
+    everybody = [high, marks(None)]
+    check = check_order(held_back(hpf(1, 0), everybody), everybody)
+    assert (check.passed, check.evidence["late"]) == (False, 10)
+
+
+def test_lost_marks_are_no_excuse() -> None:
+    high = served(HIGH, URGENT, [end for _, end in URGENT], parts=1)
+    other = served(task("other", 1), [(b + 1, e + 1) for b, e in URGENT], [], parts=1, dropped=10)
+    everybody = [high, other, marks(None)]
+    held = held_back(hpf(1, 1, 0), everybody)
+    assert sum(each.late for each in held if each.task == "low") == 10
+
+
+def test_who_goes_on_between_two_requests_of_loops_in_step_is_not_late() -> None:
+    begins = np.arange(100, 1100, 40)
+    first = [(at, at + 40) for at in begins]
+    second = [(begin + 0.05, end + 0.05) for begin, end in first]
+    interrupted = replace(LOW, level=PreemptLevel.interrupt)
+    everybody = [
+        served(HIGH, first, [end - 0.3 for _, end in first], parts=1),
+        served(task("other", 1), second, [end - 0.3 for _, end in second], parts=1),
+        served(interrupted, [(0, 1200)], [end - 0.1 for _, end in second]),
+    ]
+    held = held_back(hpf(1, 1, 0), everybody)
+    assert sum(each.late for each in held if each.task == "low") <= 1
+
+
 def test_the_marks_of_a_stretch_that_ends_before_those_it_waits_for_count_all() -> None:
     """They have ended for the judge at no mark of theirs: their parts may be long."""
     interrupted = replace(LOW, level=PreemptLevel.interrupt)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from threading import Thread
+from threading import Event, Thread, Timer
 
 import pytest
 
@@ -26,11 +26,13 @@ def test_who_waits_for_another_s_turn_has_something_to_do(
 ) -> None:
     parent, child = ends
     did: list[str] = []
+    gave_up = Event()
+    give_up = Timer(10, gave_up.set)
 
     def answer() -> None:
         for values in (["one", None], [None, None], ["first", "mine"]):
             assert isinstance(parent.recv(), Gather)
-            while values[0] == "one" and did.count("meanwhile") < OFTEN:
+            while values[0] == "one" and did.count("meanwhile") < OFTEN and not gave_up.wait(0.001):
                 pass  # the first process has its turn
             parent.send(Gathered(values))
 
@@ -38,10 +40,10 @@ def test_who_waits_for_another_s_turn_has_something_to_do(
         did.append("act")
         return "mine"
 
-    thread = Thread(target=answer)
-    thread.start()
+    give_up.start()
+    Thread(target=answer, daemon=True).start()
     results = Peers(child, mine=1, count=2).in_turn(act, lambda: did.append("meanwhile"))
-    thread.join()
+    give_up.cancel()
     assert results == ["first", "mine"]
     assert did.index("act") >= OFTEN
     assert did[-1] == "act", "the turn of nobody else came afterwards"
