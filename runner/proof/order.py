@@ -74,21 +74,30 @@ class Held:
         return self.at_stake and not self.late and self.still_ns > DELAY_NS
 
 
+@dataclass
+class _Stretch:
+    """One that goes on. by: who ran instead at its beginning; ran: who has until now. idle: since
+    when its task has had no work, if it has none."""
+
+    from_ns: int
+    by: frozenset[int]
+    ran: frozenset[int] = frozenset()
+    idle: Decided | None = None
+
+
 def held_back(policy: Policy, served: Sequence[Served], part: float = 1.0) -> list[Held]:
     """Every stretch in which a task with work was held back for others. A closed loop that goes
     from one request to the next has had work all along, but where all for whom it waits go on
     together, it may have had the device between: another stretch begins. part: of a stretch, that
     a task may go on for at the most."""
     found = []
-    since: dict[int, tuple[int, frozenset[int]]] = {}
-    ran: dict[int, frozenset[int]] = {}
-    idle: dict[int, Decided] = {}
+    going: dict[int, _Stretch] = {}
     begun: dict[int, int] = {}
     ready: frozenset[int] = frozenset()
 
     def end(number: int, at: Decided) -> None:
-        begin = since.pop(number)
-        found.append(_held(served, number, *begin, ran.pop(number), idle.pop(number, at), part))
+        stretch = going.pop(number)
+        found.append(_held(served, number, stretch, stretch.idle or at, part))
 
     for decided in replay(policy, [each.spans for each in served]):
         running = decided.ready & decided.run
@@ -97,33 +106,33 @@ def held_back(policy: Policy, served: Sequence[Served], part: float = 1.0) -> li
         together = begin & running and all(
             decided.at_ns - begun[each] <= TOGETHER_NS for each in running
         )
-        for number in [*since]:
-            paused = idle.get(number)
+        for number, stretch in [*going.items()]:
+            paused = stretch.idle
             if number in decided.run or not running:
                 end(number, decided)
             elif together:  # those that it waited for have ended, and begun anew
                 end(number, decided._replace(ready=decided.ready - running))
             elif number not in decided.ready:
-                idle.setdefault(number, decided)
+                stretch.idle = paused or decided
             elif paused and decided.at_ns - paused.at_ns > GAP_NS:
                 end(number, decided)
             else:
-                idle.pop(number, None)
-        for number in decided.ready - decided.run - since.keys() if running else ():
-            since[number] = decided.at_ns, running
-        ran = {number: ran.get(number, running) | running for number in since}
+                stretch.idle = None
+        for number in decided.ready - decided.run - going.keys() if running else ():
+            going[number] = _Stretch(decided.at_ns, running)
+        for stretch in going.values():
+            stretch.ran |= running
     return found
 
 
 def _held(
     served: Sequence[Served],
     number: int,
-    from_ns: int,
-    by: frozenset[int],
-    ran: frozenset[int],
+    stretch: _Stretch,
     end: Decided,
     part: float,
 ) -> Held:
+    from_ns, ran = stretch.from_ns, stretch.ran
     each, at_ns = served[number], served[number].marks.at_ns
     allowed_ns = min(LATE_NS, part * (end.at_ns - from_ns))
     until_ns = end.at_ns
@@ -138,7 +147,7 @@ def _held(
         each.task.name,
         from_ns,
         end.at_ns,
-        tuple(served[other].task.name for other in sorted(by)),
+        tuple(served[other].task.name for other in sorted(stretch.by)),
         marks,
         late_ns=int(at_ns[first + too_many - 1] - from_ns) if too_many > 0 else 0,
         allowed_ns=allowed_ns,

@@ -52,11 +52,11 @@ MAX_DIFF = 100_000
 #: Of the device: what changes no figure, or is said elsewhere.
 NO_FACTS = ("index", "pci", "memory_mib", "version")
 DIGITS = 12
-#: Of a command: what says where its author keeps things, and what is added to every command.
 #: Variables that may change what is measured.
 VARIABLES = re.compile(
     "XSCHED|(CUDA|CUBLAS|CUDNN|NVIDIA|HIP|HSA|ROCR?|AMD|GPU|PYTORCH|TORCH|OMP|MKL|GOMP|KMP)_"
 )
+#: Of a command: what says where its author keeps things, and what is added to every command.
 NOT_TOLD = ("output_root=", "tracking.uri=", "hydra.", "hydra/")
 ABSOLUTE = re.compile(r"(?<![\w.…~/-])~?/(?:[^\s/'\"`|,]+/)*([^\s/'\"`|,]+)")
 

@@ -80,7 +80,8 @@ def levels(machine: Machine) -> list[Line]:
         return [ok(name, found, threads=threads)]
     tsg = [level.name for level in platform.levels("processes", "tsg")]
     if more := [level for level in tsg if level not in threads]:
-        found += f"; in placement processes with xsched.cuda_lv3=tsg also {', '.join(more)}"
+        how = "in placement processes with xsched.cuda_lv3=tsg, beside other tasks,"
+        found += f"; {how} also {', '.join(more)}"
     return [ok(name, found, threads=threads, processes_tsg=tsg)]
 
 

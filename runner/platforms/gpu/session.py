@@ -224,8 +224,15 @@ class GpuSession:
         away, and a context that is alone on the GPU goes on without."""
         if self._contexts == 1:
             return [*chain(*peers.in_turn(self._suspensions))]
-        found = peers.in_turn(self._suspensions, _busy(self.lanes[0].stream, self._device.probe_s))
-        self.lanes[0].stream.synchronize()
+        (lane,) = self.lanes  # a context is a process, and a process a task
+
+        def beside() -> list[proof.Suspension]:
+            lane.stream.synchronize()
+            time.sleep(BUSY_S)
+            return self._suspensions()
+
+        found = peers.in_turn(beside, _busy(lane.stream, self._device.probe_s))
+        lane.stream.synchronize()
         peers.gather()  # what comes now is alone again
         return [*chain(*found)]
 
@@ -233,9 +240,6 @@ class GpuSession:
         self._library().set_scheduler(SchedulerType.app_managed, PolicyType.unknown)
         found = []
         for lane in self.lanes:
-            if self._contexts > 1:
-                lane.stream.synchronize()
-                time.sleep(BUSY_S)
             with self._open_queue(lane) as queue:
                 suspend = partial(self._suspension, lane, queue)
                 found += probe(suspend, self.trial.probes)

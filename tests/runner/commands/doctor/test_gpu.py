@@ -124,7 +124,8 @@ def test_exclusive_mode_is_fine_where_mps_can_be_had(
 
 def test_levels_follow_the_device_and_the_placement(with_gpu: Machine, nvml: FakeNvml) -> None:
     [line] = gpu.levels(with_gpu)
-    assert line.found == "block; in placement processes with xsched.cuda_lv3=tsg also interrupt"
+    tsg = "in placement processes with xsched.cuda_lv3=tsg, beside other tasks, also interrupt"
+    assert line.found == f"block; {tsg}"
     nvml.of_gpu("nvmlDeviceGetCudaComputeCapability", (8, 6))
     assert gpu.levels(with_gpu)[0].found == "block, deactivate, interrupt"
 
