@@ -235,6 +235,13 @@ def test_a_killed_executor_is_a_lost_device_for_whoever_waits(
     assert session.fate(stream.pid) == "killed by SIGKILL"
 
 
+def test_one_that_does_not_stop_is_lost_and_its_state_is_told(session: DeviceSession) -> None:
+    stream = session.open_stream([synthetic(2000, 1000)])
+    stream.submit(stream.programs[0])
+    with pytest.raises(DeviceLost, match=r"within 0.2 s: in state R, with 0\.\d{3} s of CPU time"):
+        stream.wait_stopped(timeout_s=0.2)  # nobody has interrupted it
+
+
 def test_the_end_of_a_session_kills_its_executors_stopped_ones_too(device: Device) -> None:
     session = device.connect()
     running, stopped = (session.open_stream([synthetic(5000, 1000)]) for _ in range(2))

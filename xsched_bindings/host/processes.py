@@ -31,9 +31,15 @@ def readable(fds: Iterable[int], timeout_s: float | None = None) -> list[int]:
     return [fd for fd, _ in poll.poll(None if timeout_s is None else ceil(timeout_s * 1e3))]
 
 
+def state(stat: bytes) -> str:
+    """A process's state by the content of its /proc/PID/stat: R runs or could, S sleeps, D waits
+    for a disk (proc_pid_stat(5))."""
+    return chr(stat[stat.rindex(b")") + 2])
+
+
 def stands_still(stat: bytes) -> bool:
-    """Whether a process is stopped or dead, by the content of its /proc/PID/stat."""
-    return stat[stat.rindex(b")") + 2 : stat.rindex(b")") + 3] in b"TtZX"
+    """Whether a process is stopped or dead, likewise."""
+    return state(stat) in "TtZX"
 
 
 def close_all_but(keep: set[int]) -> None:

@@ -22,7 +22,7 @@ from xsched_bindings.host.executor import (
     RESULTS_KEPT,
     Memory,
 )
-from xsched_bindings.host.processes import stands_still
+from xsched_bindings.host.processes import stands_still, state
 
 CODE_BYTES = 4
 STATE_POLL_S = 20e-6
@@ -202,16 +202,24 @@ class HostStream:
     @property
     def stopped(self) -> bool:
         """Whether the executor is stopped or dead, as the operating system sees it."""
-        return stands_still(os.pread(self._stat_fd, 512, 0))
+        return stands_still(self._stat)
 
-    def wait_stopped(self, timeout_s: float = 1.0) -> None:
-        """Block until an interrupt has taken effect (about 0.1 ms).
+    @property
+    def _stat(self) -> bytes:
+        return os.pread(self._stat_fd, 512, 0)
+
+    def wait_stopped(self, timeout_s: float = 10.0) -> None:
+        """Block until an interrupt has taken effect (about 0.1 ms; on a core that others want, as
+        long as the executor waits for it, or for the disk that its page comes from).
 
         Raises `DeviceLost` if it has not within the timeout."""
-        give_up = time.monotonic() + timeout_s
+        give_up, busy_ns = time.monotonic() + timeout_s, self.busy_ns
         while not self.stopped:
             if time.monotonic() > give_up:
-                raise DeviceLost(f"executor {self.pid} did not stop within {timeout_s} s")
+                raise DeviceLost(
+                    f"executor {self.pid} did not stop within {timeout_s:g} s: in state "
+                    f"{state(self._stat)}, with {(self.busy_ns - busy_ns) / 1e9:.3f} s of CPU time"
+                )
             time.sleep(STATE_POLL_S)
 
     def close(self) -> None:
