@@ -119,6 +119,18 @@ def test_even_shares_in_short_turns_show_nothing() -> None:
     assert (check.passed, check.decided) == (True, False)
 
 
+def test_shares_that_nobodys_scheduling_may_come_to_show_nothing() -> None:
+    """A machine that others use gives no even shares: far from even is no proof of a policy that
+    gives almost even ones."""
+    for tasks in (by_turns(3, 2), by_turns(9, 5)):
+        check = judged(tasks, up(4, 55, 45))
+        assert (check.passed, check.decided) == (True, False)
+    assert judged(by_turns(2.7, 1.3), up(4, 75, 25)).decided
+    check = judged(by_turns(6, 4), up(80, 62, 38))
+    assert "turns lasted 6.0 ms" in check.finding, "its turns can be told"
+    assert judged(by_turns(48, 32), up(80, 62, 38)).passed
+
+
 def test_what_either_reading_of_short_gaps_gives_is_right() -> None:
     assert judged(by_turns(20, 20), up(40, 75, 25), up(40, 50, 50)).passed
     assert not judged(by_turns(2, 38), up(40, 75, 25), up(40, 50, 50)).passed
