@@ -50,6 +50,11 @@ def test_who_is_interrupted_keeps_what_is_left_of_the_slice() -> None:
     assert runs(MultiLevelFeedback(), fresh, 50)[5:] == [(41, {4}), (43, {1}), (44, {2})]
 
 
+def test_who_ends_with_its_slice_used_has_fallen_when_it_comes_back() -> None:
+    trace = [(0, 1, True), (10, 1, False), (11, 1, True), (11, 2, True)]
+    assert runs(MultiLevelFeedback(), trace, 30) == [(0, {1}), (10, set()), (11, {2}), (21, {1})]
+
+
 def test_the_longest_waiting_of_a_level_is_next() -> None:
     trace = [(0, 3, True), (1, 2, True), (2, 1, True)]
     assert runs(MultiLevelFeedback(), trace, 30) == [(0, {3}), (10, {2}), (20, {1})]

@@ -79,9 +79,9 @@ class MultiLevelFeedback(Policy):
                 queue.move(max(0, queue.level - 1))
 
     def _choose(self, now_ns: int) -> None:
-        """Whose turn it is. A queue that has used its slice or loses its turn waits from now on,
-        behind the others of its level."""
-        before = self._running if self._running in self._at_work else None
+        """Whose turn it is. A queue that has used its slice, if it has just become idle, too, or
+        loses its turn waits from now on, behind the others of its level."""
+        before = self._running if self._running in self._queues else None
         if before is not None:
             queue = self._queues[before]
             queue.waiting_ns = now_ns
