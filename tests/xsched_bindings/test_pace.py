@@ -1,6 +1,8 @@
 """What a device core runs besides executors."""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -21,6 +23,8 @@ from xsched_bindings.host.pace import (
     fixed_work,
     keep_pace,
 )
+
+SPIN = "while True: pass"
 
 
 def comes(true: Callable[[], bool], within_s: float = 30.0) -> bool:
@@ -45,6 +49,22 @@ def test_a_core_is_kept_awake_by_a_process_that_gives_way(pace: Pace) -> None:
     assert os.sched_getaffinity(awake) == {pace.core}
     before = cpu_ns(awake)
     assert comes(lambda: cpu_ns(awake) > before + 10_000_000), "it works and does not sleep"
+
+
+def test_it_takes_little_of_the_core_from_those_of_another_group(pace: Pace) -> None:
+    """Half of it, were it to spin all the time."""
+    awake, _ = pace.pids
+    with subprocess.Popen([sys.executable, "-c", SPIN], start_new_session=True) as other:
+        os.sched_setaffinity(other.pid, {pace.core})
+
+        def little() -> bool:
+            taken, had = cpu_ns(awake), cpu_ns(other.pid)
+            assert comes(lambda: cpu_ns(other.pid) > had + 1_000_000_000)
+            return cpu_ns(awake) - taken < 300_000_000
+
+        shown = comes(little)
+        other.kill()
+    assert shown
 
 
 def test_the_pace_is_told_by_a_process_that_does_not_have_to_give_way(pace: Pace) -> None:

@@ -16,6 +16,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from xsched_bindings.host.processes import exact_timers
 from xsched_bindings.host.stream import kept
 
 Floats = NDArray[np.float32]
@@ -30,6 +31,9 @@ LEAD = 1 << 14
 HUGE_PAGE = 2 << 20
 #: Reading takes 1 % of a core at most.
 PERIOD_S = 0.03
+#: How long what keeps a core awake spins before it looks whether others have run, and rests where
+#: they have: too short for the core to fall asleep deeply. Of either, what tells that they have.
+SPIN_NS, REST_NS, OTHERS_NS = 200_000, 200_000, 100_000
 #: Pieces whose times are kept: half an hour of them.
 PIECES = 1 << 16
 
@@ -57,11 +61,21 @@ class PaceMemory:
 
 def stay_awake(core: int) -> NoReturn:
     """Keep the core busy whenever nobody else wants it. It is in the executors' group of processes
-    (the kernel's autogroup), for only within one does the idle class give way at once."""
+    (the kernel's autogroup), for only within one does the idle class give way at once. To others it
+    has the group's whole weight, and would take half of the core from them: so it spins only until
+    somebody else has run, and rests until it comes back from a rest in time."""
     os.sched_setaffinity(0, {core})
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    exact_timers()
     while True:
-        pass
+        begin_ns, cpu_ns = time.monotonic_ns(), time.thread_time_ns()
+        while time.monotonic_ns() < begin_ns + SPIN_NS:
+            pass
+        lost_ns = time.monotonic_ns() - begin_ns - (time.thread_time_ns() - cpu_ns)
+        while lost_ns > OTHERS_NS:
+            rested_ns = time.monotonic_ns()
+            time.sleep(REST_NS / 1e9)
+            lost_ns = time.monotonic_ns() - rested_ns - REST_NS
 
 
 def keep_pace(core: int, work: Floats, memory: PaceMemory) -> NoReturn:
