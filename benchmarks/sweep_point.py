@@ -17,7 +17,8 @@ def run() -> list[Figure]:
     with command.folder() as place:
         first = command.run(*short, "xsched.threshold=4", root=Path(place))
         thresholds = ",".join(map(str, POINTS))
-        whole = command.run(*short, "-m", f"xsched.threshold={thresholds}", root=Path(place))
+        anew = ("sweep.resume=false", "-m", f"xsched.threshold={thresholds}")
+        whole = command.run(*short, *anew, root=Path(place))
         runs = list(command.runs(Path(place)).values())[-len(POINTS) :]
     timings = [run.summary.timing_s for run in runs]
     work = [sum(timing[step] for step in WORK) for timing in timings]

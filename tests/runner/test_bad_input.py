@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from omegaconf import DictConfig
 
 from tests.conftest import Run, environment
 
@@ -272,6 +274,20 @@ def test_a_mistake_does_not_wait_for_what_running_imports(
     )
     assert done.returncode == 2, done.stderr
     assert set(done.stdout.split()) <= set(may_be)
+
+
+def test_a_mistake_is_composed_once(run_here: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hydra would do it twice, and the first time only to learn the mode."""
+    composed: list[object] = []
+    whole = ConfigLoaderImpl.load_configuration
+
+    def counted(self: ConfigLoaderImpl, *given: object, **named: object) -> DictConfig:
+        composed.append(given)
+        return whole(self, *given, **named)  # type: ignore[arg-type]  # handed on
+
+    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", counted)
+    assert run_here("xsched.level=blok").returncode == 2
+    assert len(composed) == 1
 
 
 def refused(run: Run, tmp_path: Path, arguments: list[str], what: str, remedy: str) -> None:
