@@ -8,7 +8,7 @@ import os
 import resource
 import sys
 import warnings
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -61,8 +61,6 @@ class Told:
         )
 
     def begin(self) -> None:
-        if not any(astuple(self)) and "runner.results.console" not in sys.modules:
-            return  # so it is from the start, and a mistake need not wait for its import
         from runner.results.console import console
 
         console.verbose, console.only_end = self.verbose, self.quiet
@@ -184,8 +182,9 @@ def _compose_and_run() -> None:
     # Launchers of ours have the names of those that they set up, whose classes check them.
     warnings.filterwarnings("ignore", r"\s*'hydra/launcher/\w+' is validated against")
 
-    # It would compose everything an extra time, a fifth of a start, for what `ADDED` says.
-    Hydra.get_mode = lambda *_, **__: RunMode.MULTIRUN  # type: ignore[method-assign]  # on purpose
+    # Hydra asks it for hydra.mode, which `ADDED` says: to find that, it would compose everything an
+    # extra time, a fifth of a start.
+    Hydra.get_mode = lambda *_, **__: RunMode.MULTIRUN  # type: ignore[method-assign]  # Hydra's
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
     def job(composed: DictConfig) -> None:

@@ -141,8 +141,9 @@ def check_turns(should: Sequence[Turns], took: Turns, served: Sequence[Served]) 
     }
     # A GPU gives each stream a command, whatever its length.
     unscheduled = [even, commands_ns / commands_ns.sum()]
-    # Where the two are so near that one trial could come out as either.
-    alike = any(_differ(g.share, u) <= 2 * SHARE_ERROR for g, u in product(near, unscheduled))
+    # Where the policy's and nobody's are so near that one trial could come out as either.
+    apart = (_differ(each.share, nobodys) for each, nobodys in product(near, unscheduled))
+    alike = min(apart, default=1.0) <= 2 * SHARE_ERROR
     if not took.share.any() or (near and alike and not by_turns):
         return undecided(
             "such shares in short turns are what a device may give that nobody schedules", evidence

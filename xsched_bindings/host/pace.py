@@ -31,8 +31,9 @@ LEAD = 1 << 14
 HUGE_PAGE = 2 << 20
 #: Reading takes 1 % of a core at most.
 PERIOD_S = 0.03
-#: How long what keeps a core awake spins before it looks whether others have run, and rests where
-#: they have: too short for the core to fall asleep deeply. Of either, what tells that they have.
+#: Of what keeps a core awake. It spins so long before it looks whether others have run, and rests
+#: so long where they have, too short for the core to fall asleep deeply; that either took so much
+#: longer tells that they have.
 SPIN_NS, REST_NS, OTHERS_NS = 200_000, 200_000, 100_000
 #: Pieces whose times are kept: half an hour of them.
 PIECES = 1 << 16
